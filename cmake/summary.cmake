@@ -1,0 +1,2 @@
+message(STATUS "ssfer ${PROJECT_VERSION}: ${CMAKE_BUILD_TYPE}, ${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION}")
+message(STATUS "  oneDNN ${dnnl_VERSION}, OpenMP ${OpenMP_C_VERSION}, sanitizers: '${SSFER_SANITIZE}'")

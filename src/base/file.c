@@ -1,0 +1,204 @@
+#include "base/file.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static ssfer_status open_regular(int *fd, size_t *size_bytes, const char *path, ssfer_error *err)
+{
+    struct stat info;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block us before we can refuse it */
+    if (*fd < 0)
+        return ssfer_fail(err, SSFER_ERR_IO, "%s: %s", path, strerror(errno));
+    if (fstat(*fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        close(*fd);
+        return ssfer_fail(err, SSFER_ERR_IO, "%s: not a regular file", path);
+    }
+    *size_bytes = (size_t)info.st_size;
+    return SSFER_OK;
+}
+
+ssfer_status ssfer_file_read(unsigned char **data, size_t *size_bytes, const char *path, size_t max_bytes,
+                             ssfer_error *err)
+{
+    int fd;
+    size_t size, have = 0;
+    *data = NULL;
+    *size_bytes = 0;
+    ssfer_status st = open_regular(&fd, &size, path, err);
+    if (st != SSFER_OK)
+        return st;
+    unsigned char *bytes = NULL;
+    if (size > max_bytes)
+        st = ssfer_fail(err, SSFER_ERR_LIMIT, "%s: %zu bytes, more than the %zu accepted here", path, size, max_bytes);
+    else if (!(bytes = ssfer_malloc(size + 1)))
+        st = ssfer_fail(err, SSFER_ERR_MEMORY, "%s: no memory for its %zu bytes", path, size);
+    while (st == SSFER_OK && have < size) {
+        ssize_t n = read(fd, bytes + have, size - have);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            st = ssfer_fail(err, SSFER_ERR_IO, "%s: %s", path, n ? strerror(errno) : "became shorter while being read");
+        else
+            have += (size_t)n;
+    }
+    close(fd);
+    if (st != SSFER_OK) {
+        ssfer_free(bytes);
+        return st;
+    }
+    bytes[size] = 0;
+    *data = bytes;
+    *size_bytes = size;
+    return SSFER_OK;
+}
+
+ssfer_status ssfer_file_map_open(ssfer_file_map *map, const char *path, ssfer_error *err)
+{
+    int fd;
+    size_t size;
+    *map = (ssfer_file_map){0};
+    ssfer_status st = open_regular(&fd, &size, path, err);
+    if (st != SSFER_OK)
+        return st;
+    if (size == 0) {
+        map->data = (const unsigned char *)"";
+    } else {
+        void *memory = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (memory == MAP_FAILED)
+            st = ssfer_fail(err, SSFER_ERR_IO, "%s: cannot map: %s", path, strerror(errno));
+        else
+            *map = (ssfer_file_map){memory, size};
+    }
+    close(fd);
+    return st;
+}
+
+void ssfer_file_map_close(ssfer_file_map *map)
+{
+    if (map->size_bytes)
+        munmap((void *)(uintptr_t)map->data, map->size_bytes);
+    *map = (ssfer_file_map){0};
+}
+
+ssfer_status ssfer_file_writer_open(ssfer_file_writer *writer, const char *path, ssfer_error *err)
+{
+    *writer = (ssfer_file_writer){.path = ssfer_strdup(path),
+                                  .temporary = ssfer_format("%s.tmp.%ld", path, (long)getpid())};
+    if (!writer->path || !writer->temporary) {
+        ssfer_free(writer->path);
+        ssfer_free(writer->temporary);
+        *writer = (ssfer_file_writer){0};
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path);
+    }
+    writer->stream = fopen(writer->temporary, "wbe");
+    if (!writer->stream) {
+        ssfer_status st = ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+        ssfer_free(writer->path);
+        ssfer_free(writer->temporary);
+        *writer = (ssfer_file_writer){0};
+        return st;
+    }
+    return SSFER_OK;
+}
+
+/* A rename survives a power cut only when the folder that holds the name has been synced too. */
+static void sync_folder_of(const char *path)
+{
+    char *copy = ssfer_strdup(path);
+    int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        (void)!fsync(fd);
+        close(fd);
+    }
+    ssfer_free(copy);
+}
+
+ssfer_status ssfer_file_writer_commit(ssfer_file_writer *writer, ssfer_error *err)
+{
+    errno = 0;
+    bool good = fflush(writer->stream) == 0 && !ferror(writer->stream) && fsync(fileno(writer->stream)) == 0;
+    int cause = errno;
+    if (fclose(writer->stream) != 0 && good) {
+        good = false;
+        cause = errno;
+    }
+    writer->stream = NULL;
+    if (good && rename(writer->temporary, writer->path) != 0) {
+        good = false;
+        cause = errno;
+    }
+    ssfer_status st = SSFER_OK;
+    if (good)
+        sync_folder_of(writer->path);
+    else
+        st = ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", writer->path,
+                        cause ? strerror(cause) : "the write failed");
+    ssfer_file_writer_abort(writer);
+    return st;
+}
+
+void ssfer_file_writer_abort(ssfer_file_writer *writer)
+{
+    if (writer->stream)
+        fclose(writer->stream);
+    if (writer->temporary)
+        unlink(writer->temporary); /* already gone after a rename */
+    ssfer_free(writer->path);
+    ssfer_free(writer->temporary);
+    *writer = (ssfer_file_writer){0};
+}
+
+ssfer_status ssfer_file_write(const char *path, const void *data, size_t size_bytes, ssfer_error *err)
+{
+    ssfer_file_writer writer;
+    ssfer_status st = ssfer_file_writer_open(&writer, path, err);
+    if (st != SSFER_OK)
+        return st;
+    fwrite(data, 1, size_bytes, writer.stream);
+    return ssfer_file_writer_commit(&writer, err);
+}
+
+ssfer_status ssfer_folder_create(const char *path, ssfer_error *err)
+{
+    char *copy = ssfer_strdup(path);
+    if (!copy)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path);
+    int failed = 0;
+    for (char *slash = copy + 1; !failed; slash++) {
+        char kept = *slash;
+        if (kept == '/' || kept == 0) {
+            *slash = 0;
+            failed = mkdir(copy, 0777) != 0 && errno != EEXIST;
+            *slash = kept;
+        }
+        if (kept == 0)
+            break;
+    }
+    int cause = errno;
+    ssfer_free(copy);
+    if (failed)
+        return ssfer_fail(err, SSFER_ERR_IO, "%s: cannot create the folder: %s", path, strerror(cause));
+    if (!ssfer_folder_exists(path))
+        return ssfer_fail(err, SSFER_ERR_IO, "%s: exists and is not a folder", path);
+    return SSFER_OK;
+}
+
+bool ssfer_file_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+bool ssfer_folder_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}

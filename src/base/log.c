@@ -1,0 +1,16 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void ssfer_log_write(const ssfer_log *log, ssfer_log_level level, const char *format, ...)
+{
+    if (!log || !log->write || level > log->most)
+        return;
+    char line[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    log->write(log->user, level, line);
+}

@@ -1,0 +1,96 @@
+#include "base/memory.h"
+
+#include "base/size.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Thread_local size_t allocations, fail_at; /* a test hook per thread, not state of the library */
+
+static int must_fail(void)
+{
+    allocations++;
+    return fail_at && allocations == fail_at;
+}
+
+size_t ssfer_memory_fail_at(size_t n)
+{
+    size_t made = allocations;
+    allocations = 0;
+    fail_at = n;
+    return made;
+}
+
+void *ssfer_malloc(size_t size_bytes)
+{
+    return must_fail() ? NULL : malloc(size_bytes ? size_bytes : 1);
+}
+
+void *ssfer_calloc(size_t count, size_t size_bytes)
+{
+    return must_fail() ? NULL : calloc(count ? count : 1, size_bytes ? size_bytes : 1);
+}
+
+void *ssfer_realloc(void *pointer, size_t size_bytes)
+{
+    return must_fail() ? NULL : realloc(pointer, size_bytes ? size_bytes : 1);
+}
+
+void *ssfer_aligned_alloc(size_t size_bytes)
+{
+    size_t padded;
+    if (must_fail() || !ssfer_add_size(size_bytes ? size_bytes : 1, 63, &padded))
+        return NULL;
+    return aligned_alloc(64, padded & ~(size_t)63);
+}
+
+char *ssfer_strdup(const char *text)
+{
+    if (!text)
+        return NULL;
+    size_t size = strlen(text) + 1;
+    char *copy = ssfer_malloc(size);
+    if (copy)
+        memcpy(copy, text, size);
+    return copy;
+}
+
+char *ssfer_format(const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = length < 0 ? NULL : ssfer_malloc((size_t)length + 1);
+    if (text)
+        vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+void ssfer_free(void *pointer)
+{
+    free(pointer);
+}
+
+int ssfer_reserve(void **array, size_t *capacity, size_t wanted, size_t element_size_bytes)
+{
+    if (wanted <= *capacity)
+        return 0;
+    size_t grown = *capacity ? *capacity : 8, bytes;
+    while (grown < wanted)
+        if (!ssfer_mul_size(grown, 2, &grown))
+            return -1;
+    if (!ssfer_mul_size(grown, element_size_bytes, &bytes))
+        return -1;
+    void *moved = ssfer_realloc(*array, bytes);
+    if (!moved)
+        return -1;
+    *array = moved;
+    *capacity = grown;
+    return 0;
+}

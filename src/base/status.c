@@ -1,0 +1,71 @@
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void make_one_line(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
+}
+
+ssfer_status ssfer_fail(ssfer_error *err, ssfer_status status, const char *format, ...)
+{
+    if (err) {
+        char text[SSFER_ERROR_MESSAGE_SIZE]; /* apart, since an argument may be err->message itself */
+        va_list args;
+        va_start(args, format);
+        vsnprintf(text, sizeof text, format, args);
+        va_end(args);
+        make_one_line(text);
+        memcpy(err->message, text, sizeof text);
+        err->status = status;
+    }
+    return status;
+}
+
+ssfer_status ssfer_fail_prefix(ssfer_error *err, ssfer_status status, const char *format, ...)
+{
+    if (err) {
+        char text[SSFER_ERROR_MESSAGE_SIZE], whole[2 * SSFER_ERROR_MESSAGE_SIZE + 2];
+        va_list args;
+        va_start(args, format);
+        vsnprintf(text, sizeof text, format, args);
+        va_end(args);
+        snprintf(whole, sizeof whole, "%s: %s", text, err->message);
+        whole[SSFER_ERROR_MESSAGE_SIZE - 1] = 0;
+        make_one_line(whole);
+        memcpy(err->message, whole, SSFER_ERROR_MESSAGE_SIZE);
+        err->status = status;
+    }
+    return status;
+}
+
+const char *ssfer_status_name(ssfer_status status)
+{
+    switch (status) {
+    case SSFER_OK:
+        return "ok";
+    case SSFER_ERR_ARGUMENT:
+        return "argument";
+    case SSFER_ERR_IO:
+        return "io";
+    case SSFER_ERR_FORMAT:
+        return "format";
+    case SSFER_ERR_SHAPE:
+        return "shape";
+    case SSFER_ERR_LIMIT:
+        return "limit";
+    case SSFER_ERR_MEMORY:
+        return "memory";
+    case SSFER_ERR_UNSUPPORTED:
+        return "unsupported";
+    case SSFER_ERR_NUMERIC:
+        return "numeric";
+    case SSFER_ERR_CANCELLED:
+        return "cancelled";
+    }
+    return "unknown";
+}

@@ -1,0 +1,17 @@
+/* Making errors: the private half of ssfer/status.h. */
+#ifndef SSFER_BASE_STATUS_H
+#define SSFER_BASE_STATUS_H
+
+#include "ssfer/status.h"
+
+/* Writes the message (printf format) and returns `status`, so that it reads `return ssfer_fail(err, ...)`.
+ * err may be NULL. Control characters in the result become '?', so a file name cannot break the one-line rule;
+ * a message longer than the buffer is cut. */
+ssfer_status ssfer_fail(ssfer_error *err, ssfer_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Puts "prefix: " in front of an existing message (printf format) and returns its status. */
+ssfer_status ssfer_fail_prefix(ssfer_error *err, ssfer_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

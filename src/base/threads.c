@@ -1,0 +1,30 @@
+#include "base/threads.h"
+
+#include <sched.h>
+#include <stdio.h>
+
+/* Containers limit CPU time rather than the mask: cgroup v2's cpu.max holds "QUOTA PERIOD" or "max PERIOD". */
+static size_t cgroup_limit(void)
+{
+    size_t limit = 0;
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
+    if (f) {
+        double quota, period;
+        if (fscanf(f, "%lf %lf", &quota, &period) == 2 && quota > 0 && period > 0)
+            limit = (size_t)((quota + period - 1) / period);
+        fclose(f);
+    }
+    return limit;
+}
+
+size_t ssfer_thread_default(void)
+{
+    cpu_set_t set;
+    size_t count = 1;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        count = (size_t)CPU_COUNT(&set);
+    size_t limit = cgroup_limit();
+    if (limit && limit < count)
+        count = limit;
+    return count ? count : 1;
+}

@@ -1,0 +1,55 @@
+/* Datasets: a list of pictures with labels, from a folder, tar files or a CSV list, all with the same behaviour.
+ *
+ *   folder   [split/]class/name.{jpg,jpeg,png,webp}; unlabeled: any images at any depth
+ *   tar      the same paths inside; "a.tar,b.tar", "set-{00..15}.tar" and globs are shards of one set; the bytes of a
+ *            member are read in place from the memory-mapped file
+ *   CSV      lines `path,label` with or without that header; paths relative to the CSV's folder; label a name or a number
+ *
+ * Classes are the sorted folder names (torchvision ImageFolder). Samples are in sorted path order whatever the
+ * container, so that a folder and a tar of it give the same samples with the same indices. */
+#ifndef SSFER_DATA_DATASET_H
+#define SSFER_DATA_DATASET_H
+
+#include "base/log.h"
+#include "base/status.h"
+#include "ssfer/image.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SSFER_LABEL_NONE = -1, SSFER_MAX_CLASSES = 4096 };
+
+typedef struct ssfer_dataset ssfer_dataset;
+
+typedef struct ssfer_dataset_options {
+    const char *split; /* NULL: no split level (or the only one there is) */
+    bool unlabeled;    /* ignore class folders: every image below, label SSFER_LABEL_NONE */
+    /* NULL: the sorted class names found. Otherwise the class list of a model: folder names are looked up in it
+     * (by name, or by number when all folder names are numbers) and a name that is missing there is an error. */
+    const char *const *classes;
+    size_t class_count;
+    const ssfer_log *log;
+} ssfer_dataset_options;
+
+/* Opens a set; `source` is a path, a comma list, a {a..b} range or a glob. Errors say what was found instead: missing
+ * split (with the splits there are), a class folder that is empty, fewer than two classes when labels are wanted. */
+ssfer_status ssfer_dataset_open(ssfer_dataset **out, const char *source, const ssfer_dataset_options *options,
+                                ssfer_error *err);
+void ssfer_dataset_close(ssfer_dataset *set);
+
+size_t ssfer_dataset_count(const ssfer_dataset *set);
+size_t ssfer_dataset_class_count(const ssfer_dataset *set);
+const char *ssfer_dataset_class_name(const ssfer_dataset *set, size_t k);
+const char *const *ssfer_dataset_class_names(const ssfer_dataset *set); /* class_count pointers, valid until close */
+int32_t ssfer_dataset_label(const ssfer_dataset *set, size_t i); /* 0 .. K-1, or SSFER_LABEL_NONE */
+const char *ssfer_dataset_path(const ssfer_dataset *set, size_t i); /* relative: "anger/fer0000010.png" */
+
+/* Reads and decodes one sample; thread-safe. The caller deinits the image. */
+ssfer_status ssfer_dataset_image(const ssfer_dataset *set, size_t i, ssfer_image *out, ssfer_error *err);
+
+/* The undecoded bytes: a view into the map (*owned NULL) or a buffer that the caller frees with ssfer_free(*owned). */
+ssfer_status ssfer_dataset_bytes(const ssfer_dataset *set, size_t i, const unsigned char **bytes, size_t *size_bytes,
+                                 unsigned char **owned, ssfer_error *err);
+
+#endif
