@@ -1,0 +1,137 @@
+/* Learning rates against those recorded from the reference's own schedulers. */
+#include "fixture_json.h"
+#include "nn/schedule.h"
+
+#include <math.h>
+#include <string.h>
+
+static double rtol;
+static size_t checked, failed;
+
+static void check_rate(double got, const cJSON *want, const char *what, size_t t)
+{
+    checked++;
+    /* A cosine that ends at exactly 0 in the reference leaves 1e-20 by rounding; rates are of the order 1e-4. */
+    if (!cJSON_IsNumber(want) || !(fabs(got - want->valuedouble) <= rtol * fabs(want->valuedouble) + 1e-18)) {
+        failed++;
+        printf("%s[%zu]: %.17g, the reference has %.17g\n", what, t, got,
+               cJSON_IsNumber(want) ? want->valuedouble : (double)NAN);
+    }
+}
+
+static const cJSON *list(const cJSON *object, const char *key)
+{
+    const cJSON *values = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!cJSON_IsArray(values) || cJSON_GetArraySize(values) == 0) {
+        printf("no list %s in the fixture\n", key);
+        exit(1);
+    }
+    return values;
+}
+
+/* Every file is one case or a list of them; siblings are linked through `next` either way. */
+static const cJSON *first_case(const cJSON *json)
+{
+    return cJSON_IsArray(json) ? json->child : json;
+}
+
+static void check_epochs(const ssfer_schedule *s, size_t iteration, const cJSON *object, const char *key)
+{
+    ssfer_error err = {0};
+    if (ssfer_schedule_check(s, &err) != SSFER_OK) {
+        printf("%s\n", err.message);
+        exit(1);
+    }
+    size_t epoch = 0;
+    const cJSON *want;
+    cJSON_ArrayForEach(want, list(object, key)) check_rate(ssfer_schedule_at(s, epoch, iteration), want, key, epoch),
+        epoch++;
+}
+
+static void check_stage1(const cJSON *json)
+{
+    for (const cJSON *c = first_case(json); c; c = c->next) {
+        ssfer_schedule s = {.kind = SSFER_SCHEDULE_STAGE1_RELEASED, .iterations = 7};
+        s.base_lr = fixture_number(c, "base_lr", NAN);
+        s.warmup_epochs = fixture_number(c, "warmup_epochs", NAN);
+        s.epochs = fixture_number(c, "epochs", NAN);
+        check_epochs(&s, 0, c, "lr_used_in_epoch");
+        check_epochs(&s, 6, c, "lr_used_in_epoch");
+    }
+}
+
+static ssfer_timm_cosine read_timm(const cJSON *c)
+{
+    ssfer_timm_cosine t = {.base_lr = fixture_number(c, "base_lr", NAN), .min_lr = fixture_number(c, "lr_min", 0)};
+    t.t_initial = fixture_number(c, "t_initial", NAN);
+    t.warmup_t = fixture_number(c, "warmup_t", 0);
+    t.warmup_lr = fixture_number(c, "warmup_lr_init", 0);
+    t.warmup_prefix = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c, "warmup_prefix"));
+    t.cycle_mul = fixture_number(c, "cycle_mul", 1);
+    t.cycle_decay = fixture_number(c, "cycle_decay", 1);
+    t.cycle_limit = (size_t)fixture_number(c, "cycle_limit", 1);
+    return t;
+}
+
+static void check_stage2(const cJSON *json)
+{
+    for (const cJSON *c = first_case(json); c; c = c->next) {
+        size_t epochs = (size_t)fixture_number(c, "num_epochs", 0),
+               n = (size_t)fixture_number(c, "iterations_per_epoch", 0);
+        ssfer_schedule s = ssfer_schedule_stage2_released(fixture_number(c, "base_lr", NAN),
+                                                          fixture_number(c, "lr_min", NAN), epochs, n);
+        s.timm = read_timm(c); /* other folders may hold other warm-ups than the released constants */
+        check_epochs(&s, 0, c, "lr_first_iteration_of_epoch");
+        for (size_t i = 1; i < n; i++)
+            check_epochs(&s, i, c, "lr_remaining_iterations_of_epoch");
+    }
+}
+
+static void check_stage3(const cJSON *json)
+{
+    for (const cJSON *c = first_case(json); c; c = c->next) {
+        ssfer_schedule s = {.kind = SSFER_SCHEDULE_MULTISTEP, .epochs = 100, .iterations = 3};
+        s.base_lr = fixture_number(c, "base_lr", NAN);
+        s.gamma = fixture_number(c, "gamma", NAN);
+        const cJSON *milestone;
+        cJSON_ArrayForEach(milestone, list(c, "milestones")) if (s.milestone_count < SSFER_SCHEDULE_MAX_MILESTONES)
+            s.milestones[s.milestone_count++] = (size_t)milestone->valuedouble;
+        check_epochs(&s, 1, c, "lr_if_scheduler_stepped_once_per_epoch");
+        s.kind = SSFER_SCHEDULE_CONSTANT;
+        check_epochs(&s, 1, c, "lr_as_released_first_50_epochs");
+    }
+}
+
+static void check_timm(const cJSON *json)
+{
+    for (const cJSON *c = first_case(json); c; c = c->next) {
+        ssfer_schedule s = {.kind = SSFER_SCHEDULE_TIMM_COSINE, .epochs = 1, .iterations = 1, .timm = read_timm(c)};
+        check_epochs(&s, 0, c, "lr_at_t");
+    }
+}
+
+int main(void)
+{
+    static const struct {
+        const char *file;
+        void (*check)(const cJSON *json);
+    } files[] = {
+        {"stage1_lambda_lr.json", check_stage1},
+        {"stage2_cosine_lr.json", check_stage2},
+        {"stage3_multistep_lr.json", check_stage3},
+        {"timm_cosine_plain.json", check_timm},
+    };
+    cJSON *tolerances = fixture_json("schedules", "tolerances.json");
+    if (!tolerances)
+        return FIXTURE_SKIPPED;
+    rtol = fixture_number(cJSON_GetObjectItemCaseSensitive(tolerances, "learning_rates"), "rtol", 1e-9);
+    cJSON_Delete(tolerances);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        cJSON *json = fixture_json("schedules", files[i].file);
+        if (json)
+            files[i].check(json);
+        cJSON_Delete(json);
+    }
+    printf("%zu rates checked, %zu differ\n", checked, failed);
+    return failed ? 1 : checked ? 0 : FIXTURE_SKIPPED;
+}
