@@ -1,0 +1,47 @@
+#include "cli/commands.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+ssfer_style ssfer_style_for(FILE *stream)
+{
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM"); /* https://no-color.org */
+    bool plain = (no_color && no_color[0]) || (term && strcmp(term, "dumb") == 0) || !isatty(fileno(stream));
+    if (plain)
+        return (ssfer_style){"", "", "", "", "", ""};
+    return (ssfer_style){"\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m", "\033[0m"};
+}
+
+ssfer_status ssfer_cli_usage(ssfer_cli *cli, ssfer_error *err, const char *format, ...)
+{
+    char text[SSFER_ERROR_MESSAGE_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    cli->usage_error = true;
+    return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s; see 'ssfer %s --help'", text, cli->command->name);
+}
+
+bool ssfer_cli_given(const ssfer_cli *cli, const char *name)
+{
+    size_t index = 0;
+    return ssfer_command_find(cli->command, name, &index) && cli->parsed.given[index];
+}
+
+ssfer_status ssfer_command_unknown(ssfer_cli *cli, ssfer_error *err, const char *name)
+{
+    const char *names[64];
+    size_t count = 0;
+    while (SSFER_COMMANDS[count] && count < sizeof names / sizeof names[0]) {
+        names[count] = SSFER_COMMANDS[count]->name;
+        count++;
+    }
+    const char *meant = ssfer_suggest(name, names, count);
+    cli->usage_error = true;
+    if (meant)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "unknown command '%s'; did you mean %s?", name, meant);
+    return ssfer_fail(err, SSFER_ERR_ARGUMENT, "unknown command '%s'; see 'ssfer --help'", name);
+}

@@ -1,0 +1,68 @@
+/* What every command gets when it runs, and the tables that commands share. */
+#ifndef SSFER_CLI_CLI_H
+#define SSFER_CLI_CLI_H
+
+#include "base/log.h"
+#include "cli/options.h"
+
+#include <stdio.h>
+
+typedef enum ssfer_precision { SSFER_PRECISION_AUTO, SSFER_PRECISION_FP32, SSFER_PRECISION_BF16 } ssfer_precision;
+
+typedef struct ssfer_common_args {
+    int64_t threads;    /* >= 1: the default is already resolved */
+    const char *device; /* "auto", "cpu", "cuda" or "cuda:3" */
+    int precision;      /* ssfer_precision */
+    int64_t seed;
+    bool quiet, verbose, help;
+} ssfer_common_args;
+
+extern const ssfer_option SSFER_COMMON_OPTIONS[];
+
+/* Options of every training command. 0 in image_size, patch_size, embed_dim, depth and heads: what --arch says. */
+typedef struct ssfer_training_args {
+    int arch; /* index into SSFER_ARCH_CHOICES */
+    int64_t image_size, patch_size, embed_dim, depth, heads;
+    int64_t epochs, batch_size, accumulate;
+    double lr, min_lr, weight_decay, warmup_epochs;
+    double clip_grad; /* 0: off */
+    double drop_path;
+    double ema;         /* 0: off */
+    int64_t save_every; /* epochs; 0: only the best and the last */
+    bool resume;
+} ssfer_training_args;
+
+extern const ssfer_option SSFER_TRAINING_OPTIONS[];
+extern const char *const SSFER_ARCH_CHOICES[]; /* "tiny" ... "huge", NULL */
+
+/* Escape sequences for a stream, or empty strings when it is no terminal, NO_COLOR is set or TERM is "dumb". */
+typedef struct ssfer_style {
+    const char *bold, *dim, *red, *green, *yellow, *reset;
+} ssfer_style;
+
+ssfer_style ssfer_style_for(FILE *stream);
+
+struct ssfer_cli {
+    const ssfer_command *command;
+    ssfer_common_args common;
+    ssfer_parsed parsed;
+    FILE *out;      /* results; main checks it for write errors at the end */
+    FILE *progress; /* for ssfer_progress_begin: stderr, or NULL with --quiet or when stderr is no terminal */
+    ssfer_log log;  /* writes to stderr: warnings and information, with --verbose details, with --quiet errors only */
+    ssfer_style style_out, style_err;
+    bool usage_error;
+};
+
+/* For a mistake in how the command was called that the tables cannot express: exit code 2, and a pointer to --help is
+ * added to the message. `return ssfer_cli_usage(cli, err, "--image-size: ...")`. */
+ssfer_status ssfer_cli_usage(ssfer_cli *cli, ssfer_error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Whether an option (of this command, without dashes) was given on the command line. */
+bool ssfer_cli_given(const ssfer_cli *cli, const char *name);
+
+/* The commands, in the order of the overview; NULL at the end. */
+extern const ssfer_command *const SSFER_COMMANDS[];
+const ssfer_command *ssfer_command_named(const char *name); /* NULL: there is none */
+
+#endif

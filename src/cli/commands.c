@@ -1,0 +1,17 @@
+#include "cli/commands.h"
+
+#include <string.h>
+
+const ssfer_command *const SSFER_COMMANDS[] = {
+    &SSFER_COMMAND_HELP,
+    &SSFER_COMMAND_VERSION,
+    NULL,
+};
+
+const ssfer_command *ssfer_command_named(const char *name)
+{
+    for (size_t i = 0; SSFER_COMMANDS[i]; i++)
+        if (strcmp(SSFER_COMMANDS[i]->name, name) == 0)
+            return SSFER_COMMANDS[i];
+    return NULL;
+}

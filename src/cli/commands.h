@@ -1,0 +1,13 @@
+/* The commands, one file each. */
+#ifndef SSFER_CLI_COMMANDS_H
+#define SSFER_CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+extern const ssfer_command SSFER_COMMAND_VERSION;
+extern const ssfer_command SSFER_COMMAND_HELP;
+
+/* Fails with "unknown command 'x'; did you mean y?" and exit code 2. */
+ssfer_status ssfer_command_unknown(ssfer_cli *cli, ssfer_error *err, const char *name);
+
+#endif
