@@ -1,0 +1,50 @@
+/* The table that a device fills. An entry has the contract of the operation of the same name in compute/ops.h. */
+#ifndef SSFER_COMPUTE_BACKEND_H
+#define SSFER_COMPUTE_BACKEND_H
+
+#include "compute/ops.h"
+
+typedef struct ssfer_backend {
+    const char *name;
+    ssfer_status (*create)(ssfer_compute *cx, ssfer_error *err); /* sets cx->device; may be NULL */
+    void (*destroy)(ssfer_compute *cx);
+
+    ssfer_status (*linear_forward)(ssfer_compute *, float *, const float *, const float *, const float *,
+                                   ssfer_linear_dims, ssfer_epilogue);
+    ssfer_status (*linear_backward_dx)(ssfer_compute *, float *, const float *, const float *, ssfer_linear_dims);
+    ssfer_status (*linear_backward_dw)(ssfer_compute *, float *, float *, const float *, const float *,
+                                       ssfer_linear_dims);
+    ssfer_status (*residual_norm_forward)(ssfer_compute *, float *, float *, float *, float *, const float *,
+                                          const float *, const float *, const float *, const float *, ssfer_norm_dims);
+    ssfer_status (*norm_backward)(ssfer_compute *, float *, float *, float *, const float *, const float *,
+                                  const float *, const float *, const float *, ssfer_norm_dims);
+    ssfer_status (*scale_rows)(ssfer_compute *, float *, const float *, const float *, ssfer_norm_dims);
+    ssfer_status (*gelu_forward)(ssfer_compute *, float *, const float *, size_t);
+    ssfer_status (*gelu_backward)(ssfer_compute *, float *, const float *, const float *, size_t);
+    ssfer_status (*attention_forward)(ssfer_compute *, float *, float *, const float *, ssfer_attention_dims);
+    ssfer_status (*attention_backward)(ssfer_compute *, float *, const float *, const float *, const float *,
+                                       const float *, ssfer_attention_dims);
+    ssfer_status (*patches_gather)(ssfer_compute *, float *, const float *, ssfer_patch_dims);
+    ssfer_status (*tokens_assemble)(ssfer_compute *, float *, const float *, const float *, const float *,
+                                    ssfer_token_dims);
+    ssfer_status (*tokens_assemble_backward)(ssfer_compute *, float *, float *, float *, const float *,
+                                             ssfer_token_dims);
+    ssfer_status (*cross_entropy)(ssfer_compute *, float *, float *, const float *, const float *, const float *,
+                                  size_t, size_t);
+    ssfer_status (*adamw_step)(ssfer_compute *, float *, float *, float *, const float *, size_t,
+                               const ssfer_adamw_args *);
+    ssfer_status (*ema_update)(ssfer_compute *, float *, const float *, size_t, float);
+    ssfer_status (*sum_squares)(ssfer_compute *, double *, const float *, size_t);
+    ssfer_status (*zero)(ssfer_compute *, float *, size_t);
+} ssfer_backend;
+
+struct ssfer_compute {
+    const ssfer_backend *backend;
+    size_t threads;
+    void *device; /* the backend's own */
+    ssfer_error error;
+};
+
+extern const ssfer_backend ssfer_backend_ref;
+
+#endif

@@ -1,0 +1,49 @@
+#include "compute/compute.h"
+
+#include "base/memory.h"
+#include "base/threads.h"
+#include "compute/backend.h"
+#include "compute/cpu/cpu.h"
+
+ssfer_status ssfer_compute_create(ssfer_compute **out, ssfer_backend_kind kind, size_t threads, ssfer_error *err)
+{
+    *out = NULL;
+    ssfer_compute *cx = ssfer_calloc(1, sizeof *cx);
+    if (!cx)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "compute: out of memory");
+    cx->backend = kind == SSFER_BACKEND_REF ? &ssfer_backend_ref : ssfer_cpu_backend(ssfer_cpu_best_level());
+    cx->threads = threads ? threads : ssfer_thread_default();
+    if (cx->backend->create) {
+        ssfer_status st = cx->backend->create(cx, err);
+        if (st != SSFER_OK) {
+            ssfer_free(cx);
+            return st;
+        }
+    }
+    *out = cx;
+    return SSFER_OK;
+}
+
+void ssfer_compute_destroy(ssfer_compute *cx)
+{
+    if (!cx)
+        return;
+    if (cx->backend->destroy)
+        cx->backend->destroy(cx);
+    ssfer_free(cx);
+}
+
+size_t ssfer_compute_threads(const ssfer_compute *cx)
+{
+    return cx->threads;
+}
+
+const char *ssfer_compute_backend_name(const ssfer_compute *cx)
+{
+    return cx->backend->name;
+}
+
+const ssfer_error *ssfer_compute_error(const ssfer_compute *cx)
+{
+    return &cx->error;
+}

@@ -1,0 +1,33 @@
+/* A compute context: a device, its threads and the backend that runs operations on it.
+ *
+ * Two contexts may live in one process and be used from two threads; one context serves one thread at a time. Tensors
+ * are plain pointers into memory of the device (for the CPU backends: 64-byte aligned host memory, row-major float32).
+ *
+ * Shape letters: B images, N tokens, C channels, H heads, D = C/H, M = B*N rows, K inner and J outer width of a matrix
+ * product. A gradient is `d` + its tensor. Every output says `=` (overwritten) or `+=` (added to). */
+#ifndef SSFER_COMPUTE_COMPUTE_H
+#define SSFER_COMPUTE_COMPUTE_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ssfer_compute ssfer_compute;
+
+typedef enum ssfer_backend_kind {
+    SSFER_BACKEND_CPU, /* oneDNN matrix products and fused kernels */
+    SSFER_BACKEND_REF, /* plain C: the oracle of the tests */
+} ssfer_backend_kind;
+
+/* threads 0: as many as the machine lends this process. */
+ssfer_status ssfer_compute_create(ssfer_compute **out, ssfer_backend_kind kind, size_t threads, ssfer_error *err);
+void ssfer_compute_destroy(ssfer_compute *compute);
+size_t ssfer_compute_threads(const ssfer_compute *compute);
+const char *ssfer_compute_backend_name(const ssfer_compute *compute);
+
+/* What went wrong in the last operation that failed; operations return the status and keep the words here. */
+const ssfer_error *ssfer_compute_error(const ssfer_compute *compute);
+
+#endif

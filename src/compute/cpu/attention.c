@@ -1,0 +1,231 @@
+/* Attention one (image, head) at a time: its q, k, v and scores stay in the first two cache levels, the matrix is never
+ * written to memory, and heads are what the threads share out. */
+#include "compute/cpu/kernels.h"
+#include "compute/cpu/simd_math.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+enum { PAD = 16 }; /* rows of scratch are padded to this many floats, a multiple of every LANES */
+
+static size_t padded(size_t n)
+{
+    return (n + PAD - 1) / PAD * PAD;
+}
+
+/* One register tile: c (rows, vectors*LANES) = sum over k of a[i*ai + k*ak] * b[k*ldb + j]. */
+static inline __attribute__((always_inline)) void tile(size_t rows, size_t vectors, size_t inner, const float *a,
+                                                       size_t ai, size_t ak, const float *b, size_t ldb, float *c,
+                                                       size_t ldc)
+{
+    vec sum[TILE_ROWS][TILE_VECTORS];
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < vectors; j++)
+            sum[i][j] = (vec){0};
+    for (size_t k = 0; k < inner; k++) {
+        const vec *row = (const vec *)(b + k * ldb);
+        for (size_t i = 0; i < rows; i++) {
+            float scalar = a[i * ai + k * ak];
+            for (size_t j = 0; j < vectors; j++)
+                sum[i][j] += scalar * row[j];
+        }
+    }
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < vectors; j++)
+            ((vec *)(c + i * ldc))[j] = sum[i][j];
+}
+
+/* Tiles with constant sizes, so that the compiler keeps the accumulators in registers. */
+static void tile_any(size_t rows, size_t vectors, size_t inner, const float *a, size_t ai, size_t ak, const float *b,
+                     size_t ldb, float *c, size_t ldc)
+{
+    if (rows == TILE_ROWS && vectors == TILE_VECTORS)
+        tile(TILE_ROWS, TILE_VECTORS, inner, a, ai, ak, b, ldb, c, ldc);
+    else if (rows == TILE_ROWS)
+        for (size_t j = 0; j < vectors; j++)
+            tile(TILE_ROWS, 1, inner, a, ai, ak, b + j * LANES, ldb, c + j * LANES, ldc);
+    else if (vectors == TILE_VECTORS)
+        for (size_t i = 0; i < rows; i++)
+            tile(1, TILE_VECTORS, inner, a + i * ai, ai, ak, b, ldb, c + i * ldc, ldc);
+    else
+        for (size_t i = 0; i < rows; i++)
+            for (size_t j = 0; j < vectors; j++)
+                tile(1, 1, inner, a + i * ai, ai, ak, b + j * LANES, ldb, c + i * ldc + j * LANES, ldc);
+}
+
+/* c (m, n) = a b with a read through strides (so a transposed matrix costs nothing); n, ldb and ldc are padded. */
+static void product(size_t m, size_t n, size_t inner, const float *a, size_t ai, size_t ak, const float *b, size_t ldb,
+                    float *c, size_t ldc)
+{
+    const size_t wide = TILE_VECTORS * LANES;
+    for (size_t j = 0; j < n; j += wide) {
+        size_t vectors = n - j < wide ? (n - j) / LANES : TILE_VECTORS;
+        for (size_t i = 0; i < m; i += TILE_ROWS) {
+            size_t rows = m - i < TILE_ROWS ? m - i : TILE_ROWS;
+            tile_any(rows, vectors, inner, a + i * ai, ai, ak, b + j, ldb, c + i * ldc + j, ldc);
+        }
+    }
+}
+
+/* to (N, pitch) = rows of one head, `from` having `stride` floats between tokens; the padding is zeroed. */
+static void copy_rows(float *to, size_t pitch, const float *from, size_t stride, size_t N, size_t D)
+{
+    for (size_t n = 0; n < N; n++) {
+        memcpy(to + n * pitch, from + n * stride, D * sizeof *to);
+        memset(to + n * pitch + D, 0, (pitch - D) * sizeof *to);
+    }
+}
+
+/* to (D, pitch) = the same transposed: token n becomes column n. */
+static void copy_transposed(float *to, size_t pitch, const float *from, size_t stride, size_t N, size_t D)
+{
+    for (size_t d = 0; d < D; d++) {
+        for (size_t n = 0; n < N; n++)
+            to[d * pitch + n] = from[n * stride + d];
+        memset(to + d * pitch + N, 0, (pitch - N) * sizeof *to);
+    }
+}
+
+/* row (N) = exp(scale * (row - max)), not yet divided; the padding becomes 0. Returns the sum, *max_out the maximum of
+ * the scaled row. */
+static float exponentials(float *row, size_t N, size_t pitch, float scale, float *max_out)
+{
+    float most = -INFINITY, total = 0.0f;
+#pragma omp simd reduction(max : most)
+    for (size_t j = 0; j < N; j++)
+        most = row[j] > most ? row[j] : most;
+#pragma omp simd reduction(+ : total)
+    for (size_t j = 0; j < N; j++) {
+        row[j] = simd_exp(scale * (row[j] - most));
+        total += row[j];
+    }
+    memset(row + N, 0, (pitch - N) * sizeof *row);
+    *max_out = scale * most;
+    return total;
+}
+
+enum { ROW_BLOCK = 48 }; /* query rows whose scores are alive at a time: 48 x 208 floats fit the first-level cache */
+
+static void forward_head(float *y, float *lse, const float *qkv, ssfer_attention_dims d, float *scratch)
+{
+    const size_t N = d.tokens, D = d.head_dim, C = d.heads * D, Np = padded(N), Dp = padded(D);
+    const float scale = 1.0f / sqrtf((float)D);
+    float *kt = scratch, *v = kt + D * Np, *scores = v + N * Dp, *out = scores + ROW_BLOCK * Np;
+    copy_transposed(kt, Np, qkv + C, 3 * C, N, D);
+    copy_rows(v, Dp, qkv + 2 * C, 3 * C, N, D);
+    for (size_t i = 0; i < N; i += ROW_BLOCK) {
+        size_t rows = N - i < ROW_BLOCK ? N - i : ROW_BLOCK;
+        float inverse[ROW_BLOCK];
+        product(rows, Np, D, qkv + i * 3 * C, 3 * C, 1, kt, Np, scores, Np);
+        for (size_t r = 0; r < rows; r++) {
+            float most, total = exponentials(scores + r * Np, N, Np, scale, &most);
+            inverse[r] = 1.0f / total;
+            if (lse)
+                lse[i + r] = most + logf(total);
+        }
+        product(rows, Dp, N, scores, Np, 1, v, Dp, out, Dp);
+        for (size_t r = 0; r < rows; r++)
+            for (size_t c = 0; c < D; c++)
+                y[(i + r) * C + c] = out[r * Dp + c] * inverse[r];
+    }
+}
+
+ssfer_status CPU(attention_forward)(ssfer_compute *cx, float *y, float *lse, const float *qkv, ssfer_attention_dims d)
+{
+    const size_t N = d.tokens, D = d.head_dim, C = d.heads * D, Np = padded(N), Dp = padded(D);
+    const size_t each = D * Np + N * Dp + ROW_BLOCK * (Np + Dp);
+    float *scratch = ssfer_cpu_scratch(cx, cx->threads * each * sizeof *scratch);
+    if (!scratch)
+        return cx->error.status;
+#pragma omp parallel for num_threads((int)cx->threads) schedule(static) collapse(2)
+    for (size_t b = 0; b < d.batch; b++)
+        for (size_t h = 0; h < d.heads; h++)
+            forward_head(y + b * N * C + h * D, lse ? lse + (b * d.heads + h) * N : NULL, qkv + b * N * 3 * C + h * D,
+                         d, scratch + (size_t)omp_get_thread_num() * each);
+    return SSFER_OK;
+}
+
+/* p (N, Np) = softmax of the scores, by the row sums that the forward pass kept. */
+static void probabilities(float *p, size_t Np, const float *lse, size_t N, float scale)
+{
+    for (size_t i = 0; i < N; i++) {
+        float *row = p + i * Np, shift = lse[i];
+#pragma omp simd
+        for (size_t j = 0; j < N; j++)
+            row[j] = simd_exp(scale * row[j] - shift);
+        memset(row + N, 0, (Np - N) * sizeof *row);
+    }
+}
+
+/* ds = scale * p * (dp - rowsum(dy * y)), in place of dp. */
+static void score_gradients(float *dp, const float *p, size_t Np, const float *dy, const float *y, size_t N, size_t C,
+                            size_t D, float scale)
+{
+    for (size_t i = 0; i < N; i++) {
+        float row = 0.0f;
+        for (size_t c = 0; c < D; c++)
+            row += dy[i * C + c] * y[i * C + c];
+#pragma omp simd
+        for (size_t j = 0; j < Np; j++)
+            dp[i * Np + j] = scale * p[i * Np + j] * (dp[i * Np + j] - row);
+    }
+}
+
+static void store_rows(float *to, size_t stride, const float *from, size_t pitch, size_t N, size_t D)
+{
+    for (size_t n = 0; n < N; n++)
+        memcpy(to + n * stride, from + n * pitch, D * sizeof *to);
+}
+
+static size_t backward_scratch(size_t N, size_t D)
+{
+    size_t Np = padded(N), Dp = padded(D);
+    return 2 * N * Np + D * Np + 2 * N * Dp;
+}
+
+static void backward_head(float *dqkv, const float *dy, const float *qkv, const float *y, const float *lse,
+                          ssfer_attention_dims d, float *scratch)
+{
+    const size_t N = d.tokens, D = d.head_dim, C = d.heads * D, Np = padded(N), Dp = padded(D), stride = 3 * C;
+    const float scale = 1.0f / sqrtf((float)D);
+    float *p = scratch, *ds = p + N * Np, *t = ds + N * Np, *rows = t + D * Np, *out = rows + N * Dp;
+
+    copy_transposed(t, Np, qkv + C, stride, N, D); /* k' */
+    product(N, Np, D, qkv, stride, 1, t, Np, p, Np);
+    probabilities(p, Np, lse, N, scale);
+
+    copy_transposed(t, Np, qkv + 2 * C, stride, N, D); /* v' */
+    product(N, Np, D, dy, C, 1, t, Np, ds, Np);
+    score_gradients(ds, p, Np, dy, y, N, C, D, scale);
+
+    copy_rows(rows, Dp, dy, C, N, D); /* dv = p' dy */
+    product(N, Dp, N, p, 1, Np, rows, Dp, out, Dp);
+    store_rows(dqkv + 2 * C, stride, out, Dp, N, D);
+
+    copy_rows(rows, Dp, qkv + C, stride, N, D); /* dq = ds k */
+    product(N, Dp, N, ds, Np, 1, rows, Dp, out, Dp);
+    store_rows(dqkv, stride, out, Dp, N, D);
+
+    copy_rows(rows, Dp, qkv, stride, N, D); /* dk = ds' q */
+    product(N, Dp, N, ds, 1, Np, rows, Dp, out, Dp);
+    store_rows(dqkv + C, stride, out, Dp, N, D);
+}
+
+ssfer_status CPU(attention_backward)(ssfer_compute *cx, float *dqkv, const float *dy, const float *qkv, const float *y,
+                                     const float *lse, ssfer_attention_dims d)
+{
+    const size_t N = d.tokens, D = d.head_dim, C = d.heads * D, each = backward_scratch(N, D);
+    float *scratch = ssfer_cpu_scratch(cx, cx->threads * each * sizeof *scratch);
+    if (!scratch)
+        return cx->error.status;
+#pragma omp parallel for num_threads((int)cx->threads) schedule(static) collapse(2)
+    for (size_t b = 0; b < d.batch; b++)
+        for (size_t h = 0; h < d.heads; h++)
+            backward_head(dqkv + b * N * 3 * C + h * D, dy + b * N * C + h * D, qkv + b * N * 3 * C + h * D,
+                          y + b * N * C + h * D, lse + (b * d.heads + h) * N, d,
+                          scratch + (size_t)omp_get_thread_num() * each);
+    return SSFER_OK;
+}

@@ -1,0 +1,76 @@
+/* Choosing the instruction-set level, and what a CPU context owns: its scratch memory. The matrix products keep their
+ * primitives in linear.c. */
+#include "compute/cpu/cpu.h"
+
+#include "base/memory.h"
+#include "compute/cpu/device.h"
+
+#ifdef SSFER_CPU_X86
+extern const ssfer_backend ssfer_backend_cpu_v3, ssfer_backend_cpu_v4;
+#endif
+extern const ssfer_backend ssfer_backend_cpu_base;
+
+ssfer_cpu_level ssfer_cpu_best_level(void)
+{
+#ifdef SSFER_CPU_X86
+    __builtin_cpu_init();
+    bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    if (v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return SSFER_CPU_V4;
+    if (v3)
+        return SSFER_CPU_V3;
+#endif
+    return SSFER_CPU_BASE;
+}
+
+const ssfer_backend *ssfer_cpu_backend(ssfer_cpu_level level)
+{
+    switch (level) {
+#ifdef SSFER_CPU_X86
+    case SSFER_CPU_V3:
+        return &ssfer_backend_cpu_v3;
+    case SSFER_CPU_V4:
+        return &ssfer_backend_cpu_v4;
+#endif
+    case SSFER_CPU_BASE:
+        return &ssfer_backend_cpu_base;
+    default:
+        return NULL;
+    }
+}
+
+ssfer_status ssfer_cpu_create(ssfer_compute *cx, ssfer_error *err)
+{
+    ssfer_cpu_device *device = ssfer_calloc(1, sizeof *device);
+    if (!device)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "compute: out of memory");
+    ssfer_status st = ssfer_cpu_products_create(&device->products, err);
+    if (st != SSFER_OK) {
+        ssfer_free(device);
+        return st;
+    }
+    cx->device = device;
+    return SSFER_OK;
+}
+
+void ssfer_cpu_destroy(ssfer_compute *cx)
+{
+    ssfer_cpu_device *device = cx->device;
+    ssfer_cpu_products_destroy(device->products);
+    ssfer_free(device->scratch);
+    ssfer_free(device);
+}
+
+void *ssfer_cpu_scratch(ssfer_compute *cx, size_t size_bytes)
+{
+    ssfer_cpu_device *device = cx->device;
+    if (size_bytes > device->scratch_bytes) {
+        ssfer_free(device->scratch);
+        device->scratch = ssfer_aligned_alloc(size_bytes);
+        device->scratch_bytes = device->scratch ? size_bytes : 0;
+        if (!device->scratch)
+            ssfer_fail(&cx->error, SSFER_ERR_MEMORY, "compute: no memory for %zu bytes of scratch", size_bytes);
+    }
+    return device->scratch;
+}

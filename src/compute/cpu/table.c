@@ -1,0 +1,32 @@
+/* The table of one instruction-set level. */
+#include "compute/cpu/kernels.h"
+
+#define TABLE_JOIN2(level) ssfer_backend_cpu_##level
+#define TABLE_JOIN(level) TABLE_JOIN2(level)
+#define LEVEL_NAME2(level) "cpu-" #level
+#define LEVEL_NAME(level) LEVEL_NAME2(level)
+
+extern const ssfer_backend TABLE_JOIN(CPU_LEVEL);
+const ssfer_backend TABLE_JOIN(CPU_LEVEL) = {
+    .name = LEVEL_NAME(CPU_LEVEL),
+    .create = ssfer_cpu_create,
+    .destroy = ssfer_cpu_destroy,
+    .linear_forward = ssfer_cpu_linear_forward,
+    .linear_backward_dx = ssfer_cpu_linear_backward_dx,
+    .linear_backward_dw = CPU(linear_backward_dw),
+    .residual_norm_forward = CPU(residual_norm_forward),
+    .norm_backward = CPU(norm_backward),
+    .scale_rows = CPU(scale_rows),
+    .gelu_forward = CPU(gelu_forward),
+    .gelu_backward = CPU(gelu_backward),
+    .attention_forward = CPU(attention_forward),
+    .attention_backward = CPU(attention_backward),
+    .patches_gather = CPU(patches_gather),
+    .tokens_assemble = CPU(tokens_assemble),
+    .tokens_assemble_backward = CPU(tokens_assemble_backward),
+    .cross_entropy = CPU(cross_entropy),
+    .adamw_step = CPU(adamw_step),
+    .ema_update = CPU(ema_update),
+    .sum_squares = CPU(sum_squares),
+    .zero = CPU(zero),
+};

@@ -1,0 +1,107 @@
+#include "compute/ops.h"
+
+#include "compute/backend.h"
+
+/* The one place where an operation meets its backend. */
+
+ssfer_status ssfer_linear_forward(ssfer_compute *cx, float *y, const float *x, const float *w, const float *b,
+                                  ssfer_linear_dims d, ssfer_epilogue epilogue)
+{
+    return cx->backend->linear_forward(cx, y, x, w, b, d, epilogue);
+}
+
+ssfer_status ssfer_linear_backward_dx(ssfer_compute *cx, float *dx, const float *dy, const float *w,
+                                      ssfer_linear_dims d)
+{
+    return cx->backend->linear_backward_dx(cx, dx, dy, w, d);
+}
+
+ssfer_status ssfer_linear_backward_dw(ssfer_compute *cx, float *dw, float *db, const float *dy, const float *x,
+                                      ssfer_linear_dims d)
+{
+    return cx->backend->linear_backward_dw(cx, dw, db, dy, x, d);
+}
+
+ssfer_status ssfer_residual_norm_forward(ssfer_compute *cx, float *y, float *sum, float *mean, float *rstd,
+                                         const float *x, const float *branch, const float *scale, const float *gamma,
+                                         const float *beta, ssfer_norm_dims d)
+{
+    return cx->backend->residual_norm_forward(cx, y, sum, mean, rstd, x, branch, scale, gamma, beta, d);
+}
+
+ssfer_status ssfer_norm_backward(ssfer_compute *cx, float *dx, float *dgamma, float *dbeta, const float *dy,
+                                 const float *x, const float *mean, const float *rstd, const float *gamma,
+                                 ssfer_norm_dims d)
+{
+    return cx->backend->norm_backward(cx, dx, dgamma, dbeta, dy, x, mean, rstd, gamma, d);
+}
+
+ssfer_status ssfer_scale_rows(ssfer_compute *cx, float *y, const float *x, const float *scale, ssfer_norm_dims d)
+{
+    return cx->backend->scale_rows(cx, y, x, scale, d);
+}
+
+ssfer_status ssfer_gelu_forward(ssfer_compute *cx, float *y, const float *x, size_t count)
+{
+    return cx->backend->gelu_forward(cx, y, x, count);
+}
+
+ssfer_status ssfer_gelu_backward(ssfer_compute *cx, float *dx, const float *dy, const float *x, size_t count)
+{
+    return cx->backend->gelu_backward(cx, dx, dy, x, count);
+}
+
+ssfer_status ssfer_attention_forward(ssfer_compute *cx, float *y, float *lse, const float *qkv, ssfer_attention_dims d)
+{
+    return cx->backend->attention_forward(cx, y, lse, qkv, d);
+}
+
+ssfer_status ssfer_attention_backward(ssfer_compute *cx, float *dqkv, const float *dy, const float *qkv, const float *y,
+                                      const float *lse, ssfer_attention_dims d)
+{
+    return cx->backend->attention_backward(cx, dqkv, dy, qkv, y, lse, d);
+}
+
+ssfer_status ssfer_patches_gather(ssfer_compute *cx, float *out, const float *image, ssfer_patch_dims d)
+{
+    return cx->backend->patches_gather(cx, out, image, d);
+}
+
+ssfer_status ssfer_tokens_assemble(ssfer_compute *cx, float *x, const float *tokens, const float *cls, const float *pos,
+                                   ssfer_token_dims d)
+{
+    return cx->backend->tokens_assemble(cx, x, tokens, cls, pos, d);
+}
+
+ssfer_status ssfer_tokens_assemble_backward(ssfer_compute *cx, float *dtokens, float *dcls, float *dpos,
+                                            const float *dx, ssfer_token_dims d)
+{
+    return cx->backend->tokens_assemble_backward(cx, dtokens, dcls, dpos, dx, d);
+}
+
+ssfer_status ssfer_cross_entropy(ssfer_compute *cx, float *loss, float *dlogits, const float *logits,
+                                 const float *target, const float *weight, size_t batch, size_t classes)
+{
+    return cx->backend->cross_entropy(cx, loss, dlogits, logits, target, weight, batch, classes);
+}
+
+ssfer_status ssfer_adamw_step(ssfer_compute *cx, float *p, float *m, float *v, const float *g, size_t n,
+                              const ssfer_adamw_args *args)
+{
+    return cx->backend->adamw_step(cx, p, m, v, g, n, args);
+}
+
+ssfer_status ssfer_ema_update(ssfer_compute *cx, float *shadow, const float *p, size_t n, float decay)
+{
+    return cx->backend->ema_update(cx, shadow, p, n, decay);
+}
+
+ssfer_status ssfer_sum_squares(ssfer_compute *cx, double *out, const float *x, size_t n)
+{
+    return cx->backend->sum_squares(cx, out, x, n);
+}
+
+ssfer_status ssfer_zero(ssfer_compute *cx, float *x, size_t n)
+{
+    return cx->backend->zero(cx, x, n);
+}

@@ -1,0 +1,131 @@
+/* Every operation of the engine, declared once. Each calls the context's backend; compute/ref and compute/cpu hold one
+ * file an operation. All tensors are float32 row-major; outputs must not overlap inputs unless a comment allows it.
+ * None allocates, except that a backend may build a kernel the first time it meets a shape. Same bits for any thread
+ * count, but for the matrix products (same bits for the same thread count).
+ *
+ * Checked by tests/unit/compute (against differences in double precision, and cpu/ against ref/ on odd sizes). */
+#ifndef SSFER_COMPUTE_OPS_H
+#define SSFER_COMPUTE_OPS_H
+
+#include "compute/compute.h"
+
+/* ---- linear: y = x w' + b, as torch.nn.Linear -------------------------------------------------------------------- */
+
+typedef struct ssfer_linear_dims {
+    size_t rows, in, out; /* M, K, J */
+} ssfer_linear_dims;
+
+typedef enum ssfer_epilogue { SSFER_EPILOGUE_NONE, SSFER_EPILOGUE_GELU } ssfer_epilogue;
+
+/* y (M, J) = epilogue(x (M, K) w' + b), w (J, K), b (J) or NULL. */
+ssfer_status ssfer_linear_forward(ssfer_compute *cx, float *y, const float *x, const float *w, const float *b,
+                                  ssfer_linear_dims d, ssfer_epilogue epilogue);
+
+/* dx (M, K) = dy w. */
+ssfer_status ssfer_linear_backward_dx(ssfer_compute *cx, float *dx, const float *dy, const float *w,
+                                      ssfer_linear_dims d);
+
+/* dw (J, K) += dy' x and db (J) += column sums of dy; db may be NULL. */
+ssfer_status ssfer_linear_backward_dw(ssfer_compute *cx, float *dw, float *db, const float *dy, const float *x,
+                                      ssfer_linear_dims d);
+
+/* ---- layer norm with the residual connection in front of it ------------------------------------------------------ */
+
+typedef struct ssfer_norm_dims {
+    size_t rows, width;     /* M, C */
+    size_t rows_per_sample; /* N: row r belongs to sample r / N, for `scale` */
+    float eps;
+} ssfer_norm_dims;
+
+/* sum (M, C) = x + scale[sample] * branch, then y (M, C) = (sum - mean) * rstd * gamma + beta, row by row.
+ * mean, rstd (M): out, for the backward pass; may be NULL together.
+ * branch NULL: there is no sum, x itself is normalised and `sum` is not touched. sum may be x itself.
+ * scale (B) is the drop-path factor; NULL: 1. y NULL: only the sum is wanted.
+ * The variance is the biased one: Ba et al. 2016, eq. (4), as torch.nn.LayerNorm. */
+ssfer_status ssfer_residual_norm_forward(ssfer_compute *cx, float *y, float *sum, float *mean, float *rstd,
+                                         const float *x, const float *branch, const float *scale, const float *gamma,
+                                         const float *beta, ssfer_norm_dims d);
+
+/* x: what was normalised. dx (M, C) += gradient through the norm; dgamma, dbeta (C) +=. */
+ssfer_status ssfer_norm_backward(ssfer_compute *cx, float *dx, float *dgamma, float *dbeta, const float *dy,
+                                 const float *x, const float *mean, const float *rstd, const float *gamma,
+                                 ssfer_norm_dims d);
+
+/* y (M, C) = scale[row / N] * x: the gradient of a dropped branch. */
+ssfer_status ssfer_scale_rows(ssfer_compute *cx, float *y, const float *x, const float *scale, ssfer_norm_dims d);
+
+/* ---- GELU, the exact one: x Phi(x) (Hendrycks and Gimpel 2016), not the tanh approximation ----------------------- */
+
+ssfer_status ssfer_gelu_forward(ssfer_compute *cx, float *y, const float *x, size_t count);
+/* dx = dy * (Phi(x) + x phi(x)); dx may be dy. */
+ssfer_status ssfer_gelu_backward(ssfer_compute *cx, float *dx, const float *dy, const float *x, size_t count);
+
+/* ---- multi-head self-attention ----------------------------------------------------------------------------------- */
+
+typedef struct ssfer_attention_dims {
+    size_t batch, tokens, heads, head_dim; /* B, N, H, D */
+} ssfer_attention_dims;
+
+/* y = softmax(q k' / sqrt(D)) v, for each head, over all tokens, no mask.
+ *   qkv  (B, N, 3, H, D)  in   the fused projection: q, then k, then v
+ *   y    (B, N, H, D)     out (=)  heads side by side, so it also reads as (B, N, C)
+ *   lse  (B, H, N)        out (=)  log of each row's sum of exponentials, which the backward pass needs; may be NULL
+ * Row maxima are subtracted before exp, so finite logits never overflow. Source: Vaswani et al. 2017, eq. (1). */
+ssfer_status ssfer_attention_forward(ssfer_compute *cx, float *y, float *lse, const float *qkv, ssfer_attention_dims d);
+
+/* dqkv (B, N, 3, H, D) =. The probabilities are recomputed from qkv and lse instead of being kept: N*N*H*B floats less
+ * for one more small product. y is the forward output. Formulae: Dao et al. 2022 (FlashAttention), appendix B.4. */
+ssfer_status ssfer_attention_backward(ssfer_compute *cx, float *dqkv, const float *dy, const float *qkv, const float *y,
+                                      const float *lse, ssfer_attention_dims d);
+
+/* ---- patches and tokens ------------------------------------------------------------------------------------------ */
+
+typedef struct ssfer_patch_dims {
+    size_t batch, channels, height, width, patch; /* height and width are multiples of patch */
+} ssfer_patch_dims;
+
+/* out (B, L, channels*P*P) = image (B, channels, height, width) cut into L = (height/P)*(width/P) patches in row order;
+ * inside a patch channel, row, column, as the weight of a convolution with stride P is laid out. */
+ssfer_status ssfer_patches_gather(ssfer_compute *cx, float *out, const float *image, ssfer_patch_dims d);
+
+typedef struct ssfer_token_dims {
+    size_t batch, patches, width; /* B, L, C; N = L + 1 */
+} ssfer_token_dims;
+
+/* x (B, L+1, C) =: row 0 is cls + pos[0], row 1+i is token[i] + pos[1+i]. cls (C), pos (L+1, C). */
+ssfer_status ssfer_tokens_assemble(ssfer_compute *cx, float *x, const float *tokens, const float *cls, const float *pos,
+                                   ssfer_token_dims d);
+/* dtokens (B, L, C) =, dcls (C) +=, dpos (L+1, C) +=; dpos NULL: fixed positions. */
+ssfer_status ssfer_tokens_assemble_backward(ssfer_compute *cx, float *dtokens, float *dcls, float *dpos,
+                                            const float *dx, ssfer_token_dims d);
+
+/* ---- loss -------------------------------------------------------------------------------------------------------- */
+
+/* Cross entropy with soft targets: loss[b] = -sum_k target[b,k] log softmax(logits[b])[k].
+ * dlogits (B, K) += weight[b] * d loss[b] / d logits; NULL: not wanted. weight (B).
+ * The targets of a row need not sum to 1: with S their sum, the gradient is S softmax - target. */
+ssfer_status ssfer_cross_entropy(ssfer_compute *cx, float *loss, float *dlogits, const float *logits,
+                                 const float *target, const float *weight, size_t batch, size_t classes);
+
+/* ---- flat passes over parameter blocks --------------------------------------------------------------------------- */
+
+typedef struct ssfer_adamw_args {
+    float lr, beta1, beta2, eps, weight_decay;
+    uint64_t step;    /* 1 for the first update: bias correction */
+    float grad_scale; /* every gradient is multiplied by this first (clipping, accumulation) */
+} ssfer_adamw_args;
+
+/* One AdamW update of n parameters, as torch.optim.AdamW: p *= 1 - lr*wd; m, v updated; p -= lr/bc1 * m / (sqrt(v/bc2)
+ * + eps). Loshchilov and Hutter 2019, algorithm 2. */
+ssfer_status ssfer_adamw_step(ssfer_compute *cx, float *p, float *m, float *v, const float *g, size_t n,
+                              const ssfer_adamw_args *args);
+
+/* shadow = decay * shadow + (1 - decay) * p. */
+ssfer_status ssfer_ema_update(ssfer_compute *cx, float *shadow, const float *p, size_t n, float decay);
+
+/* *out = sum of squares, accumulated in double over chunks of fixed size: the same for any thread count. */
+ssfer_status ssfer_sum_squares(ssfer_compute *cx, double *out, const float *x, size_t n);
+
+ssfer_status ssfer_zero(ssfer_compute *cx, float *x, size_t n);
+
+#endif
