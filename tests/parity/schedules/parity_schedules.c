@@ -43,9 +43,8 @@ static void check_epochs(const ssfer_schedule *s, size_t iteration, const cJSON 
         exit(1);
     }
     size_t epoch = 0;
-    const cJSON *want;
-    cJSON_ArrayForEach(want, list(object, key)) check_rate(ssfer_schedule_at(s, epoch, iteration), want, key, epoch),
-        epoch++;
+    for (const cJSON *want = list(object, key)->child; want; want = want->next, epoch++)
+        check_rate(ssfer_schedule_at(s, epoch, iteration), want, key, epoch);
 }
 
 static void check_stage1(const cJSON *json)
@@ -93,9 +92,9 @@ static void check_stage3(const cJSON *json)
         ssfer_schedule s = {.kind = SSFER_SCHEDULE_MULTISTEP, .epochs = 100, .iterations = 3};
         s.base_lr = fixture_number(c, "base_lr", NAN);
         s.gamma = fixture_number(c, "gamma", NAN);
-        const cJSON *milestone;
-        cJSON_ArrayForEach(milestone, list(c, "milestones")) if (s.milestone_count < SSFER_SCHEDULE_MAX_MILESTONES)
-            s.milestones[s.milestone_count++] = (size_t)milestone->valuedouble;
+        for (const cJSON *m = list(c, "milestones")->child; m; m = m->next)
+            if (s.milestone_count < SSFER_SCHEDULE_MAX_MILESTONES)
+                s.milestones[s.milestone_count++] = (size_t)m->valuedouble;
         check_epochs(&s, 1, c, "lr_if_scheduler_stepped_once_per_epoch");
         s.kind = SSFER_SCHEDULE_CONSTANT;
         check_epochs(&s, 1, c, "lr_as_released_first_50_epochs");
