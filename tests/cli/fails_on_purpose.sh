@@ -1,0 +1,3 @@
+. "$(dirname "$0")/lib.sh"
+run --version
+expect_code 1

@@ -1,0 +1,71 @@
+# Sourced by every test here with the program's path as $1. A check that does not hold is printed and counted; the test
+# fails at the end.
+set -u
+program=$1
+work=$(mktemp -d "${TMPDIR:-/tmp}/ssfer-cli.XXXXXX")
+failures=0
+
+finish() {
+  local status=$?
+  # Below: not only failed checks but also a script that broke off.
+  chmod -R u+w "$work" 2> /dev/null
+  rm -rf "$work"
+  if [ "$failures" -gt 0 ]; then
+    echo "$failures checks failed" >&2
+    exit 1
+  fi
+  exit "$status"
+}
+trap finish EXIT
+
+problem() {
+  failures=$((failures + 1))
+  printf 'FAILED line %s: %s\n' "${BASH_LINENO[-2]}" "$*" >&2
+}
+
+# run ARGUMENT...: output in $out, errors in $err, exit code in $code.
+run() {
+  "$program" "$@" > "$work/.out" 2> "$work/.err" < /dev/null
+  code=$?
+  out=$(cat "$work/.out")
+  err=$(cat "$work/.err")
+}
+
+expect_code() {
+  [ "$code" -eq "$1" ] || problem "exit code $code, not $1; errors: $err"
+}
+
+expect_out() {
+  [ "$out" = "$1" ] || problem "output: $out
+--- instead of: $1"
+}
+
+expect_err() {
+  [ "$err" = "$1" ] || problem "errors: $err
+--- instead of: $1"
+}
+
+# expect_out_has TEXT, expect_err_has TEXT: as a fixed string.
+expect_out_has() {
+  [[ "$out" == *"$1"* ]] || problem "output without '$1': $out"
+}
+
+expect_err_has() {
+  [[ "$err" == *"$1"* ]] || problem "errors without '$1': $err"
+}
+
+# Fails with code $1, nothing on standard output, and exactly one line "ssfer: error: ..." that has $2.
+expect_error() {
+  expect_code "$1"
+  expect_out ""
+  [[ "$err" == "ssfer: error: "* && "$err" != *$'\n'* ]] || problem "not a single line of error: $err"
+  expect_err_has "$2"
+}
+
+expect_file() {
+  [ -s "$1" ] || problem "no file $1"
+}
+
+expect_no_file() {
+  [ ! -e "$1" ] || problem "$1 is left over"
+}
