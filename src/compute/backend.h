@@ -29,6 +29,7 @@ typedef struct ssfer_backend {
                                     ssfer_token_dims);
     ssfer_status (*tokens_assemble_backward)(ssfer_compute *, float *, float *, float *, const float *,
                                              ssfer_token_dims);
+    ssfer_status (*first_token_backward)(ssfer_compute *, float *, const float *, size_t, size_t, size_t);
     ssfer_status (*cross_entropy)(ssfer_compute *, float *, float *, const float *, const float *, const float *,
                                   size_t, size_t);
     ssfer_status (*adamw_step)(ssfer_compute *, float *, float *, float *, const float *, size_t,

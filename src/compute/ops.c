@@ -79,6 +79,12 @@ ssfer_status ssfer_tokens_assemble_backward(ssfer_compute *cx, float *dtokens, f
     return cx->backend->tokens_assemble_backward(cx, dtokens, dcls, dpos, dx, d);
 }
 
+ssfer_status ssfer_first_token_backward(ssfer_compute *cx, float *dx, const float *d_first, size_t batch, size_t tokens,
+                                        size_t width)
+{
+    return cx->backend->first_token_backward(cx, dx, d_first, batch, tokens, width);
+}
+
 ssfer_status ssfer_cross_entropy(ssfer_compute *cx, float *loss, float *dlogits, const float *logits,
                                  const float *target, const float *weight, size_t batch, size_t classes)
 {

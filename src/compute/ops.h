@@ -35,6 +35,7 @@ typedef struct ssfer_norm_dims {
     size_t rows, width;     /* M, C */
     size_t rows_per_sample; /* N: row r belongs to sample r / N, for `scale` */
     float eps;
+    size_t x_stride; /* floats between the rows of the forward pass's x; 0: C. (N*C picks every sample's first token) */
 } ssfer_norm_dims;
 
 /* sum (M, C) = x + scale[sample] * branch, then y (M, C) = (sum - mean) * rstd * gamma + beta, row by row.
@@ -64,6 +65,7 @@ ssfer_status ssfer_gelu_backward(ssfer_compute *cx, float *dx, const float *dy, 
 
 typedef struct ssfer_attention_dims {
     size_t batch, tokens, heads, head_dim; /* B, N, H, D */
+    size_t queries; /* Q: only the first Q tokens ask; 0: all N. y, lse and dy then have Q in the place of N */
 } ssfer_attention_dims;
 
 /* y = softmax(q k' / sqrt(D)) v, for each head, over all tokens, no mask.
@@ -73,8 +75,9 @@ typedef struct ssfer_attention_dims {
  * Row maxima are subtracted before exp, so finite logits never overflow. Source: Vaswani et al. 2017, eq. (1). */
 ssfer_status ssfer_attention_forward(ssfer_compute *cx, float *y, float *lse, const float *qkv, ssfer_attention_dims d);
 
-/* dqkv (B, N, 3, H, D) =. The probabilities are recomputed from qkv and lse instead of being kept: N*N*H*B floats less
- * for one more small product. y is the forward output. Formulae: Dao et al. 2022 (FlashAttention), appendix B.4. */
+/* dqkv (B, N, 3, H, D) =, the q part of tokens from Q on is 0. The probabilities are recomputed from qkv and lse
+ * instead of being kept: N*N*H*B floats less for one more small product. y is the forward output. Formulae: Dao et al.
+ * 2022 (FlashAttention), appendix B.4. */
 ssfer_status ssfer_attention_backward(ssfer_compute *cx, float *dqkv, const float *dy, const float *qkv, const float *y,
                                       const float *lse, ssfer_attention_dims d);
 
@@ -98,6 +101,10 @@ ssfer_status ssfer_tokens_assemble(ssfer_compute *cx, float *x, const float *tok
 /* dtokens (B, L, C) =, dcls (C) +=, dpos (L+1, C) +=; dpos NULL: fixed positions. */
 ssfer_status ssfer_tokens_assemble_backward(ssfer_compute *cx, float *dtokens, float *dcls, float *dpos,
                                             const float *dx, ssfer_token_dims d);
+
+/* dx (B, N, C) = 0, but token 0 of sample b is d_first (B, C) row b: the gradient of having used that token alone. */
+ssfer_status ssfer_first_token_backward(ssfer_compute *cx, float *dx, const float *d_first, size_t batch, size_t tokens,
+                                        size_t width);
 
 /* ---- loss -------------------------------------------------------------------------------------------------------- */
 

@@ -111,13 +111,13 @@ enum { ROW_BLOCK = 48 }; /* query rows whose scores are alive at a time: 48 x 20
 
 static void forward_head(float *y, float *lse, const float *qkv, ssfer_attention_dims d, float *scratch)
 {
-    const size_t N = d.tokens, D = d.head_dim, C = d.heads * D, Np = padded(N), Dp = padded(D);
+    const size_t N = d.tokens, Q = d.queries, D = d.head_dim, C = d.heads * D, Np = padded(N), Dp = padded(D);
     const float scale = 1.0f / sqrtf((float)D);
     float *kt = scratch, *v = kt + D * Np, *scores = v + N * Dp, *out = scores + ROW_BLOCK * Np;
     copy_transposed(kt, Np, qkv + C, 3 * C, N, D);
     copy_rows(v, Dp, qkv + 2 * C, 3 * C, N, D);
-    for (size_t i = 0; i < N; i += ROW_BLOCK) {
-        size_t rows = N - i < ROW_BLOCK ? N - i : ROW_BLOCK;
+    for (size_t i = 0; i < Q; i += ROW_BLOCK) {
+        size_t rows = Q - i < ROW_BLOCK ? Q - i : ROW_BLOCK;
         float inverse[ROW_BLOCK];
         product(rows, Np, D, qkv + i * 3 * C, 3 * C, 1, kt, Np, scores, Np);
         for (size_t r = 0; r < rows; r++) {
@@ -135,7 +135,8 @@ static void forward_head(float *y, float *lse, const float *qkv, ssfer_attention
 
 ssfer_status CPU(attention_forward)(ssfer_compute *cx, float *y, float *lse, const float *qkv, ssfer_attention_dims d)
 {
-    const size_t N = d.tokens, D = d.head_dim, C = d.heads * D, Np = padded(N), Dp = padded(D);
+    d.queries = d.queries ? d.queries : d.tokens;
+    const size_t N = d.tokens, Q = d.queries, D = d.head_dim, C = d.heads * D, Np = padded(N), Dp = padded(D);
     const size_t each = D * Np + N * Dp + ROW_BLOCK * (Np + Dp);
     float *scratch = ssfer_cpu_scratch(cx, cx->threads * each * sizeof *scratch);
     if (!scratch)
@@ -143,15 +144,15 @@ ssfer_status CPU(attention_forward)(ssfer_compute *cx, float *y, float *lse, con
 #pragma omp parallel for num_threads((int)cx->threads) schedule(static) collapse(2)
     for (size_t b = 0; b < d.batch; b++)
         for (size_t h = 0; h < d.heads; h++)
-            forward_head(y + b * N * C + h * D, lse ? lse + (b * d.heads + h) * N : NULL, qkv + b * N * 3 * C + h * D,
+            forward_head(y + b * Q * C + h * D, lse ? lse + (b * d.heads + h) * Q : NULL, qkv + b * N * 3 * C + h * D,
                          d, scratch + (size_t)omp_get_thread_num() * each);
     return SSFER_OK;
 }
 
-/* p (N, Np) = softmax of the scores, by the row sums that the forward pass kept. */
-static void probabilities(float *p, size_t Np, const float *lse, size_t N, float scale)
+/* p (Q, Np) = softmax of the scores, by the row sums that the forward pass kept. */
+static void probabilities(float *p, size_t Np, const float *lse, size_t Q, size_t N, float scale)
 {
-    for (size_t i = 0; i < N; i++) {
+    for (size_t i = 0; i < Q; i++) {
         float *row = p + i * Np, shift = lse[i];
 #pragma omp simd
         for (size_t j = 0; j < N; j++)
@@ -161,10 +162,10 @@ static void probabilities(float *p, size_t Np, const float *lse, size_t N, float
 }
 
 /* ds = scale * p * (dp - rowsum(dy * y)), in place of dp. */
-static void score_gradients(float *dp, const float *p, size_t Np, const float *dy, const float *y, size_t N, size_t C,
+static void score_gradients(float *dp, const float *p, size_t Np, const float *dy, const float *y, size_t Q, size_t C,
                             size_t D, float scale)
 {
-    for (size_t i = 0; i < N; i++) {
+    for (size_t i = 0; i < Q; i++) {
         float row = 0.0f;
         for (size_t c = 0; c < D; c++)
             row += dy[i * C + c] * y[i * C + c];
@@ -180,52 +181,56 @@ static void store_rows(float *to, size_t stride, const float *from, size_t pitch
         memcpy(to + n * stride, from + n * pitch, D * sizeof *to);
 }
 
-static size_t backward_scratch(size_t N, size_t D)
+static size_t backward_scratch(size_t Q, size_t N, size_t D)
 {
     size_t Np = padded(N), Dp = padded(D);
-    return 2 * N * Np + D * Np + 2 * N * Dp;
+    return 2 * Q * Np + D * Np + 2 * N * Dp;
 }
 
 static void backward_head(float *dqkv, const float *dy, const float *qkv, const float *y, const float *lse,
                           ssfer_attention_dims d, float *scratch)
 {
-    const size_t N = d.tokens, D = d.head_dim, C = d.heads * D, Np = padded(N), Dp = padded(D), stride = 3 * C;
+    const size_t N = d.tokens, Q = d.queries, D = d.head_dim, C = d.heads * D, Np = padded(N), Dp = padded(D);
+    const size_t stride = 3 * C;
     const float scale = 1.0f / sqrtf((float)D);
-    float *p = scratch, *ds = p + N * Np, *t = ds + N * Np, *rows = t + D * Np, *out = rows + N * Dp;
+    float *p = scratch, *ds = p + Q * Np, *t = ds + Q * Np, *rows = t + D * Np, *out = rows + N * Dp;
 
     copy_transposed(t, Np, qkv + C, stride, N, D); /* k' */
-    product(N, Np, D, qkv, stride, 1, t, Np, p, Np);
-    probabilities(p, Np, lse, N, scale);
+    product(Q, Np, D, qkv, stride, 1, t, Np, p, Np);
+    probabilities(p, Np, lse, Q, N, scale);
 
     copy_transposed(t, Np, qkv + 2 * C, stride, N, D); /* v' */
-    product(N, Np, D, dy, C, 1, t, Np, ds, Np);
-    score_gradients(ds, p, Np, dy, y, N, C, D, scale);
+    product(Q, Np, D, dy, C, 1, t, Np, ds, Np);
+    score_gradients(ds, p, Np, dy, y, Q, C, D, scale);
 
-    copy_rows(rows, Dp, dy, C, N, D); /* dv = p' dy */
-    product(N, Dp, N, p, 1, Np, rows, Dp, out, Dp);
+    copy_rows(rows, Dp, dy, C, Q, D); /* dv = p' dy */
+    product(N, Dp, Q, p, 1, Np, rows, Dp, out, Dp);
     store_rows(dqkv + 2 * C, stride, out, Dp, N, D);
 
-    copy_rows(rows, Dp, qkv + C, stride, N, D); /* dq = ds k */
-    product(N, Dp, N, ds, Np, 1, rows, Dp, out, Dp);
-    store_rows(dqkv, stride, out, Dp, N, D);
-
-    copy_rows(rows, Dp, qkv, stride, N, D); /* dk = ds' q */
-    product(N, Dp, N, ds, 1, Np, rows, Dp, out, Dp);
+    copy_rows(rows, Dp, qkv, stride, Q, D); /* dk = ds' q */
+    product(N, Dp, Q, ds, 1, Np, rows, Dp, out, Dp);
     store_rows(dqkv + C, stride, out, Dp, N, D);
+
+    copy_rows(rows, Dp, qkv + C, stride, N, D); /* dq = ds k */
+    product(Q, Dp, N, ds, Np, 1, rows, Dp, out, Dp);
+    store_rows(dqkv, stride, out, Dp, Q, D);
+    for (size_t n = Q; n < N; n++)
+        memset(dqkv + n * stride, 0, D * sizeof *dqkv);
 }
 
 ssfer_status CPU(attention_backward)(ssfer_compute *cx, float *dqkv, const float *dy, const float *qkv, const float *y,
                                      const float *lse, ssfer_attention_dims d)
 {
-    const size_t N = d.tokens, D = d.head_dim, C = d.heads * D, each = backward_scratch(N, D);
+    d.queries = d.queries ? d.queries : d.tokens;
+    const size_t N = d.tokens, Q = d.queries, D = d.head_dim, C = d.heads * D, each = backward_scratch(Q, N, D);
     float *scratch = ssfer_cpu_scratch(cx, cx->threads * each * sizeof *scratch);
     if (!scratch)
         return cx->error.status;
 #pragma omp parallel for num_threads((int)cx->threads) schedule(static) collapse(2)
     for (size_t b = 0; b < d.batch; b++)
         for (size_t h = 0; h < d.heads; h++)
-            backward_head(dqkv + b * N * 3 * C + h * D, dy + b * N * C + h * D, qkv + b * N * 3 * C + h * D,
-                          y + b * N * C + h * D, lse + (b * d.heads + h) * N, d,
+            backward_head(dqkv + b * N * 3 * C + h * D, dy + b * Q * C + h * D, qkv + b * N * 3 * C + h * D,
+                          y + b * Q * C + h * D, lse + (b * d.heads + h) * Q, d,
                           scratch + (size_t)omp_get_thread_num() * each);
     return SSFER_OK;
 }

@@ -36,6 +36,8 @@ ssfer_status CPU(tokens_assemble)(ssfer_compute *cx, float *x, const float *toke
                                   ssfer_token_dims d);
 ssfer_status CPU(tokens_assemble_backward)(ssfer_compute *cx, float *dtokens, float *dcls, float *dpos, const float *dx,
                                            ssfer_token_dims d);
+ssfer_status CPU(first_token_backward)(ssfer_compute *cx, float *dx, const float *d_first, size_t batch, size_t tokens,
+                                       size_t width);
 ssfer_status CPU(cross_entropy)(ssfer_compute *cx, float *loss, float *dlogits, const float *logits,
                                 const float *target, const float *weight, size_t batch, size_t classes);
 ssfer_status CPU(adamw_step)(ssfer_compute *cx, float *p, float *m, float *v, const float *g, size_t n,

@@ -22,9 +22,10 @@ ssfer_status CPU(residual_norm_forward)(ssfer_compute *cx, float *y, float *sum,
                                         const float *x, const float *branch, const float *scale, const float *gamma,
                                         const float *beta, ssfer_norm_dims d)
 {
+    const size_t stride = d.x_stride ? d.x_stride : d.width;
 #pragma omp parallel for num_threads((int)cx->threads) schedule(static)
     for (size_t r = 0; r < d.rows; r++) {
-        const float *row = x + r * d.width;
+        const float *row = x + r * stride;
         if (branch) {
             const float *added = branch + r * d.width;
             float *total = sum + r * d.width, s = scale ? scale[r / d.rows_per_sample] : 1.0f;

@@ -24,6 +24,7 @@ const ssfer_backend TABLE_JOIN(CPU_LEVEL) = {
     .patches_gather = CPU(patches_gather),
     .tokens_assemble = CPU(tokens_assemble),
     .tokens_assemble_backward = CPU(tokens_assemble_backward),
+    .first_token_backward = CPU(first_token_backward),
     .cross_entropy = CPU(cross_entropy),
     .adamw_step = CPU(adamw_step),
     .ema_update = CPU(ema_update),

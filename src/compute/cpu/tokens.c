@@ -53,3 +53,15 @@ ssfer_status CPU(tokens_assemble_backward)(ssfer_compute *cx, float *dtokens, fl
         }
     return SSFER_OK;
 }
+
+ssfer_status CPU(first_token_backward)(ssfer_compute *cx, float *dx, const float *d_first, size_t batch, size_t tokens,
+                                       size_t width)
+{
+#pragma omp parallel for num_threads((int)cx->threads) schedule(static)
+    for (size_t b = 0; b < batch; b++) {
+        float *to = dx + b * tokens * width;
+        memcpy(to, d_first + b * width, width * sizeof *to);
+        memset(to + width, 0, (tokens - 1) * width * sizeof *to);
+    }
+    return SSFER_OK;
+}

@@ -19,10 +19,11 @@ static double score(const real *qkv, ssfer_attention_dims d, size_t b, size_t h,
 
 void REF(attention_forward)(real *y, real *lse, const real *qkv, ssfer_attention_dims d)
 {
+    const size_t Q = d.queries ? d.queries : d.tokens;
     for (size_t b = 0; b < d.batch; b++)
         for (size_t h = 0; h < d.heads; h++)
-            for (size_t i = 0; i < d.tokens; i++) {
-                real *out = y + ((b * d.tokens + i) * d.heads + h) * d.head_dim;
+            for (size_t i = 0; i < Q; i++) {
+                real *out = y + ((b * Q + i) * d.heads + h) * d.head_dim;
                 double most = -INFINITY, total = 0.0;
                 for (size_t j = 0; j < d.tokens; j++)
                     most = fmax(most, score(qkv, d, b, h, i, j));
@@ -35,7 +36,7 @@ void REF(attention_forward)(real *y, real *lse, const real *qkv, ssfer_attention
                     out[c] = (real)sum;
                 }
                 if (lse)
-                    lse[(b * d.heads + h) * d.tokens + i] = (real)(most + log(total));
+                    lse[(b * d.heads + h) * Q + i] = (real)(most + log(total));
             }
 }
 
@@ -45,18 +46,19 @@ void REF(attention_backward)(real *dqkv, const real *dy, const real *qkv, const 
                              ssfer_attention_dims d)
 {
     const double scale = 1.0 / sqrt((double)d.head_dim);
+    const size_t Q = d.queries ? d.queries : d.tokens;
     for (size_t i = 0; i < d.batch * d.tokens * 3 * d.heads * d.head_dim; i++)
         dqkv[i] = 0;
     for (size_t b = 0; b < d.batch; b++)
         for (size_t h = 0; h < d.heads; h++)
-            for (size_t i = 0; i < d.tokens; i++) {
-                const real *g = dy + ((b * d.tokens + i) * d.heads + h) * d.head_dim;
-                const real *o = y + ((b * d.tokens + i) * d.heads + h) * d.head_dim;
+            for (size_t i = 0; i < Q; i++) {
+                const real *g = dy + ((b * Q + i) * d.heads + h) * d.head_dim;
+                const real *o = y + ((b * Q + i) * d.heads + h) * d.head_dim;
                 double row = 0.0;
                 for (size_t c = 0; c < d.head_dim; c++)
                     row += (double)g[c] * (double)o[c];
                 for (size_t j = 0; j < d.tokens; j++) {
-                    double p = exp(score(qkv, d, b, h, i, j) - (double)lse[(b * d.heads + h) * d.tokens + i]), dp = 0.0;
+                    double p = exp(score(qkv, d, b, h, i, j) - (double)lse[(b * d.heads + h) * Q + i]), dp = 0.0;
                     for (size_t c = 0; c < d.head_dim; c++)
                         dp += (double)g[c] * (double)qkv[at(d, b, j, 2, h) + c];
                     double ds = p * (dp - row) * scale;

@@ -5,8 +5,9 @@
 void REF(residual_norm_forward)(real *y, real *sum, real *mean, real *rstd, const real *x, const real *branch,
                                 const real *scale, const real *gamma, const real *beta, ssfer_norm_dims d)
 {
+    const size_t stride = d.x_stride ? d.x_stride : d.width;
     for (size_t r = 0; r < d.rows; r++) {
-        const real *row = x + r * d.width;
+        const real *row = x + r * stride;
         if (branch) {
             double s = scale ? (double)scale[r / d.rows_per_sample] : 1.0;
             for (size_t c = 0; c < d.width; c++)

@@ -105,6 +105,14 @@ static ssfer_status tokens_assemble_backward(ssfer_compute *cx, float *dtokens, 
     return SSFER_OK;
 }
 
+static ssfer_status first_token_backward(ssfer_compute *cx, float *dx, const float *d_first, size_t batch,
+                                         size_t tokens, size_t width)
+{
+    (void)cx;
+    REF(first_token_backward)(dx, d_first, batch, tokens, width);
+    return SSFER_OK;
+}
+
 static ssfer_status cross_entropy(ssfer_compute *cx, float *loss, float *dlogits, const float *logits,
                                   const float *target, const float *weight, size_t batch, size_t classes)
 {
@@ -157,6 +165,7 @@ const ssfer_backend ssfer_backend_ref = {
     .patches_gather = patches_gather,
     .tokens_assemble = tokens_assemble,
     .tokens_assemble_backward = tokens_assemble_backward,
+    .first_token_backward = first_token_backward,
     .cross_entropy = cross_entropy,
     .adamw_step = adamw_step,
     .ema_update = ema_update,

@@ -38,3 +38,11 @@ void REF(tokens_assemble_backward)(real *dtokens, real *dcls, real *dpos, const 
                     dpos[n * d.width + c] += g;
             }
 }
+
+void REF(first_token_backward)(real *dx, const real *d_first, size_t batch, size_t tokens, size_t width)
+{
+    for (size_t b = 0; b < batch; b++)
+        for (size_t n = 0; n < tokens; n++)
+            for (size_t c = 0; c < width; c++)
+                dx[(b * tokens + n) * width + c] = n ? 0 : d_first[b * width + c];
+}
