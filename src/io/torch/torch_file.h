@@ -40,7 +40,8 @@ ssfer_status ssfer_torch_tensor_info_get(ssfer_torch_tensor_info *out, const ssf
 ssfer_status ssfer_torch_tensor_add(ssfer_tensor_set *set, const char *name, ssfer_torch_file *file,
                                     const ssfer_pickle_node *node, ssfer_error *err);
 
-/* Adds all tensors of a state dict (a dict of names; entries that are no tensors are passed over; prefix may be ""). */
+/* Adds all tensors of a state dict (a dict of names; entries that are no tensors are passed over).
+ * prefix: NULL or "" for none, else joined to the names by a dot. */
 ssfer_status ssfer_torch_state_dict_add(ssfer_tensor_set *set, const char *prefix, ssfer_torch_file *file,
                                         const ssfer_pickle_node *dict, ssfer_error *err);
 
