@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -88,25 +89,35 @@ void ssfer_file_map_close(ssfer_file_map *map)
     *map = (ssfer_file_map){0};
 }
 
+/* The file that a path names in the end; the path itself while nothing is there. NULL when memory runs out. */
+static char *follow_links(const char *path)
+{
+    char *real = realpath(path, NULL), *copy = ssfer_strdup(real ? real : path);
+    free(real); /* realpath's own allocation */
+    return copy;
+}
+
 ssfer_status ssfer_file_writer_open(ssfer_file_writer *writer, const char *path, ssfer_error *err)
 {
-    *writer = (ssfer_file_writer){.path = ssfer_strdup(path),
-                                  .temporary = ssfer_format("%s.tmp.%ld", path, (long)getpid())};
-    if (!writer->path || !writer->temporary) {
+    struct stat info;
+    bool there = stat(path, &info) == 0, direct = there && !S_ISREG(info.st_mode);
+    *writer = (ssfer_file_writer){0};
+    if (there && S_ISDIR(info.st_mode))
+        return ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", path, strerror(EISDIR));
+    writer->path = direct ? ssfer_strdup(path) : follow_links(path); /* /proc/self/fd/1 of a pipe has no real path */
+    if (writer->path && !direct)
+        writer->temporary = ssfer_format("%s.tmp.%ld", writer->path, (long)getpid());
+    ssfer_status st = SSFER_OK;
+    if (!writer->path || (!direct && !writer->temporary))
+        st = ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path);
+    else if (!(writer->stream = fopen(direct ? writer->path : writer->temporary, "wbe")))
+        st = ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+    if (st != SSFER_OK) {
         ssfer_free(writer->path);
         ssfer_free(writer->temporary);
         *writer = (ssfer_file_writer){0};
-        return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path);
     }
-    writer->stream = fopen(writer->temporary, "wbe");
-    if (!writer->stream) {
-        ssfer_status st = ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
-        ssfer_free(writer->path);
-        ssfer_free(writer->temporary);
-        *writer = (ssfer_file_writer){0};
-        return st;
-    }
-    return SSFER_OK;
+    return st;
 }
 
 /* A rename survives a power cut only when the folder that holds the name has been synced too. */
@@ -124,21 +135,23 @@ static void sync_folder_of(const char *path)
 ssfer_status ssfer_file_writer_commit(ssfer_file_writer *writer, ssfer_error *err)
 {
     errno = 0;
-    bool good = fflush(writer->stream) == 0 && !ferror(writer->stream) && fsync(fileno(writer->stream)) == 0;
+    bool good = fflush(writer->stream) == 0 && !ferror(writer->stream);
+    if (good && writer->temporary) /* a device or a pipe has nothing to sync */
+        good = fsync(fileno(writer->stream)) == 0;
     int cause = errno;
     if (fclose(writer->stream) != 0 && good) {
         good = false;
         cause = errno;
     }
     writer->stream = NULL;
-    if (good && rename(writer->temporary, writer->path) != 0) {
+    if (good && writer->temporary && rename(writer->temporary, writer->path) != 0) {
         good = false;
         cause = errno;
     }
     ssfer_status st = SSFER_OK;
-    if (good)
+    if (good && writer->temporary)
         sync_folder_of(writer->path);
-    else
+    else if (!good)
         st = ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", writer->path,
                         cause ? strerror(cause) : "the write failed");
     ssfer_file_writer_abort(writer);
@@ -172,7 +185,7 @@ ssfer_status ssfer_folder_create(const char *path, ssfer_error *err)
     if (!copy)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path);
     int failed = 0;
-    for (char *slash = copy + 1; !failed; slash++) {
+    for (char *slash = copy + (*copy == '/'); !failed; slash++) {
         char kept = *slash;
         if (kept == '/' || kept == 0) {
             *slash = 0;

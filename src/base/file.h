@@ -22,7 +22,9 @@ ssfer_status ssfer_file_map_open(ssfer_file_map *map, const char *path, ssfer_er
 void ssfer_file_map_close(ssfer_file_map *map);
 
 /* Atomic write: everything goes to PATH.tmp.PID in the same folder; commit flushes, fsyncs and renames it over PATH.
- * Until then PATH is untouched; after an error or an abort no temporary file is left.
+ * Until then PATH is untouched; after an error or an abort no temporary file is left. A symbolic link stays one: the
+ * file that it names is replaced. A device, a pipe or a terminal (/dev/null, /dev/stdout) cannot be replaced, so it is
+ * written directly. A folder is refused.
  *
  *     ssfer_file_writer w;
  *     st = ssfer_file_writer_open(&w, path, err);
@@ -31,7 +33,8 @@ void ssfer_file_map_close(ssfer_file_map *map);
  * Errors of fwrite/fprintf need not be checked one by one: commit looks at ferror. */
 typedef struct ssfer_file_writer {
     FILE *stream;
-    char *path, *temporary;
+    char *path;      /* after symbolic links */
+    char *temporary; /* NULL: written directly */
 } ssfer_file_writer;
 ssfer_status ssfer_file_writer_open(ssfer_file_writer *writer, const char *path, ssfer_error *err);
 ssfer_status ssfer_file_writer_commit(ssfer_file_writer *writer, ssfer_error *err); /* closes in any case */

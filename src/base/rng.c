@@ -71,8 +71,10 @@ double ssfer_rng_normal(ssfer_rng *rng)
 
 double ssfer_rng_gamma(ssfer_rng *rng, double shape)
 {
-    if (shape < 1.0) /* boost: Gamma(a) = Gamma(a + 1) U^(1/a) */
-        return ssfer_rng_gamma(rng, shape + 1.0) * pow(1.0 - ssfer_rng_uniform(rng), 1.0 / shape);
+    if (shape < 1.0) { /* boost: Gamma(a) = Gamma(a + 1) U^(1/a) */
+        double larger = ssfer_rng_gamma(rng, shape + 1.0); /* a statement: the order of draws is part of the contract */
+        return larger * pow(1.0 - ssfer_rng_uniform(rng), 1.0 / shape);
+    }
     double d = shape - 1.0 / 3.0, c = 1.0 / sqrt(9.0 * d);
     for (;;) {
         double x = ssfer_rng_normal(rng), v = 1.0 + c * x;

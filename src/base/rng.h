@@ -39,6 +39,6 @@ uint32_t ssfer_rng_below(ssfer_rng *rng, uint32_t n);      /* 0 .. n-1, unbiased
 double ssfer_rng_normal(ssfer_rng *rng);                   /* mean 0, deviation 1 (Box-Muller) */
 double ssfer_rng_gamma(ssfer_rng *rng, double shape);      /* scale 1; shape > 0 (Marsaglia and Tsang 2000) */
 double ssfer_rng_beta(ssfer_rng *rng, double a, double b); /* a, b > 0 */
-void ssfer_rng_shuffle(ssfer_rng *rng, size_t *items, size_t count); /* Fisher-Yates */
+void ssfer_rng_shuffle(ssfer_rng *rng, size_t *items, size_t count); /* Fisher-Yates; count < 2^32 */
 
 #endif

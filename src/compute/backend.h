@@ -48,4 +48,8 @@ struct ssfer_compute {
 
 extern const ssfer_backend ssfer_backend_ref;
 
+/* ssfer_compute_create on a given table: how tests reach every instruction-set level. */
+ssfer_status ssfer_compute_create_with(ssfer_compute **out, const ssfer_backend *backend, size_t threads,
+                                       ssfer_error *err);
+
 #endif

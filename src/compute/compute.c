@@ -7,11 +7,21 @@
 
 ssfer_status ssfer_compute_create(ssfer_compute **out, ssfer_backend_kind kind, size_t threads, ssfer_error *err)
 {
+    return ssfer_compute_create_with(
+        out, kind == SSFER_BACKEND_REF ? &ssfer_backend_ref : ssfer_cpu_backend(ssfer_cpu_best_level()), threads, err);
+}
+
+ssfer_status ssfer_compute_create_with(ssfer_compute **out, const ssfer_backend *backend, size_t threads,
+                                       ssfer_error *err)
+{
     *out = NULL;
+    if (threads > SSFER_COMPUTE_MAX_THREADS)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "compute: %zu threads; at most %d are possible", threads,
+                          SSFER_COMPUTE_MAX_THREADS);
     ssfer_compute *cx = ssfer_calloc(1, sizeof *cx);
     if (!cx)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "compute: out of memory");
-    cx->backend = kind == SSFER_BACKEND_REF ? &ssfer_backend_ref : ssfer_cpu_backend(ssfer_cpu_best_level());
+    cx->backend = backend;
     cx->threads = threads ? threads : ssfer_thread_default();
     if (cx->backend->create) {
         ssfer_status st = cx->backend->create(cx, err);

@@ -21,7 +21,10 @@ typedef enum ssfer_backend_kind {
     SSFER_BACKEND_REF, /* plain C: the oracle of the tests */
 } ssfer_backend_kind;
 
-/* threads 0: as many as the machine lends this process. */
+enum { SSFER_COMPUTE_MAX_THREADS = 1024 }; /* OpenMP ends the process when it cannot start a thread: refused before */
+
+/* threads 0: as many as the machine lends this process. Errors: SSFER_ERR_ARGUMENT beyond the maximum,
+ * SSFER_ERR_MEMORY, SSFER_ERR_UNSUPPORTED if the device does not start. */
 ssfer_status ssfer_compute_create(ssfer_compute **out, ssfer_backend_kind kind, size_t threads, ssfer_error *err);
 void ssfer_compute_destroy(ssfer_compute *compute);
 size_t ssfer_compute_threads(const ssfer_compute *compute);

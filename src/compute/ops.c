@@ -2,23 +2,59 @@
 
 #include "compute/backend.h"
 
-/* The one place where an operation meets its backend. */
+/* The one place where an operation meets its backend, and where sizes are checked: no backend sees a zero. */
+
+static ssfer_status bad_shape(ssfer_compute *cx, const char *operation)
+{
+    return ssfer_fail(&cx->error, SSFER_ERR_SHAPE, "%s: a size is zero or does not divide as it must", operation);
+}
+
+static bool linear_fits(ssfer_linear_dims d)
+{
+    return d.rows && d.in && d.out;
+}
+
+static bool norm_fits(ssfer_norm_dims d, const float *scale)
+{
+    return d.rows && d.width && (!scale || d.rows_per_sample);
+}
+
+static bool attention_fits(ssfer_attention_dims d)
+{
+    return d.batch && d.tokens && d.heads && d.head_dim;
+}
+
+static bool patches_fit(ssfer_patch_dims d)
+{
+    return d.batch && d.channels && d.height && d.width && d.patch && d.height % d.patch == 0 && d.width % d.patch == 0;
+}
+
+static bool tokens_fit(ssfer_token_dims d)
+{
+    return d.batch && d.patches && d.width;
+}
 
 ssfer_status ssfer_linear_forward(ssfer_compute *cx, float *y, const float *x, const float *w, const float *b,
                                   ssfer_linear_dims d, ssfer_epilogue epilogue)
 {
+    if (!linear_fits(d))
+        return bad_shape(cx, "linear forward");
     return cx->backend->linear_forward(cx, y, x, w, b, d, epilogue);
 }
 
 ssfer_status ssfer_linear_backward_dx(ssfer_compute *cx, float *dx, const float *dy, const float *w,
                                       ssfer_linear_dims d)
 {
+    if (!linear_fits(d))
+        return bad_shape(cx, "linear backward dx");
     return cx->backend->linear_backward_dx(cx, dx, dy, w, d);
 }
 
 ssfer_status ssfer_linear_backward_dw(ssfer_compute *cx, float *dw, float *db, const float *dy, const float *x,
                                       ssfer_linear_dims d)
 {
+    if (!linear_fits(d))
+        return bad_shape(cx, "linear backward dw");
     return cx->backend->linear_backward_dw(cx, dw, db, dy, x, d);
 }
 
@@ -26,6 +62,8 @@ ssfer_status ssfer_residual_norm_forward(ssfer_compute *cx, float *y, float *sum
                                          const float *x, const float *branch, const float *scale, const float *gamma,
                                          const float *beta, ssfer_norm_dims d)
 {
+    if (!norm_fits(d, branch ? scale : NULL))
+        return bad_shape(cx, "residual norm forward");
     return cx->backend->residual_norm_forward(cx, y, sum, mean, rstd, x, branch, scale, gamma, beta, d);
 }
 
@@ -33,11 +71,15 @@ ssfer_status ssfer_norm_backward(ssfer_compute *cx, float *dx, float *dgamma, fl
                                  const float *x, const float *mean, const float *rstd, const float *gamma,
                                  ssfer_norm_dims d)
 {
+    if (!norm_fits(d, NULL))
+        return bad_shape(cx, "norm backward");
     return cx->backend->norm_backward(cx, dx, dgamma, dbeta, dy, x, mean, rstd, gamma, d);
 }
 
 ssfer_status ssfer_scale_rows(ssfer_compute *cx, float *y, const float *x, const float *scale, ssfer_norm_dims d)
 {
+    if (!norm_fits(d, scale))
+        return bad_shape(cx, "scale rows");
     return cx->backend->scale_rows(cx, y, x, scale, d);
 }
 
@@ -53,29 +95,39 @@ ssfer_status ssfer_gelu_backward(ssfer_compute *cx, float *dx, const float *dy, 
 
 ssfer_status ssfer_attention_forward(ssfer_compute *cx, float *y, float *lse, const float *qkv, ssfer_attention_dims d)
 {
+    if (!attention_fits(d))
+        return bad_shape(cx, "attention forward");
     return cx->backend->attention_forward(cx, y, lse, qkv, d);
 }
 
 ssfer_status ssfer_attention_backward(ssfer_compute *cx, float *dqkv, const float *dy, const float *qkv, const float *y,
                                       const float *lse, ssfer_attention_dims d)
 {
+    if (!attention_fits(d))
+        return bad_shape(cx, "attention backward");
     return cx->backend->attention_backward(cx, dqkv, dy, qkv, y, lse, d);
 }
 
 ssfer_status ssfer_patches_gather(ssfer_compute *cx, float *out, const float *image, ssfer_patch_dims d)
 {
+    if (!patches_fit(d))
+        return bad_shape(cx, "patches gather");
     return cx->backend->patches_gather(cx, out, image, d);
 }
 
 ssfer_status ssfer_tokens_assemble(ssfer_compute *cx, float *x, const float *tokens, const float *cls, const float *pos,
                                    ssfer_token_dims d)
 {
+    if (!tokens_fit(d))
+        return bad_shape(cx, "tokens assemble");
     return cx->backend->tokens_assemble(cx, x, tokens, cls, pos, d);
 }
 
 ssfer_status ssfer_tokens_assemble_backward(ssfer_compute *cx, float *dtokens, float *dcls, float *dpos,
                                             const float *dx, ssfer_token_dims d)
 {
+    if (!tokens_fit(d))
+        return bad_shape(cx, "tokens assemble backward");
     return cx->backend->tokens_assemble_backward(cx, dtokens, dcls, dpos, dx, d);
 }
 
@@ -88,6 +140,8 @@ ssfer_status ssfer_first_token_backward(ssfer_compute *cx, float *dx, const floa
 ssfer_status ssfer_cross_entropy(ssfer_compute *cx, float *loss, float *dlogits, const float *logits,
                                  const float *target, const float *weight, size_t batch, size_t classes)
 {
+    if (!batch || !classes)
+        return bad_shape(cx, "cross entropy");
     return cx->backend->cross_entropy(cx, loss, dlogits, logits, target, weight, batch, classes);
 }
 

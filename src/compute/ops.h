@@ -1,7 +1,9 @@
 /* Every operation of the engine, declared once. Each calls the context's backend; compute/ref and compute/cpu hold one
  * file an operation. All tensors are float32 row-major; outputs must not overlap inputs unless a comment allows it.
  * None allocates, except that a backend may build a kernel the first time it meets a shape. Same bits for any thread
- * count, but for the matrix products (same bits for the same thread count).
+ * count, but for the matrix products (same bits for the same thread count). NaN in gives NaN out, never a crash.
+ * Errors: SSFER_ERR_SHAPE if a size is 0 or does not divide as it must, outputs untouched (the flat passes over a block
+ * take n = 0); SSFER_ERR_MEMORY or SSFER_ERR_UNSUPPORTED if the backend cannot build a kernel or its scratch memory.
  *
  * Checked by tests/unit/compute (against differences in double precision, and cpu/ against ref/ on odd sizes). */
 #ifndef SSFER_COMPUTE_OPS_H
@@ -117,9 +119,9 @@ ssfer_status ssfer_cross_entropy(ssfer_compute *cx, float *loss, float *dlogits,
 /* ---- flat passes over parameter blocks --------------------------------------------------------------------------- */
 
 typedef struct ssfer_adamw_args {
-    float lr, beta1, beta2, eps, weight_decay;
-    uint64_t step;    /* 1 for the first update: bias correction */
-    float grad_scale; /* every gradient is multiplied by this first (clipping, accumulation) */
+    double lr, beta1, beta2, eps, weight_decay; /* double: 1 - beta and 1 - lr*wd lose digits in float */
+    uint64_t step;                              /* 1 for the first update: bias correction */
+    double grad_scale; /* every gradient is multiplied by this first (clipping, accumulation) */
 } ssfer_adamw_args;
 
 /* One AdamW update of n parameters, as torch.optim.AdamW: p *= 1 - lr*wd; m, v updated; p -= lr/bc1 * m / (sqrt(v/bc2)

@@ -6,11 +6,7 @@
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 
-#if DNNL_VERSION_MAJOR >= 3
-typedef dnnl_memory_desc_t memory_desc;
-#else
 typedef dnnl_memory_desc_t memory_desc; /* a struct in 2.x, a handle in 3.x; hidden behind make_desc/drop_desc */
-#endif
 
 typedef struct forward_key {
     ssfer_linear_dims dims;
@@ -151,7 +147,7 @@ static dnnl_status_t make_primitive(dnnl_primitive_t *primitive, dnnl_engine_t e
 static dnnl_status_t forward_product_init(forward_product *f, dnnl_engine_t engine, const forward_key *key)
 {
     const ssfer_linear_dims d = key->dims;
-    memory_desc x, w, b, y;
+    memory_desc x = {0}, w = {0}, b = {0}, y = {0}; /* all of them are dropped below, made or not */
     dnnl_primitive_attr_t attributes = NULL;
     *f = (forward_product){.key = *key};
     dnnl_status_t code = make_desc(&x, d.rows, d.in, d.in, 1);
@@ -209,20 +205,25 @@ static forward_product *find_product(ssfer_compute *cx, const forward_key *key)
     return &p->cache[p->count++];
 }
 
-/* oneDNN takes its thread count from OpenMP's per-thread setting; it belongs to the calling thread, not the process. */
-static void use_threads(const ssfer_compute *cx)
+/* oneDNN takes its thread count from OpenMP's setting of the calling thread. That setting is the caller's, who may use
+ * OpenMP too: whoever borrows it gives the value returned here back to omp_set_num_threads. */
+static int borrow_threads(const ssfer_compute *cx)
 {
+    int before = omp_get_max_threads();
     omp_set_num_threads((int)cx->threads);
+    return before;
 }
 
 ssfer_status ssfer_cpu_linear_forward(ssfer_compute *cx, float *y, const float *x, const float *w, const float *b,
                                       ssfer_linear_dims d, ssfer_epilogue epilogue)
 {
     ssfer_cpu_products *p = ((ssfer_cpu_device *)cx->device)->products;
-    use_threads(cx); /* before the primitive is built: it is planned for that many */
+    int before = borrow_threads(cx); /* before the primitive is built: it is planned for that many */
     forward_product *f = find_product(cx, &(forward_key){d, epilogue, b != NULL});
-    if (!f)
+    if (!f) {
+        omp_set_num_threads(before);
         return cx->error.status;
+    }
     dnnl_memory_set_data_handle(f->x, (void *)(uintptr_t)x);
     dnnl_memory_set_data_handle(f->w, (void *)(uintptr_t)w);
     dnnl_memory_set_data_handle(f->y, y);
@@ -235,6 +236,7 @@ ssfer_status ssfer_cpu_linear_forward(ssfer_compute *cx, float *y, const float *
     dnnl_status_t code = dnnl_primitive_execute(f->primitive, p->stream, count, args);
     if (code == dnnl_success)
         code = dnnl_stream_wait(p->stream);
+    omp_set_num_threads(before);
     return code == dnnl_success ? SSFER_OK : dnnl_fail(&cx->error, "a matrix product", code);
 }
 
@@ -242,8 +244,9 @@ ssfer_status ssfer_cpu_linear_backward_dx(ssfer_compute *cx, float *dx, const fl
                                           ssfer_linear_dims d)
 {
     const dnnl_dim_t M = (dnnl_dim_t)d.rows, K = (dnnl_dim_t)d.in, J = (dnnl_dim_t)d.out;
-    use_threads(cx);
+    int before = borrow_threads(cx);
     dnnl_status_t code = dnnl_sgemm('N', 'N', M, K, J, 1.0f, dy, J, w, K, 0.0f, dx, K);
+    omp_set_num_threads(before);
     return code == dnnl_success ? SSFER_OK : dnnl_fail(&cx->error, "a matrix product", code);
 }
 
@@ -251,7 +254,8 @@ ssfer_status ssfer_cpu_linear_backward_dw(ssfer_compute *cx, float *dw, const fl
                                           ssfer_linear_dims d)
 {
     const dnnl_dim_t M = (dnnl_dim_t)d.rows, K = (dnnl_dim_t)d.in, J = (dnnl_dim_t)d.out;
-    use_threads(cx);
+    int before = borrow_threads(cx);
     dnnl_status_t code = dnnl_sgemm('T', 'N', J, K, M, 1.0f, dy, J, x, K, 1.0f, dw, K);
+    omp_set_num_threads(before);
     return code == dnnl_success ? SSFER_OK : dnnl_fail(&cx->error, "a matrix product", code);
 }

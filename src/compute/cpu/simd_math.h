@@ -24,8 +24,12 @@ static inline float simd_exp(float x)
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    /* 2^n as 2^(n/2) * 2^(n - n/2), since n reaches 128 and one float exponent does not */
-    int32_t whole = (int32_t)n, half = whole >> 1;
+    /* The integer is read from the low bits of `shifted`: converting a NaN to an integer would be undefined.
+     * 2^n as 2^(n/2) * 2^(n - n/2), since n reaches 128 and one float exponent does not. */
+    int32_t whole, half;
+    memcpy(&whole, &shifted, sizeof whole);
+    whole -= 0x4B400000; /* the bits of 1.5 * 2^23 */
+    half = whole >> 1;
     uint32_t low = (uint32_t)(half + 127) << 23, high = (uint32_t)(whole - half + 127) << 23;
     float scale_low, scale_high;
     memcpy(&scale_low, &low, sizeof low);
@@ -53,7 +57,9 @@ static inline float simd_erf(float x)
     q = q * z + 1.1387401074171066e-01f;
     q = q * z + 4.974059760570526e-01f;
     q = q * z + 1.0f;
-    return c * p / q;
+    float e = c * p / q;
+    e = e < -1.0f ? -1.0f : e; /* the fit overshoots by one ulp, which GELU would multiply by a large x */
+    return e > 1.0f ? 1.0f : e;
 }
 
 #endif

@@ -6,11 +6,12 @@
 ssfer_status CPU(adamw_step)(ssfer_compute *cx, float *p, float *m, float *v, const float *g, size_t n,
                              const ssfer_adamw_args *a)
 {
-    const double bc1 = 1.0 - pow((double)a->beta1, (double)a->step);
-    const double bc2 = 1.0 - pow((double)a->beta2, (double)a->step);
-    const float b1 = a->beta1, b2 = a->beta2, c1 = 1.0f - b1, c2 = 1.0f - b2, eps = a->eps;
-    const float keep = 1.0f - a->lr * a->weight_decay, rate = (float)((double)a->lr / bc1);
-    const float inverse_sqrt_bc2 = (float)(1.0 / sqrt(bc2)), scale = a->grad_scale;
+    const double bc1 = 1.0 - pow(a->beta1, (double)a->step);
+    const double bc2 = 1.0 - pow(a->beta2, (double)a->step);
+    const float b1 = (float)a->beta1, b2 = (float)a->beta2, eps = (float)a->eps;
+    const float c1 = (float)(1.0 - a->beta1), c2 = (float)(1.0 - a->beta2); /* subtracted before rounding */
+    const float keep = (float)(1.0 - a->lr * a->weight_decay), rate = (float)(a->lr / bc1);
+    const float inverse_sqrt_bc2 = (float)(1.0 / sqrt(bc2)), scale = (float)a->grad_scale;
 #pragma omp parallel for simd num_threads((int)cx->threads) schedule(static)
     for (size_t i = 0; i < n; i++) {
         float grad = g[i] * scale;

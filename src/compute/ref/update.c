@@ -4,16 +4,16 @@
 
 void REF(adamw_step)(real *p, real *m, real *v, const real *g, size_t n, const ssfer_adamw_args *a)
 {
-    const double bc1 = 1.0 - pow((double)a->beta1, (double)a->step);
-    const double bc2 = 1.0 - pow((double)a->beta2, (double)a->step);
+    const double bc1 = 1.0 - pow(a->beta1, (double)a->step);
+    const double bc2 = 1.0 - pow(a->beta2, (double)a->step);
     for (size_t i = 0; i < n; i++) {
-        double grad = (double)g[i] * (double)a->grad_scale;
-        double first = (double)a->beta1 * (double)m[i] + (1.0 - (double)a->beta1) * grad;
-        double second = (double)a->beta2 * (double)v[i] + (1.0 - (double)a->beta2) * grad * grad;
-        double decayed = (double)p[i] * (1.0 - (double)a->lr * (double)a->weight_decay);
+        double grad = (double)g[i] * a->grad_scale;
+        double first = a->beta1 * (double)m[i] + (1.0 - a->beta1) * grad;
+        double second = a->beta2 * (double)v[i] + (1.0 - a->beta2) * grad * grad;
+        double decayed = (double)p[i] * (1.0 - a->lr * a->weight_decay);
         m[i] = (real)first;
         v[i] = (real)second;
-        p[i] = (real)(decayed - (double)a->lr / bc1 * first / (sqrt(second / bc2) + (double)a->eps));
+        p[i] = (real)(decayed - a->lr / bc1 * first / (sqrt(second / bc2) + a->eps));
     }
 }
 
