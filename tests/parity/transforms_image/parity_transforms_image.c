@@ -1,0 +1,176 @@
+/* Decoding, resizing, resized crops and flips against the reference's own pictures, byte for byte. */
+#include "fixture_json.h"
+#include "image/codec.h"
+#include "sha256.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <string.h>
+
+static const char *const area = "transforms";
+static size_t checked, failed;
+
+static void report(bool good, const char *what, const char *name, const char *why)
+{
+    checked++;
+    if (!good) {
+        failed++;
+        printf("%s of %s: %s\n", what, name, why);
+    }
+}
+
+/* area/FOLDER/NAME with every dot as '_', then SUFFIX. */
+static bool load(ssfer_image *image, const char *folder, const char *name, bool mangle, const char *suffix)
+{
+    char file[512];
+    size_t start = (size_t)snprintf(file, sizeof file, "%s/", folder);
+    snprintf(file + start, sizeof file - start, "%s", name);
+    for (char *p = file + start; mangle && *p; p++)
+        *p = *p == '.' ? '_' : *p;
+    size_t length = strlen(file);
+    snprintf(file + length, sizeof file - length, "%s", suffix);
+    char *path = fixture_path(area, file);
+    ssfer_error err = {0};
+    bool good = ssfer_image_load(image, path, NULL, &err) == SSFER_OK;
+    if (!good)
+        report(false, "loading", file, err.message);
+    ssfer_free(path);
+    return good;
+}
+
+static bool equal(const ssfer_image *a, const ssfer_image *b, char why[256])
+{
+    if (a->width != b->width || a->height != b->height) {
+        snprintf(why, 256, "%zu x %zu, expected %zu x %zu", a->width, a->height, b->width, b->height);
+        return false;
+    }
+    size_t different = 0, bytes = 3 * a->width * a->height;
+    int most = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        int d = abs(a->data[i] - b->data[i]);
+        different += d != 0;
+        most = d > most ? d : most;
+    }
+    snprintf(why, 256, "%zu of %zu bytes differ, by at most %d", different, bytes, most);
+    return different == 0;
+}
+
+static size_t number_at(const cJSON *array, int i)
+{
+    const cJSON *item = cJSON_GetArrayItem(array, i);
+    return cJSON_IsNumber(item) && item->valuedouble >= 0 ? (size_t)item->valuedouble : 0;
+}
+
+/* The stored PNG, and also size, hash and means from the manifest, which do not come through our PNG decoder. */
+static void check_decoding(const cJSON *entry)
+{
+    ssfer_image got, want;
+    char why[256], hash[65];
+    if (!load(&got, "inputs", entry->string, false, ""))
+        return;
+    if (load(&want, "decoded", entry->string, true, ".png")) {
+        report(equal(&got, &want, why), "decoding", entry->string, why);
+        ssfer_image_deinit(&want);
+    }
+    sha256_hex(hash, got.data, 3 * got.width * got.height);
+    const char *expected = cJSON_GetStringValue(cJSON_GetObjectItem(entry, "sha256_of_decoded_rgb_bytes"));
+    report(expected && strcmp(hash, expected) == 0, "hash", entry->string, hash);
+    report((double)got.width == fixture_number(entry, "width", 0) &&
+               (double)got.height == fixture_number(entry, "height", 0),
+           "size", entry->string, "another one");
+    ssfer_image_deinit(&got);
+}
+
+static void check_resize(const cJSON *entry)
+{
+    const cJSON *size = cJSON_GetObjectItem(entry, "out_wh");
+    ssfer_image in, got, want;
+    char why[256] = "failed";
+    if (!load(&in, "decoded", entry->string, true, ".png"))
+        return;
+    if (load(&want, "resize224", entry->string, true, ".png")) {
+        bool good = ssfer_image_resize(&got, &in, number_at(size, 0), number_at(size, 1), SSFER_FILTER_BILINEAR,
+                                       NULL) == SSFER_OK &&
+                    equal(&got, &want, why);
+        report(good, "resize", entry->string, why);
+        ssfer_image_deinit(&got);
+        ssfer_image_deinit(&want);
+    }
+    ssfer_image_deinit(&in);
+}
+
+/* Not every box is stored with every filter: those whose picture exists are checked. */
+static void check_crop(const char *name, const cJSON *box, int k, const cJSON *out, ssfer_filter filter)
+{
+    char suffix[64], file[512], why[256] = "failed";
+    snprintf(suffix, sizeof suffix, "_%d_%s.png", k, filter == SSFER_FILTER_BICUBIC ? "bicubic" : "bilinear");
+    int length = snprintf(file, sizeof file, "resized_crop/%s", name);
+    for (char *p = file + strlen("resized_crop/"); *p; p++)
+        *p = *p == '.' ? '_' : *p;
+    snprintf(file + length, sizeof file - (size_t)length, "%s", suffix);
+    char *path = fixture_path(area, file);
+    ssfer_image in, want, got;
+    if (ssfer_file_exists(path) && load(&in, "decoded", name, true, ".png")) {
+        if (load(&want, "resized_crop", name, true, suffix)) {
+            bool good = ssfer_image_resized_crop(&got, &in, number_at(box, 1), number_at(box, 0), number_at(box, 3),
+                                                 number_at(box, 2), number_at(out, 1), number_at(out, 0), filter,
+                                                 NULL) == SSFER_OK &&
+                        equal(&got, &want, why);
+            report(good, "resized crop", file, why);
+            ssfer_image_deinit(&got);
+            ssfer_image_deinit(&want);
+        }
+        ssfer_image_deinit(&in);
+    }
+    ssfer_free(path);
+}
+
+/* Files hflip_of_FOLDER_NAME.png, NAME being a picture of that folder. */
+static void check_flips(void)
+{
+    const char *prefix = "hflip_of_resize224_";
+    char *folder = fixture_path(area, "");
+    DIR *dir = opendir(folder);
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        if (strncmp(e->d_name, prefix, strlen(prefix)) != 0)
+            continue;
+        ssfer_image in, want;
+        char why[256];
+        if (load(&in, "resize224", e->d_name + strlen(prefix), false, "") && load(&want, ".", e->d_name, false, "")) {
+            ssfer_image_flip_horizontal(&in);
+            report(equal(&in, &want, why), "flip", e->d_name, why);
+            ssfer_image_deinit(&want);
+        }
+        ssfer_image_deinit(&in);
+    }
+    if (dir)
+        closedir(dir);
+    ssfer_free(folder);
+}
+
+int main(void)
+{
+    cJSON *manifest = fixture_json(area, "manifest.json");
+    if (!manifest)
+        return FIXTURE_SKIPPED;
+    const cJSON *entry, *box, *out = cJSON_GetObjectItem(manifest, "resized_crop_output");
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(manifest, "inputs")) check_decoding(entry);
+    size_t decoded = checked;
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(manifest, "resize224")) check_resize(entry);
+    size_t resized = checked - decoded;
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(manifest, "resized_crop_boxes_top_left_h_w"))
+    {
+        int k = 0;
+        cJSON_ArrayForEach(box, entry)
+        {
+            check_crop(entry->string, box, k, out, SSFER_FILTER_BILINEAR);
+            check_crop(entry->string, box, k++, out, SSFER_FILTER_BICUBIC);
+        }
+    }
+    size_t cropped = checked - decoded - resized;
+    check_flips();
+    cJSON_Delete(manifest);
+    printf("%zu checks (%zu of decoding, %zu resizes, %zu crops), %zu failed\n", checked, decoded, resized, cropped,
+           failed);
+    return failed || !decoded || !resized || !cropped ? 1 : 0;
+}
