@@ -6,7 +6,7 @@
 
 static ssfer_status bad_shape(ssfer_compute *cx, const char *operation)
 {
-    return ssfer_fail(&cx->error, SSFER_ERR_SHAPE, "%s: a size is zero or does not divide as it must", operation);
+    return ssfer_fail(&cx->error, SSFER_ERR_SHAPE, "%s: a size is zero or does not fit the others", operation);
 }
 
 static bool linear_fits(ssfer_linear_dims d)
@@ -16,12 +16,12 @@ static bool linear_fits(ssfer_linear_dims d)
 
 static bool norm_fits(ssfer_norm_dims d, const float *scale)
 {
-    return d.rows && d.width && (!scale || d.rows_per_sample);
+    return d.rows && d.width && (!scale || d.rows_per_sample) && (!d.x_stride || d.x_stride >= d.width);
 }
 
 static bool attention_fits(ssfer_attention_dims d)
 {
-    return d.batch && d.tokens && d.heads && d.head_dim;
+    return d.batch && d.tokens && d.heads && d.head_dim && d.queries <= d.tokens;
 }
 
 static bool patches_fit(ssfer_patch_dims d)
@@ -62,7 +62,8 @@ ssfer_status ssfer_residual_norm_forward(ssfer_compute *cx, float *y, float *sum
                                          const float *x, const float *branch, const float *scale, const float *gamma,
                                          const float *beta, ssfer_norm_dims d)
 {
-    if (!norm_fits(d, branch ? scale : NULL))
+    bool torn = sum == x && d.x_stride && d.x_stride != d.width; /* a sum would overwrite rows not yet read */
+    if (!norm_fits(d, branch ? scale : NULL) || (branch && torn))
         return bad_shape(cx, "residual norm forward");
     return cx->backend->residual_norm_forward(cx, y, sum, mean, rstd, x, branch, scale, gamma, beta, d);
 }
@@ -134,6 +135,8 @@ ssfer_status ssfer_tokens_assemble_backward(ssfer_compute *cx, float *dtokens, f
 ssfer_status ssfer_first_token_backward(ssfer_compute *cx, float *dx, const float *d_first, size_t batch, size_t tokens,
                                         size_t width)
 {
+    if (!batch || !tokens || !width)
+        return bad_shape(cx, "first token backward");
     return cx->backend->first_token_backward(cx, dx, d_first, batch, tokens, width);
 }
 

@@ -2,7 +2,7 @@
  * file an operation. All tensors are float32 row-major; outputs must not overlap inputs unless a comment allows it.
  * None allocates, except that a backend may build a kernel the first time it meets a shape. Same bits for any thread
  * count, but for the matrix products (same bits for the same thread count). NaN in gives NaN out, never a crash.
- * Errors: SSFER_ERR_SHAPE if a size is 0 or does not divide as it must, outputs untouched (the flat passes over a block
+ * Errors: SSFER_ERR_SHAPE if a size is 0 or does not fit the others, outputs untouched (the flat passes over a block
  * take n = 0); SSFER_ERR_MEMORY or SSFER_ERR_UNSUPPORTED if the backend cannot build a kernel or its scratch memory.
  *
  * Checked by tests/unit/compute (against differences in double precision, and cpu/ against ref/ on odd sizes). */
@@ -42,14 +42,15 @@ typedef struct ssfer_norm_dims {
 
 /* sum (M, C) = x + scale[sample] * branch, then y (M, C) = (sum - mean) * rstd * gamma + beta, row by row.
  * mean, rstd (M): out, for the backward pass; may be NULL together.
- * branch NULL: there is no sum, x itself is normalised and `sum` is not touched. sum may be x itself.
+ * branch NULL: there is no sum, x itself is normalised and `sum` is not touched. sum may be x itself
+ * if x has no stride of its own.
  * scale (B) is the drop-path factor; NULL: 1. y NULL: only the sum is wanted.
  * The variance is the biased one: Ba et al. 2016, eq. (4), as torch.nn.LayerNorm. */
 ssfer_status ssfer_residual_norm_forward(ssfer_compute *cx, float *y, float *sum, float *mean, float *rstd,
                                          const float *x, const float *branch, const float *scale, const float *gamma,
                                          const float *beta, ssfer_norm_dims d);
 
-/* x: what was normalised. dx (M, C) += gradient through the norm; dgamma, dbeta (C) +=. */
+/* x (M, C): what was normalised, its rows side by side. dx (M, C) += gradient through the norm; dgamma, dbeta (C) +=. */
 ssfer_status ssfer_norm_backward(ssfer_compute *cx, float *dx, float *dgamma, float *dbeta, const float *dy,
                                  const float *x, const float *mean, const float *rstd, const float *gamma,
                                  ssfer_norm_dims d);
