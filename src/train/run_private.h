@@ -1,0 +1,31 @@
+/* What run.c and run_checkpoint.c share. */
+#ifndef SSFER_TRAIN_RUN_PRIVATE_H
+#define SSFER_TRAIN_RUN_PRIVATE_H
+
+#include "train/append.h"
+#include "train/events.h"
+#include "train/run.h"
+
+#include <pthread.h>
+
+struct ssfer_run {
+    char *folder, *stage;
+    size_t keep_checkpoints;
+    bool finished;
+    ssfer_append metrics;
+    ssfer_events *events;
+    char **tags; /* "STAGE/NAME" of the metrics seen so far */
+    size_t tag_count, tag_capacity;
+    ssfer_append log_file; /* also carries the lock of the folder */
+    pthread_mutex_t log_mutex;
+    ssfer_log log;
+    const ssfer_log *outer_log;
+    ssfer_tensor_set *checkpoint; /* to resume from, until it is taken */
+    ssfer_train_state state;
+};
+
+/* Looks for the newest readable checkpoint: sets run->checkpoint and run->state, or leaves both empty when there is
+ * none at all. Unfinished temporary files of a killed process are removed. */
+ssfer_status ssfer_run_find_checkpoint(ssfer_run *run, ssfer_error *err);
+
+#endif
