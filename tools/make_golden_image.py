@@ -6,6 +6,7 @@
 codec.txt     FILE WIDTH HEIGHT HASH UPRIGHT_WIDTH UPRIGHT_HEIGHT UPRIGHT_HASH: pixels of convert("RGB"), as stored and
               after exif_transpose
 resample.txt  WIDTH HEIGHT GRAY  LEFT TOP W H  FILTER OUT_WIDTH OUT_HEIGHT  HASH: resize of a part of a picture of noise
+ops.txt       WIDTH HEIGHT OPERATION ARGUMENT HASH: RandAugment's operations on noise, through Pillow's own functions
 The hash is FNV-1a (64 bits) of the RGB bytes. Needs Pillow and numpy.
 """
 import io
@@ -15,7 +16,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 
 FILTERS = {"nearest": Image.NEAREST, "bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC, "lanczos": Image.LANCZOS}
 
@@ -201,8 +202,46 @@ def write_resample(folder: Path) -> None:
     (folder / "resample.txt").write_text("\n".join(lines) + "\n")
 
 
+FILL = (150, 117, 103)
+
+
+def moved(image: Image.Image, matrix: tuple) -> Image.Image:
+    return image.transform(image.size, Image.AFFINE, matrix, resample=Image.BICUBIC, fillcolor=FILL)
+
+
+OPERATIONS = {
+    "AutoContrast": (lambda i, a: ImageOps.autocontrast(i), (0,)),
+    "Equalize": (lambda i, a: ImageOps.equalize(i), (0,)),
+    "Invert": (lambda i, a: ImageOps.invert(i), (0,)),
+    "Rotate": (lambda i, a: i.rotate(a, resample=Image.BICUBIC, fillcolor=FILL),
+               (0, 3.1, -27, 45, 90, 180, -90, 269.5, 400)),
+    "Posterize": (lambda i, a: ImageOps.posterize(i, int(a)), (1, 4, 8)),
+    "Solarize": (lambda i, a: ImageOps.solarize(i, int(a)), (0, 1, 128, 255, 256)),
+    "SolarizeAdd": (lambda i, a: i.point([min(255, v + int(a)) if v < 128 else v for v in range(256)] * 3), (0, 50, 128)),
+    "Color": (lambda i, a: ImageEnhance.Color(i).enhance(a), (0, 0.1, 0.7, 1, 1.81, 3)),
+    "Contrast": (lambda i, a: ImageEnhance.Contrast(i).enhance(a), (0, 0.1, 0.7, 1, 1.81, 3)),
+    "Brightness": (lambda i, a: ImageEnhance.Brightness(i).enhance(a), (0, 0.1, 0.7, 1, 1.81, 3)),
+    "Sharpness": (lambda i, a: ImageEnhance.Sharpness(i).enhance(a), (0, 0.1, 0.7, 1, 1.81, 3)),
+    "ShearX": (lambda i, a: moved(i, (1, a, 0, 0, 1, 0)), (0, 0.27, -0.13)),
+    "ShearY": (lambda i, a: moved(i, (1, 0, 0, a, 1, 0)), (0, 0.27, -0.13)),
+    "TranslateXRel": (lambda i, a: moved(i, (1, 0, a * i.size[0], 0, 1, 0)), (0, 0.405, -0.2, 1)),
+    "TranslateYRel": (lambda i, a: moved(i, (1, 0, 0, 0, 1, a * i.size[1])), (0, 0.405, -0.2, 1)),
+}
+
+
+def write_ops(folder: Path) -> None:
+    lines = []
+    for w, h in ((1, 1), (2, 5), (3, 3), (16, 16), (41, 23), (48, 61)):
+        image = Image.fromarray(noise(w, h) // 2 + 31)  # not the whole range: AutoContrast has work
+        for name, (apply, arguments) in OPERATIONS.items():
+            for a in arguments:
+                lines.append(f"{w} {h} {name} {a} {fnv1a(np.array(apply(image, a)).tobytes())}")
+    (folder / "ops.txt").write_text("\n".join(lines) + "\n")
+
+
 if __name__ == "__main__":
     target = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent / "tests/golden/image")
     target.mkdir(parents=True, exist_ok=True)
     write_codec(target)
     write_resample(target)
+    write_ops(target)

@@ -315,24 +315,40 @@ static void nearest(plane out, plane in, const ssfer_resample_axis *horizontal, 
 
 /* --- gray pictures --- */
 
+/* Whether R = G = B in `count` pixels: no byte differs from the next one inside a pixel. A block of 16 pixels has the
+ * same places to look at as any other, so it is compared with a mask. */
+SIMD_CLONES
+static bool is_gray_row(const uint8_t *p, size_t count)
+{
+    enum { STEP = 3 * BLOCK };
+    static const uint8_t inside[STEP] = {255, 255, 0,   255, 255, 0,   255, 255, 0,   255, 255, 0,   255, 255, 0,   255,
+                                         255, 0,   255, 255, 0,   255, 255, 0,   255, 255, 0,   255, 255, 0,   255, 255,
+                                         0,   255, 255, 0,   255, 255, 0,   255, 255, 0,   255, 255, 0,   255, 255, 0};
+    uint8_t differences[STEP] = {0}, any = 0;
+    size_t at = 0, bytes = 3 * count;
+    for (; at + STEP < bytes; at += STEP) /* less than: the comparison reads a byte beyond the block */
+        for (size_t i = 0; i < STEP; i++)
+            differences[i] |= (uint8_t)((p[at + i] ^ p[at + i + 1]) & inside[i]);
+    for (size_t i = 0; i < STEP; i++)
+        any |= differences[i];
+    for (; at < bytes; at += 3)
+        any |= (uint8_t)((p[at] ^ p[at + 1]) | (p[at] ^ p[at + 2]));
+    return !any;
+}
+
 static bool is_gray(plane rgb)
 {
-    for (size_t y = 0; y < rgb.height; y++) {
-        const uint8_t *p = rgb.data + y * rgb.stride;
-        unsigned difference = 0;
-        for (size_t x = 0; x < rgb.width; x++)
-            difference |= (unsigned)(p[3 * x] ^ p[3 * x + 1]) | (unsigned)(p[3 * x] ^ p[3 * x + 2]);
-        if (difference)
+    for (size_t y = 0; y < rgb.height; y++)
+        if (!is_gray_row(rgb.data + y * rgb.stride, rgb.width))
             return false;
-    }
     return true;
 }
 
-static void take_first_channel(plane gray, plane rgb)
+SIMD_CLONES
+static void take_first_channel(uint8_t *restrict gray, const uint8_t *restrict rgb, size_t count)
 {
-    for (size_t y = 0; y < rgb.height; y++)
-        for (size_t x = 0; x < rgb.width; x++)
-            gray.data[y * gray.stride + x] = rgb.data[y * rgb.stride + 3 * x];
+    for (size_t i = 0; i < count; i++)
+        gray[i] = rgb[3 * i];
 }
 
 SIMD_CLONES
@@ -430,7 +446,8 @@ static ssfer_status filtered(ssfer_resampler *r, plane out, plane in, ssfer_erro
     if (gray) {
         plane gray_in = {r->scratch + plan.gray_in, in.width, in.width, in.height, 1};
         plane gray_out = {r->scratch + plan.gray_out, out.width, out.width, out.height, 1};
-        take_first_channel(gray_in, in);
+        for (size_t y = 0; y < in.height; y++)
+            take_first_channel(gray_in.data + y * gray_in.stride, in.data + y * in.stride, in.width);
         run_passes(r, gray_out, gray_in, first, count, &plan);
         replicate_channel(out.data, gray_out.data, out.width * out.height);
     } else {

@@ -1,0 +1,417 @@
+#include "image/ops.h"
+
+#include <math.h>
+#include <string.h>
+
+/* --- magnitudes, 0..10 --- */
+
+static double negated(double value, bool negate)
+{
+    return negate ? -value : value;
+}
+
+static double rotate_argument(double magnitude, bool negate)
+{
+    return negated(magnitude / 10.0 * 30.0, negate);
+}
+
+static double shear_argument(double magnitude, bool negate)
+{
+    return negated(magnitude / 10.0 * 0.3, negate);
+}
+
+static double translate_argument(double magnitude, bool negate)
+{
+    return negated(magnitude / 10.0 * 0.45, negate);
+}
+
+static double enhance_argument(double magnitude, bool negate)
+{
+    (void)negate;
+    return magnitude / 10.0 * 1.8 + 0.1;
+}
+
+/* The effect grows with the magnitude, in either direction from 1, "as it was". */
+static double enhance_increasing_argument(double magnitude, bool negate)
+{
+    return fmax(0.1, 1.0 + negated(magnitude / 10.0 * 0.9, negate));
+}
+
+static double posterize_argument(double magnitude, bool negate)
+{
+    (void)negate;
+    return trunc(magnitude / 10.0 * 4.0);
+}
+
+static double posterize_increasing_argument(double magnitude, bool negate)
+{
+    return 4.0 - posterize_argument(magnitude, negate);
+}
+
+static double solarize_argument(double magnitude, bool negate)
+{
+    (void)negate;
+    return fmin(256.0, trunc(magnitude / 10.0 * 256.0));
+}
+
+static double solarize_increasing_argument(double magnitude, bool negate)
+{
+    return 256.0 - solarize_argument(magnitude, negate);
+}
+
+static double solarize_add_argument(double magnitude, bool negate)
+{
+    (void)negate;
+    return fmin(128.0, trunc(magnitude / 10.0 * 110.0));
+}
+
+/* --- one table of 256 values a channel --- */
+
+typedef struct tables {
+    uint8_t to[3][256];
+} tables;
+
+static size_t bytes_of(const ssfer_image *image)
+{
+    return 3 * image->width * image->height;
+}
+
+static void look_up(ssfer_image *image, const tables *t)
+{
+    uint8_t *p = image->data, *end = p + bytes_of(image);
+    for (; p < end; p += 3) {
+        p[0] = t->to[0][p[0]];
+        p[1] = t->to[1][p[1]];
+        p[2] = t->to[2][p[2]];
+    }
+}
+
+static void count_values(size_t histogram[3][256], const ssfer_image *image)
+{
+    memset(histogram, 0, 3 * sizeof *histogram);
+    const uint8_t *p = image->data, *end = p + bytes_of(image);
+    for (; p < end; p += 3) {
+        histogram[0][p[0]]++;
+        histogram[1][p[1]]++;
+        histogram[2][p[2]]++;
+    }
+}
+
+static void identity(uint8_t to[256])
+{
+    for (int i = 0; i < 256; i++)
+        to[i] = (uint8_t)i;
+}
+
+static void auto_contrast(ssfer_image *image, uint8_t *scratch, double argument, const uint8_t fill[3])
+{
+    (void)scratch, (void)argument, (void)fill;
+    size_t histogram[3][256];
+    tables t;
+    count_values(histogram, image);
+    for (int c = 0; c < 3; c++) {
+        int lo = 0, hi = 255;
+        while (lo < 255 && !histogram[c][lo])
+            lo++;
+        while (hi > 0 && !histogram[c][hi])
+            hi--;
+        identity(t.to[c]);
+        double scale = hi > lo ? 255.0 / (hi - lo) : 0.0, offset = -lo * scale;
+        for (int i = lo; hi > lo && i <= hi; i++) {
+            int value = (int)(i * scale + offset);
+            t.to[c][i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+        }
+    }
+    look_up(image, &t);
+}
+
+static void equalize(ssfer_image *image, uint8_t *scratch, double argument, const uint8_t fill[3])
+{
+    (void)scratch, (void)argument, (void)fill;
+    size_t histogram[3][256];
+    tables t;
+    count_values(histogram, image);
+    for (int c = 0; c < 3; c++) {
+        int last = 255;
+        while (last > 0 && !histogram[c][last])
+            last--;
+        /* One occupied value leaves a step of 0, like any picture too small to fill the range. */
+        size_t step = (image->width * image->height - histogram[c][last]) / 255, n = step / 2;
+        identity(t.to[c]);
+        for (int i = 0; step && i <= last; i++) {
+            t.to[c][i] = (uint8_t)(n / step > 255 ? 255 : n / step);
+            n += histogram[c][i];
+        }
+    }
+    look_up(image, &t);
+}
+
+static void invert(ssfer_image *image, uint8_t *scratch, double argument, const uint8_t fill[3])
+{
+    (void)scratch, (void)argument, (void)fill;
+    for (size_t i = 0, n = bytes_of(image); i < n; i++)
+        image->data[i] = (uint8_t)(255 - image->data[i]);
+}
+
+static int clamped(double argument, int lo, int hi)
+{
+    return argument <= lo ? lo : argument >= hi ? hi : (int)argument;
+}
+
+static void posterize(ssfer_image *image, uint8_t *scratch, double bits, const uint8_t fill[3])
+{
+    (void)scratch, (void)fill;
+    uint8_t mask = (uint8_t)(0xFF00u >> clamped(bits, 0, 8));
+    for (size_t i = 0, n = bytes_of(image); i < n; i++)
+        image->data[i] &= mask;
+}
+
+static void solarize(ssfer_image *image, uint8_t *scratch, double threshold, const uint8_t fill[3])
+{
+    (void)scratch, (void)fill;
+    int limit = clamped(ceil(threshold), 0, 256);
+    for (size_t i = 0, n = bytes_of(image); i < n; i++) {
+        uint8_t p = image->data[i];
+        image->data[i] = (uint8_t)(p < limit ? p : 255 - p);
+    }
+}
+
+static void solarize_add(ssfer_image *image, uint8_t *scratch, double add, const uint8_t fill[3])
+{
+    (void)scratch, (void)fill;
+    int more = clamped(add, 0, 255);
+    for (size_t i = 0, n = bytes_of(image); i < n; i++) {
+        int p = image->data[i], sum = p + more > 255 ? 255 : p + more;
+        image->data[i] = (uint8_t)(p < 128 ? sum : p);
+    }
+}
+
+/* --- blends: away from (factor > 1) or towards (factor < 1) a dull version of the picture --- */
+
+static inline uint8_t blend(uint8_t dull, uint8_t pixel, float factor)
+{
+    float value = (float)dull + factor * (float)(pixel - dull); /* Pillow computes in float32 and truncates */
+    return (uint8_t)(value <= 0.0f ? 0.0f : value >= 255.0f ? 255.0f : value);
+}
+
+static inline uint8_t luma(const uint8_t *p) /* ITU-R BT.601 in 16-bit fixed point */
+{
+    return (uint8_t)((19595u * p[0] + 38470u * p[1] + 7471u * p[2] + 32768u) >> 16);
+}
+
+static void color(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
+{
+    (void)scratch, (void)fill;
+    uint8_t *p = image->data, *end = p + bytes_of(image);
+    for (; p < end; p += 3) {
+        uint8_t gray = luma(p);
+        for (int c = 0; c < 3; c++)
+            p[c] = blend(gray, p[c], (float)factor);
+    }
+}
+
+static void contrast(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
+{
+    (void)scratch, (void)fill;
+    uint64_t sum = 0;
+    size_t pixels = image->width * image->height;
+    for (size_t i = 0; i < pixels; i++)
+        sum += luma(image->data + 3 * i);
+    uint8_t mean = (uint8_t)((double)sum / (double)pixels + 0.5);
+    for (size_t i = 0; i < 3 * pixels; i++)
+        image->data[i] = blend(mean, image->data[i], (float)factor);
+}
+
+static void brightness(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
+{
+    (void)scratch, (void)fill;
+    for (size_t i = 0, n = bytes_of(image); i < n; i++)
+        image->data[i] = blend(0, image->data[i], (float)factor);
+}
+
+/* The dull version is the picture smoothed by [1 1 1; 1 5 1; 1 1 1] / 13; its border row and columns stay. */
+static void sharpness(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
+{
+    (void)fill;
+    size_t stride = 3 * image->width;
+    if (image->width < 3 || image->height < 3)
+        return;
+    memcpy(scratch, image->data, bytes_of(image));
+    for (size_t y = 1; y + 1 < image->height; y++) {
+        const uint8_t *above = scratch + (y - 1) * stride, *row = above + stride, *below = row + stride;
+        uint8_t *out = image->data + y * stride;
+        for (size_t i = 3; i + 3 < stride; i++) {
+            int sum = above[i - 3] + above[i] + above[i + 3] + row[i - 3] + 5 * row[i] + row[i + 3] + below[i - 3] +
+                      below[i] + below[i + 3];
+            uint8_t smooth = (uint8_t)((2 * sum + 13) / 26); /* rounded; there are no ties, 13 being odd */
+            out[i] = blend(smooth, row[i], (float)factor);
+        }
+    }
+}
+
+/* --- geometry --- */
+
+/* Source of the output point (x, y): (a x + b y + c, d x + e y + f). */
+typedef struct affine {
+    double a, b, c, d, e, f;
+} affine;
+
+/* The cubic through four samples at t in [0, 1) between the second and the third. */
+static inline double cubic(double v1, double v2, double v3, double v4, double t)
+{
+    double p2 = -v1 + v3, p3 = 2.0 * (v1 - v2) + v3 - v4, p4 = -v1 + v2 - v3 + v4;
+    return v2 + t * (p2 + t * (p3 + t * p4));
+}
+
+static inline ptrdiff_t inside(ptrdiff_t i, size_t length)
+{
+    return i < 0 ? 0 : i >= (ptrdiff_t)length ? (ptrdiff_t)length - 1 : i;
+}
+
+/* One row's cubic for the three channels. A cubic at t = 0 is its second sample, and shears and translations have that
+ * along one axis everywhere. */
+static inline void row_value(double value[3], const uint8_t *row, const size_t offset[4], double t)
+{
+    for (int c = 0; c < 3; c++)
+        value[c] = t == 0.0 ? row[offset[1] + c]
+                            : cubic(row[offset[0] + c], row[offset[1] + c], row[offset[2] + c], row[offset[3] + c], t);
+}
+
+/* 4 x 4 cubic convolution around (x, y), with the border repeated. */
+static void sample(uint8_t out[3], const uint8_t *pixels, size_t width, size_t height, double x, double y)
+{
+    double left = floor(x - 0.5), top = floor(y - 0.5), tx = x - 0.5 - left, ty = y - 0.5 - top, value[4][3];
+    size_t offset[4];
+    for (int i = 0; i < 4; i++)
+        offset[i] = 3 * (size_t)inside((ptrdiff_t)left - 1 + i, width);
+    int first = ty == 0.0 ? 1 : 0, last = ty == 0.0 ? 1 : 3;
+    for (int i = first; i <= last; i++)
+        row_value(value[i], pixels + 3 * width * (size_t)inside((ptrdiff_t)top - 1 + i, height), offset, tx);
+    for (int c = 0; c < 3; c++) {
+        double v = ty == 0.0 ? value[1][c] : cubic(value[0][c], value[1][c], value[2][c], value[3][c], ty);
+        out[c] = (uint8_t)(v <= 0.0 ? 0.0 : v >= 255.0 ? 255.0 : v);
+    }
+}
+
+static void transform(ssfer_image *image, uint8_t *scratch, affine m, const uint8_t fill[3])
+{
+    size_t width = image->width, height = image->height;
+    memcpy(scratch, image->data, bytes_of(image));
+    for (size_t y = 0; y < height; y++) {
+        uint8_t *out = image->data + 3 * width * y;
+        for (size_t x = 0; x < width; x++, out += 3) {
+            double px = (double)x + 0.5, py = (double)y + 0.5;
+            double sx = m.a * px + m.b * py + m.c, sy = m.d * px + m.e * py + m.f;
+            if (sx >= 0.0 && sx < (double)width && sy >= 0.0 && sy < (double)height)
+                sample(out, scratch, width, height, sx, sy);
+            else
+                memcpy(out, fill, 3);
+        }
+    }
+}
+
+static void shear_x(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
+{
+    transform(image, scratch, (affine){1.0, factor, 0.0, 0.0, 1.0, 0.0}, fill);
+}
+
+static void shear_y(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
+{
+    transform(image, scratch, (affine){1.0, 0.0, 0.0, factor, 1.0, 0.0}, fill);
+}
+
+static void translate_x(ssfer_image *image, uint8_t *scratch, double share, const uint8_t fill[3])
+{
+    transform(image, scratch, (affine){1.0, 0.0, share * (double)image->width, 0.0, 1.0, 0.0}, fill);
+}
+
+static void translate_y(ssfer_image *image, uint8_t *scratch, double share, const uint8_t fill[3])
+{
+    transform(image, scratch, (affine){1.0, 0.0, 0.0, 0.0, 1.0, share * (double)image->height}, fill);
+}
+
+static double round_15_decimals(double x)
+{
+    return (double)(rintl((long double)x * 1e15L) / 1e15L);
+}
+
+static void turn_half(ssfer_image *image)
+{
+    uint8_t *a = image->data, *b = a + bytes_of(image) - 3;
+    for (; a < b; a += 3, b -= 3)
+        for (int c = 0; c < 3; c++) {
+            uint8_t kept = a[c];
+            a[c] = b[c];
+            b[c] = kept;
+        }
+}
+
+static void rotate(ssfer_image *image, uint8_t *scratch, double degrees, const uint8_t fill[3])
+{
+    double angle = fmod(degrees, 360.0), cx = (double)image->width / 2.0, cy = (double)image->height / 2.0;
+    if (angle < 0.0)
+        angle += 360.0;
+    if (angle == 0.0)
+        return;
+    if (angle == 180.0) { /* Pillow moves the pixels here; quarter turns, too, come out as moves, by the filter */
+        turn_half(image);
+        return;
+    }
+    double radians = -angle * (M_PI / 180.0);
+    affine m = {.a = round_15_decimals(cos(radians)), .b = round_15_decimals(sin(radians))};
+    m.d = -m.b;
+    m.e = m.a;
+    m.c = m.a * -cx + m.b * -cy + cx;
+    m.f = m.d * -cx + m.e * -cy + cy;
+    transform(image, scratch, m, fill);
+}
+
+/* --- the table --- */
+
+static const ssfer_op ops[] = {
+    {"AutoContrast", NULL, false, auto_contrast},
+    {"Equalize", NULL, false, equalize},
+    {"Invert", NULL, false, invert},
+    {"Rotate", rotate_argument, true, rotate},
+    {"Posterize", posterize_argument, false, posterize},
+    {"PosterizeIncreasing", posterize_increasing_argument, false, posterize},
+    {"Solarize", solarize_argument, false, solarize},
+    {"SolarizeIncreasing", solarize_increasing_argument, false, solarize},
+    {"SolarizeAdd", solarize_add_argument, false, solarize_add},
+    {"Color", enhance_argument, false, color},
+    {"ColorIncreasing", enhance_increasing_argument, true, color},
+    {"Contrast", enhance_argument, false, contrast},
+    {"ContrastIncreasing", enhance_increasing_argument, true, contrast},
+    {"Brightness", enhance_argument, false, brightness},
+    {"BrightnessIncreasing", enhance_increasing_argument, true, brightness},
+    {"Sharpness", enhance_argument, false, sharpness},
+    {"SharpnessIncreasing", enhance_increasing_argument, true, sharpness},
+    {"ShearX", shear_argument, true, shear_x},
+    {"ShearY", shear_argument, true, shear_y},
+    {"TranslateXRel", translate_argument, true, translate_x},
+    {"TranslateYRel", translate_argument, true, translate_y},
+};
+
+const ssfer_op *ssfer_op_at(size_t i)
+{
+    return i < sizeof ops / sizeof *ops ? &ops[i] : NULL;
+}
+
+const ssfer_op *ssfer_op_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        if (strcmp(ops[i].name, name) == 0)
+            return &ops[i];
+    return NULL;
+}
+
+double ssfer_op_argument(const ssfer_op *op, double magnitude, bool negate)
+{
+    return op->argument ? op->argument(magnitude, negate) : 0.0;
+}
+
+void ssfer_op_apply(const ssfer_op *op, ssfer_image *image, uint8_t *scratch, double argument, const uint8_t fill[3])
+{
+    if (!isnan(argument))
+        op->apply(image, scratch, argument, fill);
+}

@@ -1,0 +1,88 @@
+/* RandAugment's operations against Pillow's results. */
+#include "golden.h"
+
+#include "image/ops.h"
+
+#include <math.h>
+
+static const uint8_t fill_colour[3] = {150, 117, 103};
+
+static ssfer_image half_range_noise(size_t width, size_t height)
+{
+    ssfer_image image = noise_image(width, height, false);
+    for (size_t i = 0; i < 3 * width * height; i++)
+        image.data[i] = (uint8_t)(image.data[i] / 2 + 31);
+    return image;
+}
+
+static void test_golden_ops(void **state)
+{
+    (void)state;
+    FILE *table = golden_table("ops.txt");
+    size_t width, height, count = 0;
+    char name[32];
+    double argument;
+    uint64_t hash;
+    while (fscanf(table, "%zu %zu %31s %lf %" SCNx64, &width, &height, name, &argument, &hash) == 5) {
+        const ssfer_op *op = ssfer_op_find(name);
+        assert_non_null(op);
+        ssfer_image image = half_range_noise(width, height);
+        uint8_t *scratch = ssfer_malloc(3 * width * height); /* a sanitizer sees any byte beyond */
+        ssfer_op_apply(op, &image, scratch, argument, fill_colour);
+        if (image_hash(&image) != hash)
+            fail_msg("%zu x %zu %s %g differs from Pillow", width, height, name, argument);
+        ssfer_free(scratch);
+        ssfer_image_deinit(&image);
+        count++;
+    }
+    fclose(table);
+    assert_true(count > 200);
+}
+
+/* Whatever the argument: no crash, no pixel outside, and NaN changes nothing. */
+static void test_wild_arguments(void **state)
+{
+    (void)state;
+    const double arguments[] = {-1e300, -300, -1, -0.0, 1e-300, 17.5, 1e5, 1e300, HUGE_VAL, -HUGE_VAL};
+    for (size_t i = 0; ssfer_op_at(i); i++) {
+        ssfer_image image = half_range_noise(13, 8);
+        uint8_t *scratch = ssfer_malloc(3 * 13 * 8);
+        uint64_t before = image_hash(&image);
+        ssfer_op_apply(ssfer_op_at(i), &image, scratch, NAN, fill_colour);
+        assert_int_equal(image_hash(&image), before);
+        for (size_t k = 0; k < sizeof arguments / sizeof *arguments; k++)
+            ssfer_op_apply(ssfer_op_at(i), &image, scratch, arguments[k], fill_colour);
+        ssfer_free(scratch);
+        ssfer_image_deinit(&image);
+    }
+}
+
+/* Names are unique and found; magnitude 0 of a signed operation is "as it was". */
+static void test_table(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    for (const ssfer_op *op; (op = ssfer_op_at(count)); count++) {
+        assert_ptr_equal(ssfer_op_find(op->name), op);
+        double plus = ssfer_op_argument(op, 7.0, false), minus = ssfer_op_argument(op, 7.0, true);
+        assert_int_equal(plus != minus, op->is_signed);
+    }
+    assert_int_equal(count, 21);
+    assert_null(ssfer_op_find("Nothing"));
+    assert_null(ssfer_op_find(""));
+    assert_true(ssfer_op_argument(ssfer_op_find("Rotate"), 9.0, true) == -27.0);
+    assert_true(ssfer_op_argument(ssfer_op_find("Posterize"), 5.3, false) == 2.0);
+    assert_true(ssfer_op_argument(ssfer_op_find("Solarize"), 10.0, false) == 256.0);
+    assert_true(ssfer_op_argument(ssfer_op_find("Color"), 10.0, true) == 1.9000000000000001);
+    assert_true(ssfer_op_argument(ssfer_op_find("ColorIncreasing"), 0.0, true) == 1.0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden_ops),
+        cmocka_unit_test(test_wild_arguments),
+        cmocka_unit_test(test_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
