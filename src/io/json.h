@@ -28,8 +28,8 @@ typedef enum ssfer_json_kind {
 } ssfer_json_kind;
 
 /* Parses one document; only white space may follow it. `name` says where it is from, in messages. The text need not be
- * terminated and may go away afterwards. Errors: SSFER_ERR_FORMAT with line and column, SSFER_ERR_LIMIT (text larger
- * than max_bytes; nesting deeper than 200). The document is freed with ssfer_json_destroy (NULL is fine). */
+ * terminated and may go away afterwards. Errors: SSFER_ERR_FORMAT with line and column, SSFER_ERR_LIMIT (a file
+ * larger than max_bytes; nesting deeper than 200). The document is freed with ssfer_json_destroy (NULL is fine). */
 ssfer_status ssfer_json_parse(ssfer_json **out, const char *text, size_t size_bytes, const char *name,
                               ssfer_error *err);
 ssfer_status ssfer_json_read(ssfer_json **out, const char *path, size_t max_bytes, ssfer_error *err);

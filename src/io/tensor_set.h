@@ -73,17 +73,37 @@ ssfer_metadata_entry ssfer_tensor_set_metadata_at(const ssfer_tensor_set *set, s
 void ssfer_tensor_to_f32(float *out, const ssfer_tensor *tensor);
 
 /* Reads any checkpoint by its content, never by its name: safetensors, PyTorch zip, PyTorch legacy. A PyTorch file's
- * state dict is searched as the field nests it: bare, or below `model`, `state_dict`, `model_state_dict`, `ema`;
- * a `module.` prefix that all names share is dropped. `which` (may be NULL) names another top-level key to read.
+ * state dict is searched as the field nests it: bare, or below `model`, `state_dict`, `model_state_dict`, `ema`,
+ * `model_ema`; there it may also be a whole pickled module, whose parameters and buffers are taken. Failing these, all
+ * tensors in nested dicts and lists are taken, under names joined by dots. A `module.` prefix that all names share is
+ * dropped. `which` (may be NULL) names another top-level key to read.
  * Metadata of a PyTorch file: "format" = "pytorch", "container" = "zip"|"legacy", and the scalars of the top-level
- * dict (epoch, ...). Errors name the file and what to do. */
+ * dict (epoch, ...); of a module also "class", and "yaml" (its configuration, as JSON) if it has that attribute.
+ * Errors name the file and what to do. */
 ssfer_status ssfer_checkpoint_read(ssfer_tensor_set **out, const char *path, const char *which, ssfer_error *err);
+/* From memory, which must outlive the set; `name` stands for the path in messages. */
+ssfer_status ssfer_checkpoint_parse(ssfer_tensor_set **out, const unsigned char *bytes, size_t size_bytes,
+                                    const char *name, const char *which, ssfer_error *err);
 
-/* safetensors. Reading maps the file; writing is atomic (base/file.h). Metadata values are strings. */
+/* The AdamW state of a PyTorch training checkpoint (keys `model` and `optimizer`): tensors "exp_avg.NAME",
+ * "exp_avg_sq.NAME" and "step.NAME" (F32 scalar), NAME being the parameter's name in the model. Parameters that the
+ * optimizer never updated (frozen ones) have none. Metadata: the top-level scalars (epoch, ...), "param_groups" and the
+ * other containers without tensors ("lr_scheduler_state_dict") as JSON.
+ * The file numbers parameters only; which names belong to the numbers follows from the order of the model's parameters
+ * and is checked by shape. Errors: SSFER_ERR_FORMAT when there is no optimizer, SSFER_ERR_SHAPE when it does not fit.
+ */
+ssfer_status ssfer_checkpoint_read_optimizer(ssfer_tensor_set **out, const char *path, ssfer_error *err);
+
+/* safetensors. Reading maps the file; writing is atomic (base/file.h). Metadata values are strings. Reading and writing
+ * again gives the same bytes, if the file has its tensors in the order of its header and no blanks in it. */
 ssfer_status ssfer_safetensors_read(ssfer_tensor_set **out, const char *path, ssfer_error *err);
+ssfer_status ssfer_safetensors_parse(ssfer_tensor_set **out, const unsigned char *bytes, size_t size_bytes,
+                                     const char *name, ssfer_error *err); /* the bytes must outlive the set */
 ssfer_status ssfer_safetensors_write(const ssfer_tensor_set *set, const char *path, ssfer_error *err);
 
-/* PyTorch zip container holding an ordered dict of float32 tensors: what torch.load(..., weights_only=True) reads. */
+/* PyTorch zip container holding an ordered dict of tensors: what torch.load(..., weights_only=True) reads. Metadata go
+ * to an entry of their own, which PyTorch does not look at and ssfer_checkpoint_read finds. Atomic; the same set gives
+ * the same bytes. */
 ssfer_status ssfer_torch_write(const ssfer_tensor_set *set, const char *path, ssfer_error *err);
 
 #endif

@@ -9,12 +9,19 @@
 #include "base/memory.h"
 #include "base/size.h"
 #include "io/name_index.h"
+#include "io/torch/checkpoint_private.h"
 #include "io/torch/torch_file_private.h"
 
 #include <string.h>
 #include <zip.h>
 
-enum { MAX_PICKLE_ENTRY_BYTES = 1 << 26, LEGACY_PROTOCOL = 1001, EXPANSION_LIMIT = 16, FREE_BYTES = 1 << 28 };
+enum {
+    MAX_PICKLE_ENTRY_BYTES = 1 << 26,
+    MAX_EXTRA_BYTES = 1 << 26,
+    LEGACY_PROTOCOL = 1001,
+    EXPANSION_LIMIT = 16,
+    FREE_BYTES = 1 << 28
+};
 
 static const unsigned char magic_number[10] = {0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
 
@@ -182,6 +189,37 @@ static ssfer_status read_byteorder(ssfer_torch_file *file, ssfer_error *err)
             st = ssfer_fail(err, SSFER_ERR_FORMAT, "%s: %s is neither little nor big", file->name, entry);
     }
     ssfer_free(entry);
+    return st;
+}
+
+ssfer_status ssfer_torch_file_extra(unsigned char **bytes, size_t *size_bytes, const ssfer_torch_file *file,
+                                    const char *entry, ssfer_error *err)
+{
+    zip_stat_t info;
+    ssfer_status st = SSFER_OK;
+    *bytes = NULL;
+    *size_bytes = 0;
+    if (!file->archive)
+        return SSFER_OK;
+    char *path = ssfer_format("%s%s", file->folder, entry);
+    if (!path)
+        return no_memory(file, err);
+    if (zip_name_locate(file->archive, path, ZIP_FL_ENC_RAW) >= 0) {
+        st = entry_find(file, path, &info, err);
+        if (st == SSFER_OK && info.size > MAX_EXTRA_BYTES)
+            st = ssfer_fail(err, SSFER_ERR_LIMIT, "%s: %s has more than %d bytes", file->name, path, MAX_EXTRA_BYTES);
+        if (st == SSFER_OK && !(*bytes = ssfer_malloc((size_t)info.size)))
+            st = no_memory(file, err);
+        if (st == SSFER_OK)
+            st = entry_read(file, path, &info, *bytes, (size_t)info.size, err);
+        if (st == SSFER_OK) {
+            *size_bytes = (size_t)info.size;
+        } else {
+            ssfer_free(*bytes);
+            *bytes = NULL;
+        }
+    }
+    ssfer_free(path);
     return st;
 }
 

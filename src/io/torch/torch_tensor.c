@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { MAX_WRAPPERS = 8, MAX_MODULE_DEPTH = 64, MAX_MODULES = 100000 };
+enum { MAX_WRAPPERS = 8, MAX_MODULE_DEPTH = 64, MAX_MODULES = 10000, MAX_NON_PERSISTENT = 1000, TENSOR_OVERHEAD = 256 };
 
 /* A call that makes a tensor: its function and arguments, with wrappers (parameters, subclasses) taken off. */
 typedef struct call {
@@ -240,7 +240,7 @@ ssfer_status ssfer_torch_tensor_add(ssfer_tensor_set *set, const char *name, ssf
     void *data;
     ssfer_status st = view_of(&v, file, node, err);
     if (st == SSFER_OK)
-        st = ssfer_torch_file_charge(file, v.info.count * ssfer_dtype_size(v.info.dtype), err);
+        st = ssfer_torch_file_charge(file, v.info.count * ssfer_dtype_size(v.info.dtype) + TENSOR_OVERHEAD, err);
     if (st == SSFER_OK) {
         st = ssfer_tensor_set_new(set, name, v.info.dtype, v.info.shape, v.info.ndim, &data, err);
         if (st != SSFER_OK)
@@ -274,7 +274,7 @@ static ssfer_status no_memory(const ssfer_torch_file *file, ssfer_error *err)
 
 static bool contains_text(const ssfer_pickle_node *set, const char *text)
 {
-    for (size_t i = 0; i < ssfer_pickle_count(set); i++) {
+    for (size_t i = 0; i < ssfer_pickle_count(set) && i < MAX_NON_PERSISTENT; i++) {
         const char *item = ssfer_pickle_text(ssfer_pickle_at(set, i));
         if (item && strcmp(item, text) == 0)
             return true;

@@ -1,0 +1,279 @@
+/* Writing of JSON as a stream. */
+#include "io/json.h"
+
+#include <assert.h>
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void ssfer_json_writer_init(ssfer_json_writer *w, FILE *stream, unsigned indent)
+{
+    *w = (ssfer_json_writer){.stream = stream, .indent = indent};
+}
+
+static bool is_flat(const ssfer_json_writer *w)
+{
+    return w->indent == 0 || (w->flat_from && w->depth >= w->flat_from);
+}
+
+static void new_line(ssfer_json_writer *w)
+{
+    fprintf(w->stream, "\n%*s", (int)(w->indent * w->depth), "");
+}
+
+/* What stands between the previous item and the next one. */
+static void separate(ssfer_json_writer *w)
+{
+    if (w->has_key) {
+        w->has_key = false;
+        return;
+    }
+    assert(w->depth == 0 || w->level[w->depth].closing == ']'); /* a value without a key */
+    if (w->depth == 0)
+        return;
+    if (w->level[w->depth].has_items)
+        fputs(is_flat(w) && w->indent ? ", " : ",", w->stream);
+    if (!is_flat(w))
+        new_line(w);
+    w->level[w->depth].has_items = true;
+}
+
+static void begin(ssfer_json_writer *w, char opening, char closing, bool flat)
+{
+    separate(w);
+    assert(w->depth < SSFER_JSON_MAX_DEPTH);
+    fputc(opening, w->stream);
+    w->depth++;
+    w->level[w->depth].closing = closing;
+    w->level[w->depth].has_items = false;
+    if (flat && !w->flat_from)
+        w->flat_from = w->depth;
+}
+
+void ssfer_json_begin_object(ssfer_json_writer *w)
+{
+    begin(w, '{', '}', false);
+}
+
+void ssfer_json_begin_array(ssfer_json_writer *w)
+{
+    begin(w, '[', ']', false);
+}
+
+void ssfer_json_begin_flat_object(ssfer_json_writer *w)
+{
+    begin(w, '{', '}', true);
+}
+
+void ssfer_json_begin_flat_array(ssfer_json_writer *w)
+{
+    begin(w, '[', ']', true);
+}
+
+void ssfer_json_end(ssfer_json_writer *w)
+{
+    assert(w->depth > 0 && !w->has_key);
+    bool flat = is_flat(w), had_items = w->level[w->depth].has_items;
+    char closing = w->level[w->depth].closing;
+    if (w->flat_from == w->depth)
+        w->flat_from = 0;
+    w->depth--;
+    if (!flat && had_items)
+        new_line(w);
+    fputc(closing, w->stream);
+    if (w->depth == 0)
+        fputc('\n', w->stream);
+}
+
+/* The length of the valid UTF-8 sequence at `s`, or 0. Overlong forms and surrogates are not valid. */
+static size_t utf8_length(const unsigned char *s)
+{
+    size_t length = s[0] < 0x80                   ? 1
+                    : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+                    : (s[0] & 0xf0) == 0xe0       ? 3
+                    : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+                                                  : 0;
+    for (size_t i = 1; i < length; i++)
+        if ((s[i] & 0xc0) != 0x80) /* stops at the terminating zero, too */
+            return 0;
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf0 && s[1] < 0x90) ||
+        (s[0] == 0xf4 && s[1] >= 0x90))
+        return 0;
+    return length;
+}
+
+static void write_text(ssfer_json_writer *w, const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    fputc('"', w->stream);
+    while (*s) {
+        size_t length = utf8_length(s);
+        if (*s == '"' || *s == '\\')
+            fprintf(w->stream, "\\%c", *s);
+        else if (*s == '\n')
+            fputs("\\n", w->stream);
+        else if (*s == '\t')
+            fputs("\\t", w->stream);
+        else if (*s < 0x20 || *s == 0x7f)
+            fprintf(w->stream, "\\u%04x", *s);
+        else if (length == 0)
+            fputs("\xef\xbf\xbd", w->stream);
+        else
+            fwrite(s, 1, length, w->stream);
+        s += length ? length : 1;
+    }
+    fputc('"', w->stream);
+}
+
+void ssfer_json_key(ssfer_json_writer *w, const char *key)
+{
+    assert(w->depth > 0 && w->level[w->depth].closing == '}' && !w->has_key);
+    if (w->level[w->depth].has_items)
+        fputs(is_flat(w) && w->indent ? ", " : ",", w->stream);
+    if (!is_flat(w))
+        new_line(w);
+    w->level[w->depth].has_items = true;
+    write_text(w, key);
+    fputs(w->indent ? ": " : ":", w->stream);
+    w->has_key = true;
+}
+
+void ssfer_json_string(ssfer_json_writer *w, const char *text)
+{
+    if (!text) {
+        ssfer_json_null(w);
+        return;
+    }
+    separate(w);
+    write_text(w, text);
+}
+
+void ssfer_json_int(ssfer_json_writer *w, int64_t value)
+{
+    separate(w);
+    fprintf(w->stream, "%" PRId64, value);
+}
+
+void ssfer_json_uint(ssfer_json_writer *w, uint64_t value)
+{
+    separate(w);
+    fprintf(w->stream, "%" PRIu64, value);
+}
+
+static void write_digits(ssfer_json_writer *w, char *digits)
+{
+    char *to = digits;
+    for (const char *from = digits; *from; from++) { /* printf writes the locale's decimal point, of any bytes */
+        char c = *from;
+        if (strchr("0123456789+-eE", c))
+            *to++ = c;
+        else if (to == digits || to[-1] != '.')
+            *to++ = '.';
+    }
+    *to = 0;
+    separate(w);
+    fputs(digits, w->stream);
+}
+
+void ssfer_json_double(ssfer_json_writer *w, double value)
+{
+    char digits[40];
+    if (!isfinite(value)) {
+        ssfer_json_null(w);
+        return;
+    }
+    for (int precision = 15; precision <= 17; precision++) { /* 17 always suffice */
+        snprintf(digits, sizeof digits, "%.*g", precision, value);
+        if (strtod(digits, NULL) == value)
+            break;
+    }
+    write_digits(w, digits);
+}
+
+void ssfer_json_float(ssfer_json_writer *w, float value)
+{
+    char digits[40];
+    if (!isfinite(value)) {
+        ssfer_json_null(w);
+        return;
+    }
+    for (int precision = 6; precision <= 9; precision++) { /* 9 always suffice */
+        snprintf(digits, sizeof digits, "%.*g", precision, (double)value);
+        if (strtof(digits, NULL) == value)
+            break;
+    }
+    write_digits(w, digits);
+}
+
+void ssfer_json_bool(ssfer_json_writer *w, bool value)
+{
+    separate(w);
+    fputs(value ? "true" : "false", w->stream);
+}
+
+void ssfer_json_null(ssfer_json_writer *w)
+{
+    separate(w);
+    fputs("null", w->stream);
+}
+
+void ssfer_json_value(ssfer_json_writer *w, const ssfer_json *value)
+{
+    const char *text;
+    switch (ssfer_json_kind_of(value)) {
+    case SSFER_JSON_MISSING:
+    case SSFER_JSON_NULL:
+        ssfer_json_null(w);
+        break;
+    case SSFER_JSON_BOOL:
+        ssfer_json_bool(w, cJSON_IsTrue(value));
+        break;
+    case SSFER_JSON_NUMBER:
+        text = cJSON_IsRaw(value) ? value->valuestring : NULL;
+        if (text) {
+            separate(w);
+            fputs(text, w->stream);
+        } else {
+            ssfer_json_double(w, value->valuedouble);
+        }
+        break;
+    case SSFER_JSON_STRING:
+        ssfer_json_string(w, value->valuestring);
+        break;
+    case SSFER_JSON_ARRAY:
+    case SSFER_JSON_OBJECT:
+        if (ssfer_json_kind_of(value) == SSFER_JSON_OBJECT)
+            ssfer_json_begin_object(w);
+        else
+            ssfer_json_begin_array(w);
+        for (const ssfer_json *v = ssfer_json_first(value); v; v = ssfer_json_next(v)) {
+            if (ssfer_json_key_of(v))
+                ssfer_json_key(w, ssfer_json_key_of(v));
+            ssfer_json_value(w, v);
+        }
+        ssfer_json_end(w);
+        break;
+    }
+}
+
+#define DEFINE_PUT(name, type)                                                                                         \
+    void ssfer_json_put_##name(ssfer_json_writer *w, const char *key, type value)                                      \
+    {                                                                                                                  \
+        ssfer_json_key(w, key);                                                                                        \
+        ssfer_json_##name(w, value);                                                                                   \
+    }
+
+DEFINE_PUT(string, const char *)
+DEFINE_PUT(int, int64_t)
+DEFINE_PUT(uint, uint64_t)
+DEFINE_PUT(double, double)
+DEFINE_PUT(float, float)
+DEFINE_PUT(bool, bool)
+
+void ssfer_json_put_null(ssfer_json_writer *w, const char *key)
+{
+    ssfer_json_key(w, key);
+    ssfer_json_null(w);
+}
