@@ -475,7 +475,7 @@ const ssfer_op *ssfer_op_find(const char *name)
 
 double ssfer_op_argument(const ssfer_op *op, double magnitude, bool negate)
 {
-    return op->argument ? op->argument(magnitude, negate) : 0.0;
+    return op->argument ? op->argument(fmin(fmax(magnitude, 0.0), 10.0), negate) : 0.0;
 }
 
 void ssfer_op_apply(const ssfer_op *op, ssfer_image *image, uint8_t *scratch, double argument, const uint8_t fill[3])
