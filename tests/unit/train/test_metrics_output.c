@@ -36,20 +36,20 @@ static void test_table(void **state)
                                "mean-class accuracy   66.67 %\n"
                                "macro F1              61.11 %\n"
                                "top-2 accuracy        80.00 %\n"
-                               "cross entropy         0.7273\n"
+                               "cross entropy         0.7272\n"
                                "calibration error     35.60 %  (largest bin 62.00 %)\n"
                                "\n"
-                               "class         images  precision     recall         F1      AUROC\n"
-                               "anger              2      50.00      50.00      50.00      83.33\n"
-                               "joy, \"big\"         1      50.00     100.00      66.67     100.00\n"
-                               "fear               2     100.00      50.00      66.67     100.00\n"
-                               "mean               5      66.67      66.67      61.11      94.44\n"
+                               "class        images  precision     recall         F1      AUROC\n"
+                               "anger             2      50.00      50.00      50.00      83.33\n"
+                               "joy, \"big\"        1      50.00     100.00      66.67     100.00\n"
+                               "fear              2     100.00      50.00      66.67     100.00\n"
+                               "mean              5      66.67      66.67      61.11      94.44\n"
                                "\n"
                                "confusion (rows: true class, columns: predicted)\n"
-                               "                  anger  joy, \"big\"        fear\n"
-                               "anger                 1           1           0\n"
-                               "joy, \"big\"            0           1           0\n"
-                               "fear                  1           0           1\n";
+                               "                 anger  joy, \"big\"        fear\n"
+                               "anger                1           1           0\n"
+                               "joy, \"big\"           0           1           0\n"
+                               "fear                 1           0           1\n";
     assert_string_equal(text, want);
     free(text);
     ssfer_evaluation_deinit(&e);

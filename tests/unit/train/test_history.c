@@ -1,0 +1,134 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "scratch.h"
+#include "train/run_history.h"
+
+static char warnings[1024];
+
+static void keep_warning(void *user, ssfer_log_level level, const char *line)
+{
+    (void)user, (void)level;
+    snprintf(warnings + strlen(warnings), sizeof warnings - strlen(warnings), "%s\n", line);
+}
+
+static const ssfer_log LOG = {.write = keep_warning, .most = SSFER_LOG_DEBUG};
+
+static const char *write_file(const char *text)
+{
+    const char *path = scratch_path("metrics.jsonl");
+    *warnings = 0;
+    assert_int_equal(ssfer_file_write(path, text, strlen(text), NULL), SSFER_OK);
+    return path;
+}
+
+static const char GOOD[] = "{\"stage\":\"finetune\",\"epoch\":1,\"step\":10,\"loss\":1.5,\"lr\":0.001}\n"
+                           "{\"stage\":\"finetune\",\"epoch\":1,\"step\":20,\"loss\":null,\"lr\":0.002}\n"
+                           "{\"stage\":\"finetune\",\"epoch\":1,\"step\":20,\"accuracy\":0.25,\"note\":\"text\"}\n"
+                           "{\"stage\":\"semi\",\"epoch\":1,\"step\":30,\"loss\":0.5}\n";
+
+static void test_series(void **state)
+{
+    (void)state;
+    ssfer_history h;
+    assert_int_equal(ssfer_history_read(&h, write_file(GOOD), &LOG, NULL), SSFER_OK);
+    assert_int_equal(h.bad_lines, 0);
+    const ssfer_series *loss = ssfer_history_find(&h, "finetune", "loss");
+    assert_non_null(loss);
+    assert_int_equal(loss->count, 1); /* null is left out */
+    assert_true(loss->value[0] == 1.5 && loss->step[0] == 10 && loss->epoch[0] == 1);
+    assert_int_equal(ssfer_history_find(&h, "finetune", "lr")->count, 2);
+    assert_true(ssfer_history_find(&h, "semi", "loss")->value[0] == 0.5);
+    assert_true(ssfer_history_find(&h, NULL, "accuracy")->value[0] == 0.25);
+    assert_null(ssfer_history_find(&h, NULL, "note"));
+    assert_null(ssfer_history_find(&h, "semi", "accuracy"));
+    ssfer_history_deinit(&h);
+}
+
+/* Damaged lines are skipped, counted and named; the rest is used. */
+static void test_damaged_lines(void **state)
+{
+    (void)state;
+    ssfer_history h;
+    const char *path = write_file("{\"stage\":\"a\",\"epoch\":1,\"step\":1,\"loss\":1}\n"
+                                  "{\"stage\":\"a\",\"epoch\":1,\"st\n"
+                                  "\n"
+                                  "[1,2]\n"
+                                  "{\"stage\":\"a\",\"step\":-4,\"loss\":9}\n"
+                                  "{\"stage\":\"a\",\"epoch\":1,\"step\":2,\"loss\":2}\n"
+                                  "{\"stage\":\"a\",\"epoch\":1,\"step\":3,\"lo");
+    assert_int_equal(ssfer_history_read(&h, path, &LOG, NULL), SSFER_OK);
+    assert_int_equal(h.bad_lines, 4);
+    assert_int_equal(ssfer_history_find(&h, "a", "loss")->count, 2);
+    assert_non_null(strstr(warnings, "metrics.jsonl:2: skipped"));
+    assert_non_null(strstr(warnings, "metrics.jsonl:7: skipped"));
+    ssfer_history_deinit(&h);
+    assert_int_equal(ssfer_history_read(&h, path, NULL, NULL), SSFER_OK); /* no log: silent */
+    ssfer_history_deinit(&h);
+}
+
+static void check_prefix(const char *text, uint64_t end_step, size_t want)
+{
+    uint64_t keep = 99;
+    assert_int_equal(ssfer_history_prefix(&keep, write_file(text), end_step, &LOG, NULL), SSFER_OK);
+    assert_int_equal(keep, want);
+}
+
+static void test_prefix(void **state)
+{
+    (void)state;
+    size_t line1 = (size_t)(strchr(GOOD, '\n') - GOOD) + 1, line3 = (size_t)(strstr(GOOD, "{\"stage\":\"semi") - GOOD);
+    check_prefix(GOOD, 0, 0);
+    check_prefix(GOOD, 10, 0);
+    check_prefix(GOOD, 11, line1);
+    check_prefix(GOOD, 21, line3); /* both records of step 20 */
+    check_prefix(GOOD, 1000, sizeof GOOD - 1);
+    check_prefix("", 5, 0);
+    char cut[sizeof GOOD];
+    memcpy(cut, GOOD, sizeof GOOD);
+    cut[sizeof GOOD - 2] = 0; /* the last newline never reached the disk */
+    check_prefix(cut, 1000, line3);
+    check_prefix("{\"step\":1}\nrubbish\n{\"step\":2}\n{\"step\":9}\n", 3, 30);
+    assert_non_null(strstr(warnings, "metrics.jsonl:2"));
+}
+
+static void test_missing_and_unreadable(void **state)
+{
+    (void)state;
+    ssfer_history h;
+    uint64_t keep = 1;
+    assert_int_equal(ssfer_history_read(&h, scratch_path("none"), NULL, NULL), SSFER_OK);
+    assert_int_equal(h.count, 0);
+    assert_int_equal(ssfer_history_prefix(&keep, scratch_path("none"), 5, NULL, NULL), SSFER_OK);
+    assert_int_equal(keep, 0);
+}
+
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    const char *path = write_file(GOOD);
+    for (size_t n = 1;; n++) {
+        ssfer_history h;
+        ssfer_memory_fail_at(n);
+        ssfer_status st = ssfer_history_read(&h, path, NULL, NULL);
+        size_t made = ssfer_memory_fail_at(0);
+        ssfer_history_deinit(&h);
+        if (st == SSFER_OK && made < n)
+            break;
+        assert_true(st == SSFER_ERR_MEMORY || st == SSFER_OK);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_series),        cmocka_unit_test(test_damaged_lines),
+        cmocka_unit_test(test_prefix),        cmocka_unit_test(test_missing_and_unreadable),
+        cmocka_unit_test(test_out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
+}
