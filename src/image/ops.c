@@ -149,8 +149,9 @@ static void equalize(ssfer_image *image, uint8_t *scratch, double argument, cons
 static void invert(ssfer_image *image, uint8_t *scratch, double argument, const uint8_t fill[3])
 {
     (void)scratch, (void)argument, (void)fill;
+    uint8_t *p = image->data;
     for (size_t i = 0, n = bytes_of(image); i < n; i++)
-        image->data[i] = (uint8_t)(255 - image->data[i]);
+        p[i] = (uint8_t)(255 - p[i]);
 }
 
 static int clamped(double argument, int lo, int hi)
@@ -162,27 +163,28 @@ static void posterize(ssfer_image *image, uint8_t *scratch, double bits, const u
 {
     (void)scratch, (void)fill;
     uint8_t mask = (uint8_t)(0xFF00u >> clamped(bits, 0, 8));
+    uint8_t *p = image->data;
     for (size_t i = 0, n = bytes_of(image); i < n; i++)
-        image->data[i] &= mask;
+        p[i] &= mask;
 }
 
 static void solarize(ssfer_image *image, uint8_t *scratch, double threshold, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
     int limit = clamped(ceil(threshold), 0, 256);
-    for (size_t i = 0, n = bytes_of(image); i < n; i++) {
-        uint8_t p = image->data[i];
-        image->data[i] = (uint8_t)(p < limit ? p : 255 - p);
-    }
+    uint8_t *p = image->data;
+    for (size_t i = 0, n = bytes_of(image); i < n; i++)
+        p[i] = (uint8_t)(p[i] < limit ? p[i] : 255 - p[i]);
 }
 
 static void solarize_add(ssfer_image *image, uint8_t *scratch, double add, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
     int more = clamped(add, 0, 255);
+    uint8_t *p = image->data;
     for (size_t i = 0, n = bytes_of(image); i < n; i++) {
-        int p = image->data[i], sum = p + more > 255 ? 255 : p + more;
-        image->data[i] = (uint8_t)(p < 128 ? sum : p);
+        int sum = p[i] + more > 255 ? 255 : p[i] + more;
+        p[i] = (uint8_t)(p[i] < 128 ? sum : p[i]);
     }
 }
 
@@ -214,19 +216,21 @@ static void contrast(ssfer_image *image, uint8_t *scratch, double factor, const 
 {
     (void)scratch, (void)fill;
     uint64_t sum = 0;
+    uint8_t *p = image->data;
     size_t pixels = image->width * image->height;
     for (size_t i = 0; i < pixels; i++)
-        sum += luma(image->data + 3 * i);
+        sum += luma(p + 3 * i);
     uint8_t mean = (uint8_t)((double)sum / (double)pixels + 0.5);
     for (size_t i = 0; i < 3 * pixels; i++)
-        image->data[i] = blend(mean, image->data[i], (float)factor);
+        p[i] = blend(mean, p[i], (float)factor);
 }
 
 static void brightness(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
+    uint8_t *p = image->data;
     for (size_t i = 0, n = bytes_of(image); i < n; i++)
-        image->data[i] = blend(0, image->data[i], (float)factor);
+        p[i] = blend(0, p[i], (float)factor);
 }
 
 /* The dull version is the picture smoothed by [1 1 1; 1 5 1; 1 1 1] / 13; its border row and columns stay. */
@@ -256,11 +260,80 @@ typedef struct affine {
     double a, b, c, d, e, f;
 } affine;
 
-/* The cubic through four samples at t in [0, 1) between the second and the third. */
-static inline double cubic(double v1, double v2, double v3, double v4, double t)
+/* Three channels at once; the fourth lane is idle. */
+typedef int32_t lanes_i32 __attribute__((vector_size(16)));
+typedef double lanes_f64 __attribute__((vector_size(32)));
+typedef uint32_t lanes_u32 __attribute__((vector_size(16)));
+typedef uint16_t lanes_u16 __attribute__((vector_size(16)));
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* The cubic through four samples at t in [0, 1) between the second and the third; coefficients in Pillow's form. */
+#define CUBIC(v1, v2, v3, v4, t)                                                                                       \
+    ((v2) + (t) * (((v3) - (v1)) + (t) * ((2.0 * ((v1) - (v2)) + (v3) - (v4)) + (t) * ((v2) - (v1) + (v4) - (v3)))))
+
+/* Zero-extends a pixel; reads the byte after it, too. */
+ALWAYS_INLINE lanes_i32 load_pixel(const uint8_t *p)
 {
-    double p2 = -v1 + v3, p3 = 2.0 * (v1 - v2) + v3 - v4, p4 = -v1 + v2 - v3 + v4;
-    return v2 + t * (p2 + t * (p3 + t * p4));
+    uint32_t word;
+    memcpy(&word, p, 4);
+    bytes16 zero = {0}, bytes = (bytes16)(lanes_u32){word}; /* through memory it would stall */
+    bytes = __builtin_shufflevector(bytes, zero, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    bytes = (bytes16)__builtin_shufflevector((lanes_u16)bytes, (lanes_u16)zero, 0, 8, 1, 9, 2, 10, 3, 11);
+    return (lanes_i32)bytes;
+}
+
+/* Where a sample lies: the first of its 4 x 4 pixels, and the place between the second and the third. */
+typedef struct place {
+    ptrdiff_t x, y;
+    double tx, ty;
+} place;
+
+ALWAYS_INLINE ptrdiff_t floor_of(double x) /* floor() is a call where the processor's baseline lacks it */
+{
+    ptrdiff_t i = (ptrdiff_t)x;
+    return x < (double)i ? i - 1 : i;
+}
+
+ALWAYS_INLINE place place_at(double x, double y)
+{
+    ptrdiff_t left = floor_of(x - 0.5), top = floor_of(y - 0.5);
+    return (place){left - 1, top - 1, x - 0.5 - (double)left, y - 0.5 - (double)top};
+}
+
+ALWAYS_INLINE uint8_t truncated(double v)
+{
+    return (uint8_t)(v <= 0.0 ? 0.0 : v >= 255.0 ? 255.0 : v);
+}
+
+/* The cubic along a row. The differences are integers, so taking them in integers is exact. */
+ALWAYS_INLINE void row_value(lanes_f64 *value, const uint8_t *p, double t)
+{
+    lanes_i32 v2 = load_pixel(p + 3);
+    *value = __builtin_convertvector(v2, lanes_f64);
+    if (t == 0.0) /* a cubic at 0 is its second sample */
+        return;
+    lanes_i32 v1 = load_pixel(p), v3 = load_pixel(p + 6), v4 = load_pixel(p + 9);
+    lanes_i32 linear = v3 - v1, cubic = v2 - v1 + v4 - v3, square = v1 - v2 - cubic;
+    *value += t * (__builtin_convertvector(linear, lanes_f64) +
+                   t * (__builtin_convertvector(square, lanes_f64) + t * __builtin_convertvector(cubic, lanes_f64)));
+}
+
+/* All 16 pixels and a byte beyond each lie in the picture. Shears and translations have t = 0 along one axis. */
+ALWAYS_INLINE void sample_inner(uint8_t out[3], const uint8_t *pixels, size_t stride, place at)
+{
+    const uint8_t *p = pixels + (size_t)at.y * stride + 3 * (size_t)at.x;
+    lanes_f64 value, v1, v3, v4;
+    row_value(&value, p + stride, at.tx);
+    if (at.ty != 0.0) {
+        row_value(&v1, p, at.tx);
+        row_value(&v3, p + 2 * stride, at.tx);
+        row_value(&v4, p + 3 * stride, at.tx);
+        value = CUBIC(v1, value, v3, v4, at.ty);
+    }
+    for (int c = 0; c < 3; c++)
+        out[c] = truncated(value[c]);
 }
 
 static inline ptrdiff_t inside(ptrdiff_t i, size_t length)
@@ -268,46 +341,41 @@ static inline ptrdiff_t inside(ptrdiff_t i, size_t length)
     return i < 0 ? 0 : i >= (ptrdiff_t)length ? (ptrdiff_t)length - 1 : i;
 }
 
-/* One row's cubic for the three channels. A cubic at t = 0 is its second sample, and shears and translations have that
- * along one axis everywhere. */
-static inline void row_value(double value[3], const uint8_t *row, const size_t offset[4], double t)
+/* The same with the border repeated. */
+static void sample_border(uint8_t out[3], const uint8_t *pixels, size_t width, size_t height, place at)
 {
-    for (int c = 0; c < 3; c++)
-        value[c] = t == 0.0 ? row[offset[1] + c]
-                            : cubic(row[offset[0] + c], row[offset[1] + c], row[offset[2] + c], row[offset[3] + c], t);
-}
-
-/* 4 x 4 cubic convolution around (x, y), with the border repeated. */
-static void sample(uint8_t out[3], const uint8_t *pixels, size_t width, size_t height, double x, double y)
-{
-    double left = floor(x - 0.5), top = floor(y - 0.5), tx = x - 0.5 - left, ty = y - 0.5 - top, value[4][3];
+    double value[4];
     size_t offset[4];
     for (int i = 0; i < 4; i++)
-        offset[i] = 3 * (size_t)inside((ptrdiff_t)left - 1 + i, width);
-    int first = ty == 0.0 ? 1 : 0, last = ty == 0.0 ? 1 : 3;
-    for (int i = first; i <= last; i++)
-        row_value(value[i], pixels + 3 * width * (size_t)inside((ptrdiff_t)top - 1 + i, height), offset, tx);
-    for (int c = 0; c < 3; c++) {
-        double v = ty == 0.0 ? value[1][c] : cubic(value[0][c], value[1][c], value[2][c], value[3][c], ty);
-        out[c] = (uint8_t)(v <= 0.0 ? 0.0 : v >= 255.0 ? 255.0 : v);
+        offset[i] = 3 * (size_t)inside(at.x + i, width);
+    for (size_t c = 0; c < 3; c++) {
+        for (int i = 0; i < 4; i++) {
+            const uint8_t *row = pixels + 3 * width * (size_t)inside(at.y + i, height) + c;
+            value[i] = CUBIC((double)row[offset[0]], row[offset[1]], row[offset[2]], row[offset[3]], at.tx);
+        }
+        out[c] = truncated(CUBIC(value[0], value[1], value[2], value[3], at.ty));
     }
 }
 
 static void transform(ssfer_image *image, uint8_t *scratch, affine m, const uint8_t fill[3])
 {
-    size_t width = image->width, height = image->height;
+    size_t width = image->width, height = image->height, stride = 3 * width;
     memcpy(scratch, image->data, bytes_of(image));
-    for (size_t y = 0; y < height; y++) {
-        uint8_t *out = image->data + 3 * width * y;
+    uint8_t *out = image->data;
+    for (size_t y = 0; y < height; y++)
         for (size_t x = 0; x < width; x++, out += 3) {
             double px = (double)x + 0.5, py = (double)y + 0.5;
             double sx = m.a * px + m.b * py + m.c, sy = m.d * px + m.e * py + m.f;
-            if (sx >= 0.0 && sx < (double)width && sy >= 0.0 && sy < (double)height)
-                sample(out, scratch, width, height, sx, sy);
-            else
+            if (!(sx >= 0.0 && sx < (double)width && sy >= 0.0 && sy < (double)height)) {
                 memcpy(out, fill, 3);
+                continue;
+            }
+            place at = place_at(sx, sy);
+            if (at.x >= 0 && at.y >= 0 && at.x + 4 < (ptrdiff_t)width && at.y + 4 <= (ptrdiff_t)height)
+                sample_inner(out, scratch, stride, at);
+            else
+                sample_border(out, scratch, width, height, at);
         }
-    }
 }
 
 static void shear_x(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
@@ -407,7 +475,7 @@ const ssfer_op *ssfer_op_find(const char *name)
 
 double ssfer_op_argument(const ssfer_op *op, double magnitude, bool negate)
 {
-    return op->argument ? op->argument(magnitude, negate) : 0.0;
+    return op->argument ? op->argument(fmin(fmax(magnitude, 0.0), 10.0), negate) : 0.0;
 }
 
 void ssfer_op_apply(const ssfer_op *op, ssfer_image *image, uint8_t *scratch, double argument, const uint8_t fill[3])

@@ -23,8 +23,8 @@ typedef struct ssfer_op {
 const ssfer_op *ssfer_op_at(size_t i);
 const ssfer_op *ssfer_op_find(const char *name);
 
-/* The argument that `apply` takes: degrees, bits, a threshold, a blending factor, a share of the width or height; 0 for
- * operations without one. */
+/* The argument that `apply` takes at a magnitude, which is clamped to 0..10: degrees, bits, a threshold, a blending
+ * factor, a share of the width or height; 0 for operations without one. */
 double ssfer_op_argument(const ssfer_op *op, double magnitude, bool negate);
 
 /* Changes the picture in place; its size stays. Cannot fail.
