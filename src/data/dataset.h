@@ -1,12 +1,18 @@
 /* Datasets: a list of pictures with labels, from a folder, tar files or a CSV list, all with the same behaviour.
  *
- *   folder   [split/]class/name.{jpg,jpeg,png,webp}; unlabeled: any images at any depth
+ *   folder   [split/]class/name.{jpg,jpeg,png,webp}; unlabeled: any images at any depth; also a single picture
  *   tar      the same paths inside; "a.tar,b.tar", "set-{00..15}.tar" and globs are shards of one set; the bytes of a
- *            member are read in place from the memory-mapped file
- *   CSV      lines `path,label` with or without that header; paths relative to the CSV's folder; label a name or a number
+ *            member are read in place from the memory-mapped file; "set.tar/train" is a folder inside a tar
+ *   CSV      lines `path,label` with or without that header; paths relative to the CSV's folder; label a name or a
+ *            number; with a header the columns path, label and split (optional) may stand in any order, beside others
  *
- * Classes are the sorted folder names (torchvision ImageFolder). Samples are in sorted path order whatever the
- * container, so that a folder and a tar of it give the same samples with the same indices. */
+ * Classes are the sorted folder names (torchvision ImageFolder: sorted as text, so "10" comes before "2"). Samples are
+ * in sorted path order, folder by folder, whatever the container, so that a folder and a tar of it give the same
+ * samples with the same indices. Pictures below a class folder count at any depth; hidden files and files that are no
+ * pictures are left out.
+ *
+ * Split level: when every picture lies at least three levels deep (split/class/name), the first level is the split and
+ * must be named, unless there is only one. A single top folder around everything ("ferplus/train/...") is passed. */
 #ifndef SSFER_DATA_DATASET_H
 #define SSFER_DATA_DATASET_H
 
@@ -26,7 +32,8 @@ typedef struct ssfer_dataset_options {
     const char *split; /* NULL: no split level (or the only one there is) */
     bool unlabeled;    /* ignore class folders: every image below, label SSFER_LABEL_NONE */
     /* NULL: the sorted class names found. Otherwise the class list of a model: folder names are looked up in it
-     * (by name, or by number when all folder names are numbers) and a name that is missing there is an error. */
+     * (by name, exactly or else without regard to case; or by number when all folder names are numbers: counted from 0,
+     * or from 1 when the numbers found say so) and a name that is missing there is an error. */
     const char *const *classes;
     size_t class_count;
     const ssfer_log *log;
@@ -36,16 +43,25 @@ typedef struct ssfer_dataset_options {
  * split (with the splits there are), a class folder that is empty, fewer than two classes when labels are wanted. */
 ssfer_status ssfer_dataset_open(ssfer_dataset **out, const char *source, const ssfer_dataset_options *options,
                                 ssfer_error *err);
-void ssfer_dataset_close(ssfer_dataset *set);
+/* The same for paths that are taken as they are, without expansion (arguments of a program). */
+ssfer_status ssfer_dataset_open_paths(ssfer_dataset **out, const char *const *paths, size_t path_count,
+                                      const ssfer_dataset_options *options, ssfer_error *err);
+void ssfer_dataset_close(ssfer_dataset *set); /* NULL is fine */
 
 size_t ssfer_dataset_count(const ssfer_dataset *set);
 size_t ssfer_dataset_class_count(const ssfer_dataset *set);
 const char *ssfer_dataset_class_name(const ssfer_dataset *set, size_t k);
 const char *const *ssfer_dataset_class_names(const ssfer_dataset *set); /* class_count pointers, valid until close */
-int32_t ssfer_dataset_label(const ssfer_dataset *set, size_t i); /* 0 .. K-1, or SSFER_LABEL_NONE */
-const char *ssfer_dataset_path(const ssfer_dataset *set, size_t i); /* relative: "anger/fer0000010.png" */
+int32_t ssfer_dataset_label(const ssfer_dataset *set, size_t i);        /* 0 .. K-1, or SSFER_LABEL_NONE */
+const char *ssfer_dataset_path(const ssfer_dataset *set, size_t i);     /* relative: "anger/fer0000010.png" */
+/* Where the sample lies, for messages: "ferplus.tar/train/anger/fer0000010.png", cut to size_bytes. */
+void ssfer_dataset_location(const ssfer_dataset *set, size_t i, char *out, size_t size_bytes);
+/* The sample with this path, or SIZE_MAX. */
+size_t ssfer_dataset_find(const ssfer_dataset *set, const char *path);
+const char *ssfer_dataset_source(const ssfer_dataset *set); /* as given to open */
+const char *ssfer_dataset_split(const ssfer_dataset *set);  /* the split in use, or NULL */
 
-/* Reads and decodes one sample; thread-safe. The caller deinits the image. */
+/* Reads and decodes one sample; thread-safe. The caller deinits the image. Messages name the location. */
 ssfer_status ssfer_dataset_image(const ssfer_dataset *set, size_t i, ssfer_image *out, ssfer_error *err);
 
 /* The undecoded bytes: a view into the map (*owned NULL) or a buffer that the caller frees with ssfer_free(*owned). */

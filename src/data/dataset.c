@@ -1,0 +1,663 @@
+#include "data/dataset.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "data/listing.h"
+#include "data/source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define MAX_PICTURE_BYTES ((size_t)1 << 30) /* of one undecoded file */
+
+typedef struct sample {
+    const char *path;
+    const ssfer_tar_member *member;
+    int32_t label;
+    uint32_t source;
+} sample;
+
+struct ssfer_dataset {
+    ssfer_listing listing; /* its entries are gone after open; its sources and texts stay */
+    char *source, *split;
+    size_t prefix; /* bytes in front of every path that lead to the split: path - prefix is relative to the source */
+    sample *samples;
+    size_t count;
+    char **classes;
+    size_t class_count, class_capacity;
+};
+
+static ssfer_status no_memory(const ssfer_dataset *set, ssfer_error *err)
+{
+    return ssfer_fail(err, SSFER_ERR_MEMORY, "%.200s: out of memory while reading the list of samples",
+                      set->source ? set->source : "data");
+}
+
+/* ---- names and lists for messages ---- */
+
+typedef struct name_list {
+    char text[256];
+    size_t count;
+} name_list;
+
+static void append_name(name_list *list, const char *name, size_t length)
+{
+    size_t used = strlen(list->text), room = sizeof list->text - used;
+    if (length + 8 < room)
+        snprintf(list->text + used, room, "%s%.*s", list->count ? ", " : "", (int)length, name);
+    else if (room > 5 && (used < 3 || strcmp(list->text + used - 3, "...") != 0))
+        snprintf(list->text + used, room, ", ...");
+    list->count++;
+}
+
+/* ---- which level of the tree is the split, which the class ---- */
+
+/* What lies below the current level: the names of its folders and how deep its pictures lie. */
+typedef struct level {
+    name_list folders;
+    const char *first; /* name of the first folder, not terminated */
+    size_t first_length;
+    size_t direct;    /* pictures right here */
+    size_t min_depth; /* of the pictures: 1 is right here; SIZE_MAX without pictures */
+} level;
+
+static size_t path_depth(const char *path)
+{
+    size_t depth = 1;
+    for (; *path; path++)
+        depth += *path == '/';
+    return depth;
+}
+
+/* Entries are sorted, so equal first components stand side by side. */
+static level survey(const ssfer_listing *listing, const char *prefix, size_t prefix_length)
+{
+    level l = {.min_depth = SIZE_MAX};
+    const char *last = NULL;
+    size_t last_length = 0;
+    for (size_t i = 0; i < listing->count; i++) {
+        const ssfer_entry *e = &listing->entries[i];
+        if (strncmp(e->path, prefix, prefix_length) != 0)
+            continue;
+        const char *path = e->path + prefix_length;
+        size_t length = strcspn(path, "/"), depth = path_depth(path);
+        if (!e->folder && depth < l.min_depth)
+            l.min_depth = depth;
+        l.direct += !e->folder && depth == 1;
+        bool folder = e->folder || depth > 1;
+        if (!folder || length == 0 || (last && length == last_length && memcmp(last, path, length) == 0))
+            continue;
+        append_name(&l.folders, path, length);
+        if (!l.first) {
+            l.first = path;
+            l.first_length = length;
+        }
+        last = path;
+        last_length = length;
+    }
+    return l;
+}
+
+static bool has_folder(const ssfer_listing *listing, const char *prefix, size_t prefix_length, const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = 0; i < listing->count; i++) {
+        const ssfer_entry *e = &listing->entries[i];
+        const char *path = e->path + prefix_length;
+        if (strncmp(e->path, prefix, prefix_length) == 0 && strncmp(path, name, length) == 0 &&
+            (path[length] == '/' || (path[length] == 0 && e->folder)))
+            return true;
+    }
+    return false;
+}
+
+enum { MAX_PREFIX = 4096, MAX_SPLITS = 64 };
+
+static bool descend(char prefix[MAX_PREFIX], size_t *length, const char *name, size_t name_length)
+{
+    if (*length + name_length + 2 > MAX_PREFIX)
+        return false;
+    memcpy(prefix + *length, name, name_length);
+    memcpy(prefix + *length + name_length, "/", 2);
+    *length += name_length + 1;
+    return true;
+}
+
+static ssfer_status missing_split(const ssfer_dataset *set, const char *split, const level *l, ssfer_error *err)
+{
+    if (l->folders.count == 0)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.100s: there is no split %.60s: it has no folders", set->source,
+                          split);
+    if (l->min_depth >= 3)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.100s: there is no split %.60s; there are %s", set->source, split,
+                          l->folders.text);
+    return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.100s: there is no split %.60s: its folders are %s; leave --split out",
+                      set->source, split, l->folders.text);
+}
+
+/* Finds the folder whose sub-folders are the classes (see the header); prefix is "" or ends in "/". */
+static ssfer_status find_prefix(ssfer_dataset *set, const ssfer_dataset_options *options, char prefix[MAX_PREFIX],
+                                ssfer_error *err)
+{
+    size_t length = 0;
+    prefix[0] = 0;
+    for (;;) {
+        const char *split = options->split, *name;
+        level l = survey(&set->listing, prefix, length);
+        size_t name_length;
+        bool found = split && has_folder(&set->listing, prefix, length, split), done = found;
+        bool single = l.folders.count == 1 && l.direct == 0;
+        if (found) {
+            name = split;
+            name_length = strlen(split);
+        } else if (split && !single) {
+            return missing_split(set, split, &l, err);
+        } else if (!split && (options->unlabeled || l.min_depth < 3 || l.min_depth == SIZE_MAX)) {
+            break;
+        } else if (!single) {
+            return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.100s: holds several splits: choose one with --split: %s",
+                              set->source, l.folders.text);
+        } else {
+            name = l.first;
+            name_length = l.first_length;
+            done = false;
+        }
+        set->prefix = length;
+        if (!descend(prefix, &length, name, name_length))
+            return ssfer_fail(err, SSFER_ERR_LIMIT, "%.200s: folder names are too long", set->source);
+        if (done)
+            break;
+    }
+    if (length) {
+        /* The last component is the split, whether it was named or the only one. */
+        prefix[length - 1] = 0;
+        set->split = ssfer_strdup(prefix + set->prefix);
+        prefix[length - 1] = '/';
+        if (!set->split)
+            return no_memory(set, err);
+    }
+    set->prefix = length;
+    return SSFER_OK;
+}
+
+/* Keeps the entries below the prefix and makes their paths relative to it. */
+static void apply_prefix(ssfer_dataset *set, const char *prefix, const ssfer_log *log)
+{
+    ssfer_listing *l = &set->listing;
+    size_t kept = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        if (strncmp(l->entries[i].path, prefix, set->prefix) != 0 || !l->entries[i].path[set->prefix])
+            continue;
+        l->entries[kept] = l->entries[i];
+        l->entries[kept++].path += set->prefix;
+    }
+    l->count = kept;
+    for (size_t i = 0; i < kept; i++)
+        l->sources[l->entries[i].source].used = true;
+    for (size_t i = 0; set->prefix && i < l->source_count; i++)
+        if (!l->sources[i].used)
+            ssfer_warn(log, "%s: it holds nothing in %s, so it is left out", l->sources[i].path, prefix);
+}
+
+/* The split of CSV lists is a column. */
+static ssfer_status apply_split_column(ssfer_dataset *set, const ssfer_dataset_options *options, ssfer_error *err)
+{
+    ssfer_listing *l = &set->listing;
+    name_list names = {0};
+    const char *only = options->split, *first = NULL;
+    size_t kept = 0;
+    bool several = false;
+    for (size_t i = 0; i < l->count; i++) {
+        const char *split = l->entries[i].split;
+        if (!split)
+            continue;
+        bool seen = false;
+        for (size_t j = 0; j < i && !seen; j++) /* short: there are few splits, and they come early */
+            seen = l->entries[j].split && strcmp(l->entries[j].split, split) == 0;
+        if (!seen)
+            append_name(&names, split, strlen(split));
+        if (names.count > MAX_SPLITS)
+            return ssfer_fail(err, SSFER_ERR_LIMIT, "%.200s: more than %d splits; is this the right column?",
+                              set->source, MAX_SPLITS);
+        first = first ? first : split;
+        several |= strcmp(first, split) != 0;
+    }
+    if (!only && several && !options->unlabeled)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.100s: holds several splits: choose one with --split: %s",
+                          set->source, names.text);
+    if (only && !names.count)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.100s: there is no split %.60s: the list has no split column",
+                          set->source, only);
+    for (size_t i = 0; only && i < l->count; i++)
+        if (l->entries[i].split && strcmp(l->entries[i].split, only) == 0)
+            l->entries[kept++] = l->entries[i];
+    if (only && !kept)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.100s: there is no split %.60s; there are %s", set->source, only,
+                          names.text);
+    if (only) {
+        l->count = kept;
+        set->split = ssfer_strdup(only);
+        if (!set->split)
+            return no_memory(set, err);
+    }
+    return SSFER_OK;
+}
+
+/* ---- classes ---- */
+
+static ssfer_status add_class(ssfer_dataset *set, const char *name, size_t length, ssfer_error *err)
+{
+    if (set->class_count == SSFER_MAX_CLASSES)
+        return ssfer_fail(err, SSFER_ERR_LIMIT, "%.200s: more than %d classes; is this an unlabeled set?", set->source,
+                          SSFER_MAX_CLASSES);
+    char *copy = ssfer_format("%.*s", (int)length, name);
+    if (!copy ||
+        ssfer_reserve((void **)&set->classes, &set->class_capacity, set->class_count + 1, sizeof *set->classes)) {
+        ssfer_free(copy);
+        return no_memory(set, err);
+    }
+    set->classes[set->class_count++] = copy;
+    return SSFER_OK;
+}
+
+/* Walks the sorted entries: each first component is a class, label its number; a folder without pictures is an error.
+ * Pictures that lie beside the class folders are dropped. */
+static ssfer_status label_by_folder(ssfer_dataset *set, const ssfer_log *log, ssfer_error *err)
+{
+    ssfer_listing *l = &set->listing;
+    size_t dropped = 0, in_class = 1;
+    ssfer_status st = SSFER_OK;
+    for (size_t i = 0; st == SSFER_OK && i < l->count; i++) {
+        const ssfer_entry *e = &l->entries[i];
+        size_t length = strcspn(e->path, "/");
+        if (!e->folder && !e->path[length]) {
+            dropped++;
+            continue;
+        }
+        const char *now = set->class_count ? set->classes[set->class_count - 1] : NULL;
+        if (!now || strncmp(now, e->path, length) != 0 || now[length]) {
+            if (!in_class)
+                break;
+            st = add_class(set, e->path, length, err);
+            in_class = 0;
+        }
+        if (st == SSFER_OK && !e->folder) {
+            set->samples[set->count++] = (sample){e->path, e->member, (int32_t)(set->class_count - 1), e->source};
+            in_class++;
+        }
+    }
+    if (st == SSFER_OK && !in_class)
+        st = ssfer_fail(err, SSFER_ERR_FORMAT,
+                        "%.200s: the class folder %.100s holds no pictures (png, jpg, jpeg, webp); fill or remove it",
+                        set->source, set->classes[set->class_count - 1]);
+    if (st == SSFER_OK && dropped && !set->count)
+        return ssfer_fail(err, SSFER_ERR_FORMAT,
+                          "%.200s: pictures without class folders; expected CLASS/name.png, or a CSV list path,label",
+                          set->source);
+    if (st == SSFER_OK && dropped)
+        ssfer_warn(log, "%s: %zu pictures that lie in no class folder are left out", set->source, dropped);
+    return st;
+}
+
+static int compare_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Classes of CSV lists are the distinct labels, sorted. */
+static ssfer_status label_by_column(ssfer_dataset *set, ssfer_error *err)
+{
+    ssfer_listing *l = &set->listing;
+    const char **labels = ssfer_malloc(l->count * sizeof *labels);
+    if (!labels)
+        return no_memory(set, err);
+    ssfer_status st = SSFER_OK;
+    for (size_t i = 0; st == SSFER_OK && i < l->count; i++) {
+        const ssfer_entry *e = &l->entries[i];
+        labels[i] = e->label;
+        if (!e->label)
+            st = ssfer_fail(err, SSFER_ERR_FORMAT, "%s: the list has no label column; expected path,label",
+                            l->sources[e->source].path);
+        else if (!*e->label)
+            st = ssfer_fail(err, SSFER_ERR_FORMAT, "%s:%u: %.200s has no label", l->sources[e->source].path, e->line,
+                            e->path);
+    }
+    if (st == SSFER_OK && l->count)
+        qsort(labels, l->count, sizeof *labels, compare_text);
+    for (size_t i = 0; st == SSFER_OK && i < l->count; i++)
+        if (i == 0 || strcmp(labels[i], labels[i - 1]) != 0)
+            st = add_class(set, labels[i], strlen(labels[i]), err);
+    for (size_t i = 0; st == SSFER_OK && i < l->count; i++) {
+        const ssfer_entry *e = &l->entries[i];
+        char **found = bsearch(&e->label, set->classes, set->class_count, sizeof *set->classes, compare_text);
+        set->samples[set->count++] = (sample){e->path, e->member, (int32_t)(found - set->classes), e->source};
+    }
+    ssfer_free(labels);
+    return st;
+}
+
+static void label_none(ssfer_dataset *set)
+{
+    for (size_t i = 0; i < set->listing.count; i++) {
+        const ssfer_entry *e = &set->listing.entries[i];
+        if (!e->folder)
+            set->samples[set->count++] = (sample){e->path, e->member, SSFER_LABEL_NONE, e->source};
+    }
+}
+
+/* ---- the class list of a model ---- */
+
+static int32_t find_class(const ssfer_dataset_options *options, const char *name)
+{
+    for (size_t k = 0; k < options->class_count; k++)
+        if (strcmp(options->classes[k], name) == 0)
+            return (int32_t)k;
+    for (size_t k = 0; k < options->class_count; k++)
+        if (strcasecmp(options->classes[k], name) == 0)
+            return (int32_t)k;
+    return -1;
+}
+
+/* Fills map for classes that are all named by number. Counting starts at 0 when there is a 0 and at 1 when there is a
+ * K; with neither it is ambiguous, and so are numbers beyond. Returns false if not all names are numbers. */
+static bool map_numbers(const ssfer_dataset *set, const ssfer_dataset_options *options, int32_t *map, bool *ambiguous)
+{
+    long low = SSFER_MAX_CLASSES + 1, high = -1;
+    for (size_t k = 0; k < set->class_count; k++) {
+        const char *name = set->classes[k];
+        if (!*name || strlen(name) > 5 || strspn(name, "0123456789") != strlen(name))
+            return false;
+        long n = strtol(name, NULL, 10);
+        low = n < low ? n : low;
+        high = n > high ? n : high;
+    }
+    long classes = (long)options->class_count, start = low == 0 ? 0 : 1;
+    *ambiguous = high - start >= classes || (low > 0 && high < classes);
+    for (size_t k = 0; k < set->class_count; k++)
+        map[k] = (int32_t)(strtol(set->classes[k], NULL, 10) - start);
+    return true;
+}
+
+static ssfer_status unknown_class(const ssfer_dataset *set, const ssfer_dataset_options *options, const char *name,
+                                  ssfer_error *err)
+{
+    name_list known = {0};
+    for (size_t k = 0; k < options->class_count; k++)
+        append_name(&known, options->classes[k], strlen(options->classes[k]));
+    return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.100s: class %.60s is unknown to the model; it has %s", set->source,
+                      name, known.text);
+}
+
+/* From the class names found to those of the model. */
+static ssfer_status map_classes(ssfer_dataset *set, const ssfer_dataset_options *options, int32_t *map,
+                                ssfer_error *err)
+{
+    bool ambiguous = false;
+    const char *unknown = NULL;
+    for (size_t k = 0; k < set->class_count; k++) {
+        map[k] = find_class(options, set->classes[k]);
+        if (map[k] < 0 && !unknown)
+            unknown = set->classes[k];
+    }
+    if (unknown && !map_numbers(set, options, map, &ambiguous))
+        return unknown_class(set, options, unknown, err);
+    if (ambiguous)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT,
+                          "%.200s: the class numbers do not tell which of the model's %zu classes they are; use names",
+                          set->source, options->class_count);
+    for (size_t i = 0; i < set->count; i++)
+        set->samples[i].label = map[set->samples[i].label];
+    return SSFER_OK;
+}
+
+static ssfer_status use_given_classes(ssfer_dataset *set, const ssfer_dataset_options *options, ssfer_error *err)
+{
+    if (options->class_count == 0 || options->class_count > SSFER_MAX_CLASSES)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "a list of %zu classes; 1 to %d are possible", options->class_count,
+                          SSFER_MAX_CLASSES);
+    int32_t *map = ssfer_malloc(set->class_count * sizeof *map);
+    if (!map)
+        return no_memory(set, err);
+    ssfer_status st = options->unlabeled ? SSFER_OK : map_classes(set, options, map, err);
+    ssfer_free(map);
+    while (set->class_count)
+        ssfer_free(set->classes[--set->class_count]);
+    for (size_t k = 0; st == SSFER_OK && k < options->class_count; k++)
+        st = add_class(set, options->classes[k], strlen(options->classes[k]), err);
+    return st;
+}
+
+/* ---- open ---- */
+
+/* Splits and reports name samples by path, so with labels a path must be unique over all shards. */
+static ssfer_status check_unique(const ssfer_dataset *set, ssfer_error *err)
+{
+    const ssfer_listing *l = &set->listing;
+    for (size_t i = 1; i < l->count; i++) {
+        const ssfer_entry *a = &l->entries[i - 1], *b = &l->entries[i];
+        if (a->folder || b->folder || ssfer_path_compare(a->path, b->path) != 0)
+            continue;
+        if (b->line)
+            return ssfer_fail(err, SSFER_ERR_FORMAT, "%s:%u: %.200s is listed before, in %s:%u",
+                              l->sources[b->source].path, b->line, b->path, l->sources[a->source].path, a->line);
+        return ssfer_fail(err, SSFER_ERR_FORMAT, "%.150s is both in %.100s and in %.100s; rename one", b->path,
+                          l->sources[a->source].path, l->sources[b->source].path);
+    }
+    return SSFER_OK;
+}
+
+static ssfer_status check_kinds(const ssfer_dataset *set, const ssfer_dataset_options *options, bool *csv,
+                                ssfer_error *err)
+{
+    size_t lists = 0, pictures = 0, n = set->listing.source_count;
+    for (size_t i = 0; i < n; i++) {
+        lists += set->listing.sources[i].kind == SSFER_SOURCE_CSV;
+        pictures += set->listing.sources[i].kind == SSFER_SOURCE_PICTURE;
+    }
+    *csv = lists == n;
+    if (pictures && !options->unlabeled)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.200s: a single picture has no label; give a folder, tar or list",
+                          set->source);
+    if (lists && lists != n && !options->unlabeled)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.200s: a CSV list cannot be mixed with folders or tars",
+                          set->source);
+    return SSFER_OK;
+}
+
+static ssfer_status no_pictures(const ssfer_dataset *set, ssfer_error *err)
+{
+    return ssfer_fail(err, SSFER_ERR_FORMAT, "%.200s%s%s: no pictures (png, jpg, jpeg, webp)", set->source,
+                      set->split ? ", split " : "", set->split ? set->split : "");
+}
+
+static ssfer_status select_samples(ssfer_dataset *set, const ssfer_dataset_options *options, ssfer_error *err)
+{
+    char prefix[MAX_PREFIX];
+    bool csv = false;
+    ssfer_status st = check_kinds(set, options, &csv, err);
+    if (st == SSFER_OK && set->listing.count == 0)
+        st = no_pictures(set, err);
+    if (st == SSFER_OK)
+        st = csv ? apply_split_column(set, options, err) : find_prefix(set, options, prefix, err);
+    if (st != SSFER_OK)
+        return st;
+    if (!csv)
+        apply_prefix(set, prefix, options->log);
+    if (!options->unlabeled)
+        st = check_unique(set, err);
+    if (st == SSFER_OK && !(set->samples = ssfer_malloc(set->listing.count * sizeof *set->samples)))
+        st = no_memory(set, err);
+    if (st != SSFER_OK)
+        return st;
+    if (options->unlabeled)
+        label_none(set);
+    else
+        st = csv ? label_by_column(set, err) : label_by_folder(set, options->log, err);
+    if (st == SSFER_OK && set->count == 0)
+        st = no_pictures(set, err);
+    if (st == SSFER_OK && !options->unlabeled && !options->classes && set->class_count < 2)
+        st = ssfer_fail(err, SSFER_ERR_FORMAT, "%.200s: only one class (%.60s); at least two are needed", set->source,
+                        set->classes[0]);
+    return st;
+}
+
+static ssfer_status open_paths(ssfer_dataset **out, const char *source, const char *const *paths, size_t path_count,
+                               const ssfer_dataset_options *options, ssfer_error *err)
+{
+    ssfer_dataset *set = ssfer_calloc(1, sizeof *set);
+    if (!set)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "%.200s: out of memory", source);
+    set->source = ssfer_strdup(source);
+    ssfer_status st = set->source ? SSFER_OK : no_memory(set, err);
+    if (st == SSFER_OK)
+        st = ssfer_listing_read(&set->listing, paths, path_count, options->log, err);
+    if (st == SSFER_OK)
+        st = select_samples(set, options, err);
+    if (st == SSFER_OK && options->classes)
+        st = use_given_classes(set, options, err);
+    ssfer_free(set->listing.entries);
+    set->listing.entries = NULL;
+    if (st == SSFER_OK)
+        *out = set;
+    else
+        ssfer_dataset_close(set);
+    return st;
+}
+
+ssfer_status ssfer_dataset_open_paths(ssfer_dataset **out, const char *const *paths, size_t path_count,
+                                      const ssfer_dataset_options *options, ssfer_error *err)
+{
+    static const ssfer_dataset_options none;
+    *out = NULL;
+    if (path_count == 0 || path_count > SSFER_SOURCE_MAX)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%zu data paths; 1 to %d are possible", path_count,
+                          SSFER_SOURCE_MAX);
+    return open_paths(out, paths[0], paths, path_count, options ? options : &none, err);
+}
+
+ssfer_status ssfer_dataset_open(ssfer_dataset **out, const char *source, const ssfer_dataset_options *options,
+                                ssfer_error *err)
+{
+    static const ssfer_dataset_options none;
+    ssfer_source_list list;
+    *out = NULL;
+    ssfer_status st = ssfer_source_expand(&list, source, err);
+    if (st != SSFER_OK)
+        return st;
+    st = open_paths(out, source, (const char *const *)list.paths, list.count, options ? options : &none, err);
+    ssfer_source_list_deinit(&list);
+    return st;
+}
+
+void ssfer_dataset_close(ssfer_dataset *set)
+{
+    if (!set)
+        return;
+    for (size_t k = 0; k < set->class_count; k++)
+        ssfer_free(set->classes[k]);
+    ssfer_free(set->classes);
+    ssfer_free(set->samples);
+    ssfer_free(set->source);
+    ssfer_free(set->split);
+    ssfer_listing_deinit(&set->listing);
+    ssfer_free(set);
+}
+
+/* ---- access ---- */
+
+size_t ssfer_dataset_count(const ssfer_dataset *set)
+{
+    return set->count;
+}
+
+size_t ssfer_dataset_class_count(const ssfer_dataset *set)
+{
+    return set->class_count;
+}
+
+const char *ssfer_dataset_class_name(const ssfer_dataset *set, size_t k)
+{
+    return set->classes[k];
+}
+
+const char *const *ssfer_dataset_class_names(const ssfer_dataset *set)
+{
+    return (const char *const *)set->classes;
+}
+
+int32_t ssfer_dataset_label(const ssfer_dataset *set, size_t i)
+{
+    return set->samples[i].label;
+}
+
+const char *ssfer_dataset_path(const ssfer_dataset *set, size_t i)
+{
+    return set->samples[i].path;
+}
+
+const char *ssfer_dataset_source(const ssfer_dataset *set)
+{
+    return set->source;
+}
+
+const char *ssfer_dataset_split(const ssfer_dataset *set)
+{
+    return set->split;
+}
+
+void ssfer_dataset_location(const ssfer_dataset *set, size_t i, char *out, size_t size_bytes)
+{
+    const sample *s = &set->samples[i];
+    const ssfer_source *source = &set->listing.sources[s->source];
+    const char *path = s->path - set->prefix, *base = source->base ? source->base : source->path;
+    if (source->kind == SSFER_SOURCE_CSV && *path == '/')
+        snprintf(out, size_bytes, "%s", path);
+    else
+        snprintf(out, size_bytes, "%s/%s", base, path);
+}
+
+static int compare_sample(const void *key, const void *s)
+{
+    return ssfer_path_compare(key, ((const sample *)s)->path);
+}
+
+size_t ssfer_dataset_find(const ssfer_dataset *set, const char *path)
+{
+    const sample *s = bsearch(path, set->samples, set->count, sizeof *set->samples, compare_sample);
+    return s ? (size_t)(s - set->samples) : SIZE_MAX;
+}
+
+ssfer_status ssfer_dataset_bytes(const ssfer_dataset *set, size_t i, const unsigned char **bytes, size_t *size_bytes,
+                                 unsigned char **owned, ssfer_error *err)
+{
+    enum { MAX_LOCATION = 8192 }; /* a base and a path of at most 4096 bytes each */
+    char location[MAX_LOCATION];
+    const sample *s = &set->samples[i];
+    *owned = NULL;
+    if (s->member) {
+        *bytes = s->member->data;
+        *size_bytes = s->member->size_bytes;
+        return SSFER_OK;
+    }
+    ssfer_dataset_location(set, i, location, sizeof location);
+    ssfer_status st = ssfer_file_read(owned, size_bytes, location, MAX_PICTURE_BYTES, err);
+    *bytes = *owned;
+    return st;
+}
+
+ssfer_status ssfer_dataset_image(const ssfer_dataset *set, size_t i, ssfer_image *out, ssfer_error *err)
+{
+    char location[SSFER_ERROR_MESSAGE_SIZE];
+    const unsigned char *bytes;
+    unsigned char *owned;
+    size_t size;
+    ssfer_status st = ssfer_dataset_bytes(set, i, &bytes, &size, &owned, err);
+    if (st != SSFER_OK)
+        return st;
+    ssfer_dataset_location(set, i, location, sizeof location);
+    st = ssfer_image_decode(out, bytes, size, location, NULL, err);
+    ssfer_free(owned);
+    return st;
+}
