@@ -1,18 +1,27 @@
 /* What happens to a picture between the file and the model, described by values so that a run can store it.
  *
- * Output: float32 (3, S, S), channel planes R, G, B, (x/255 - mean)/std computed in this order in float32. */
+ * Output: float32 (3, S, S), channel planes R, G, B, (x/255 - mean)/std computed in this order in float32.
+ *
+ * Training, in this order: RandomResizedCrop, horizontal flip, RandAugment, normalisation, random erasing. All random
+ * numbers come from one stream in a fixed order, so the same (transform, picture, stream) gives the same bits. */
 #ifndef SSFER_DATA_TRANSFORM_H
 #define SSFER_DATA_TRANSFORM_H
 
 #include "base/rng.h"
 #include "base/status.h"
+#include "image/resample.h"
 #include "ssfer/image.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 extern const float SSFER_DEFAULT_MEAN[3]; /* 0.588 0.459 0.402, of the released code */
 extern const float SSFER_DEFAULT_STD[3];  /* 0.228 0.202 0.190 */
+
+/* What an erased rectangle is filled with: zeros, one random colour, or noise (normal, mean 0, deviation 1), in
+ * normalised space. The names in recipes are const, rand and pixel. */
+typedef enum ssfer_erasing_mode { SSFER_ERASING_CONST, SSFER_ERASING_RAND, SSFER_ERASING_PIXEL } ssfer_erasing_mode;
 
 typedef struct ssfer_transform {
     size_t size; /* S */
@@ -23,20 +32,70 @@ typedef struct ssfer_transform {
     ssfer_filter filter;         /* of the crop: bicubic for training */
     double flip;                 /* probability of a horizontal flip; 0.5 */
     double erasing;              /* probability of random erasing; 0: off */
+    ssfer_erasing_mode erasing_mode;
+    double erasing_min, erasing_max; /* erased share of the area; 0.02, 1/3 */
 } ssfer_transform;
 
 ssfer_transform ssfer_transform_eval(size_t size);
 ssfer_transform ssfer_transform_train(size_t size);
 
-/* The crop of RandomResizedCrop for a picture of W x H: ten attempts with two uniforms each (area, log ratio), then
- * the position; then the central crop. Source: torchvision's RandomResizedCrop.get_params. */
+/* Errors: SSFER_ERR_ARGUMENT for values that make no sense (size 0, a probability above 1, std 0, an empty range). */
+ssfer_status ssfer_transform_check(const ssfer_transform *t, ssfer_error *err);
+
+const char *ssfer_erasing_mode_name(ssfer_erasing_mode mode); /* "const", "rand", "pixel" */
+bool ssfer_erasing_mode_parse(ssfer_erasing_mode *out, const char *name);
+
+/* ---- geometry ---- */
+
 typedef struct ssfer_crop {
     size_t left, top, width, height;
 } ssfer_crop;
+
+/* The crop of RandomResizedCrop for a picture of W x H: ten attempts with two uniforms each (area, log ratio), then
+ * the position; then the central crop. Source: torchvision's RandomResizedCrop.get_params. */
 ssfer_crop ssfer_random_resized_crop(const ssfer_transform *t, size_t width, size_t height, ssfer_rng *rng);
 
-/* Applies the whole transform; rng is used only when t->train. out: 3 * S * S floats. */
+enum { SSFER_CROP_ATTEMPTS = 10 };
+
+/* The same with the numbers given: uniforms[2 a] is the area's and uniforms[2 a + 1] the ratio's of attempt a. Returns
+ * how many attempts were made. *accepted: crop->width and height are set and the position (0, 0) is still to be drawn;
+ * otherwise the crop is complete: the largest central part with an allowed ratio. */
+size_t ssfer_crop_size(const ssfer_transform *t, size_t width, size_t height,
+                       const double uniforms[2 * SSFER_CROP_ATTEMPTS], ssfer_crop *crop, bool *accepted);
+
+/* Where random erasing puts its rectangle in S x S (timm's RandomErasing): ten attempts; false: none fitted. */
+bool ssfer_random_erasing_box(const ssfer_transform *t, ssfer_rng *rng, ssfer_crop *box);
+
+/* ---- pixels ---- */
+
+/* Memory that a thread keeps between pictures: after the largest picture nothing is allocated. Zero-initialise ({0});
+ * one thread at a time. */
+typedef struct ssfer_transform_scratch {
+    ssfer_resampler resampler;
+    uint8_t *pixels;
+    size_t pixels_bytes;
+    float mean[3], std[3]; /* what the table was made for */
+    bool table_ready;
+    float table[3][256];
+} ssfer_transform_scratch;
+void ssfer_transform_scratch_deinit(ssfer_transform_scratch *scratch);
+
+/* Applies the whole transform; rng is used only when t->train. out: 3 * S * S floats, undefined after an error.
+ * scratch may be NULL (memory is then taken and given back in the call). Allocates nothing once the scratch is warm.
+ * Errors: SSFER_ERR_LIMIT for a picture so long and thin that its resized copy would be enormous. */
+ssfer_status ssfer_transform_apply_with(const ssfer_transform *t, const ssfer_image *image, ssfer_rng *rng, float *out,
+                                        ssfer_transform_scratch *scratch, ssfer_error *err);
 ssfer_status ssfer_transform_apply(const ssfer_transform *t, const ssfer_image *image, ssfer_rng *rng, float *out,
                                    ssfer_error *err);
+
+/* table[c][u] = (u/255 - mean[c])/std[c] in float32: all the values that normalisation can give. */
+void ssfer_normalize_table(float table[3][256], const float mean[3], const float std[3]);
+
+/* A part of an RGB picture to normalised planes, mirrored if flip.
+ *
+ *   out     (3, height, width)  f32, out (=)
+ *   pixels  row r, column c, channel k at pixels[r * stride_bytes + 3 c + k] */
+void ssfer_normalize_planes(float *out, const uint8_t *pixels, size_t width, size_t height, size_t stride_bytes,
+                            bool flip, const float table[3][256]);
 
 #endif

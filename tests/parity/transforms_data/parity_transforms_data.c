@@ -1,0 +1,173 @@
+/* RandomResizedCrop's geometry and the normalised values of the evaluation transform, against torchvision's. */
+#include "data/transform.h"
+#include "fixture_json.h"
+#include "io/tensor_set.h"
+
+#include <math.h>
+#include <string.h>
+
+static size_t wrong;
+
+static void expect(const char *what, size_t n, double value, double wanted, double tolerance)
+{
+    if (!(fabs(value - wanted) <= tolerance)) {
+        printf("%s, item %zu: %.9g, expected %.9g\n", what, n, value, wanted);
+        wrong++;
+    }
+}
+
+/* "[0, 169]": inclusive bounds of a position. */
+static double upper_bound(const cJSON *c, const char *key)
+{
+    const cJSON *range = cJSON_GetObjectItemCaseSensitive(c, key);
+    return cJSON_IsArray(range) ? cJSON_GetArrayItem(range, 1)->valuedouble : -1.0;
+}
+
+static void check_crop(const cJSON *c, size_t n)
+{
+    /* The fixture's rule fixes the ranges: area 0.2 .. 1, ratio 3/4 .. 4/3, the transform's defaults. */
+    ssfer_transform t = ssfer_transform_train(224);
+    double uniforms[2 * SSFER_CROP_ATTEMPTS];
+    size_t width = (size_t)fixture_number(c, "image_w", 0), height = (size_t)fixture_number(c, "image_h", 0);
+    for (size_t i = 0; i < 2 * SSFER_CROP_ATTEMPTS; i += 2) {
+        uniforms[i] = fixture_number(c, "u_area", NAN);
+        uniforms[i + 1] = fixture_number(c, "u_ratio", NAN);
+    }
+    ssfer_crop crop;
+    bool accepted;
+    size_t attempts = ssfer_crop_size(&t, width, height, uniforms, &crop, &accepted);
+    expect("attempts", n, (double)attempts, fixture_number(c, "attempts", NAN), 0);
+    expect("fallback", n, !accepted, cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c, "fallback_center_crop")), 0);
+    expect("width", n, (double)crop.width, fixture_number(c, "w", NAN), 0);
+    expect("height", n, (double)crop.height, fixture_number(c, "h", NAN), 0);
+    if (accepted) {
+        expect("range of left", n, (double)(width - crop.width), upper_bound(c, "inclusive_range_left"), 0);
+        expect("range of top", n, (double)(height - crop.height), upper_bound(c, "inclusive_range_top"), 0);
+    } else {
+        expect("left", n, (double)crop.left, fixture_number(c, "left", NAN), 0);
+        expect("top", n, (double)crop.top, fixture_number(c, "top", NAN), 0);
+    }
+}
+
+/* The value of each byte per channel. */
+static void check_bytes(const ssfer_tensor *wanted)
+{
+    float table[3][256], expected[3 * 256];
+    if (wanted->count != 3 * 256) {
+        printf("%s: %zu elements, expected 768\n", wanted->name, wanted->count);
+        wrong++;
+        return;
+    }
+    ssfer_tensor_to_f32(expected, wanted);
+    ssfer_normalize_table(table, SSFER_DEFAULT_MEAN, SSFER_DEFAULT_STD);
+    for (size_t i = 0; i < 768; i++)
+        expect(wanted->name, i, table[i / 256][i % 256], expected[i], 0); /* the same float32 operations */
+}
+
+/* Finds resize224/NAME.png for "NAME.rows40_136_cols30_126" and compares that window of the normalised picture. The
+ * stored results are those of Resize(224) without the centre crop, which is applied here to a window around it. */
+static void check_window(const ssfer_tensor *wanted, const char *window)
+{
+    size_t r0, r1, c0, c1;
+    if (sscanf(window, ".rows%zu_%zu_cols%zu_%zu", &r0, &r1, &c0, &c1) != 4 || wanted->ndim != 3 ||
+        wanted->shape[0] != 3 || wanted->shape[1] != r1 - r0 || wanted->shape[2] != c1 - c0) {
+        printf("%s: shape and name do not fit\n", wanted->name);
+        wrong++;
+        return;
+    }
+    char *name = ssfer_format("resize224/%.*s.png", (int)(window - wanted->name), wanted->name);
+    char *path = fixture_path("transforms", name);
+    ssfer_image image = {0};
+    ssfer_error err = {0};
+    float *expected = ssfer_malloc(wanted->size_bytes), *out = ssfer_malloc(wanted->size_bytes);
+    if (ssfer_image_load(&image, path, NULL, &err) != SSFER_OK || r1 > image.height || c1 > image.width) {
+        printf("%s: cannot use it: %s\n", path, err.message);
+        wrong++;
+    } else {
+        float table[3][256];
+        ssfer_tensor_to_f32(expected, wanted);
+        ssfer_normalize_table(table, SSFER_DEFAULT_MEAN, SSFER_DEFAULT_STD);
+        ssfer_normalize_planes(out, image.data + 3 * (r0 * image.width + c0), c1 - c0, r1 - r0, 3 * image.width, false,
+                               (const float(*)[256])table);
+        for (size_t i = 0; i < wanted->count; i++)
+            expect(wanted->name, i, out[i], expected[i], 0);
+    }
+    ssfer_image_deinit(&image);
+    ssfer_free(expected);
+    ssfer_free(out);
+    ssfer_free(name);
+    ssfer_free(path);
+}
+
+/* The whole evaluation transform from the decoded pictures: its centre S x S window of resize224/NAME.png, normalised.
+ */
+static size_t check_eval(const char *input)
+{
+    char stem[256], *dot;
+    snprintf(stem, sizeof stem, "%s", input);
+    for (dot = stem; (dot = strchr(dot, '.')); *dot = '_')
+        ;
+    char *decoded_name = ssfer_format("decoded/%s.png", stem), *resized_name = ssfer_format("resize224/%s.png", stem);
+    char *decoded_path = fixture_path("transforms", decoded_name), *path = fixture_path("transforms", resized_name);
+    ssfer_image decoded = {0}, resized = {0};
+    size_t done = 0;
+    if (ssfer_image_load(&decoded, decoded_path, NULL, NULL) == SSFER_OK &&
+        ssfer_image_load(&resized, path, NULL, NULL) == SSFER_OK) {
+        size_t s = resized.width < resized.height ? resized.width : resized.height;
+        /* Python's int(round(x / 2)): halves to even */
+        size_t left = (size_t)nearbyint((double)(resized.width - s) / 2),
+               top = (size_t)nearbyint((double)(resized.height - s) / 2);
+        ssfer_transform t = ssfer_transform_eval(s);
+        float *out = ssfer_malloc(3 * s * s * sizeof *out), table[3][256];
+        ssfer_normalize_table(table, t.mean, t.std);
+        if (ssfer_transform_apply(&t, &decoded, NULL, out, NULL) != SSFER_OK)
+            wrong++;
+        else
+            for (size_t i = 0; i < 3 * s * s; i++) {
+                size_t c = i / (s * s), y = i / s % s + top, x = i % s + left;
+                expect(stem, i, out[i], table[c][resized.data[3 * (y * resized.width + x) + c]], 0);
+            }
+        ssfer_free(out);
+        done = 1;
+    }
+    ssfer_image_deinit(&decoded);
+    ssfer_image_deinit(&resized);
+    ssfer_free(decoded_name);
+    ssfer_free(resized_name);
+    ssfer_free(decoded_path);
+    ssfer_free(path);
+    return done;
+}
+
+int main(void)
+{
+    cJSON *params = fixture_json("transforms", "random_resized_crop_params.json");
+    cJSON *manifest = fixture_json("transforms", "manifest.json");
+    size_t crops = 0, tensors = 0, pictures = 0;
+    if (!params || !manifest)
+        return FIXTURE_SKIPPED;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(params, "cases")) check_crop(item, crops++);
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(manifest, "inputs")) pictures += check_eval(item->string);
+    char *path = fixture_path("transforms", "normalized.safetensors");
+    ssfer_tensor_set *set = NULL;
+    ssfer_error err = {0};
+    if (ssfer_safetensors_read(&set, path, &err) != SSFER_OK) {
+        printf("%s\n", err.message);
+        wrong++;
+    }
+    for (; set && tensors < ssfer_tensor_set_count(set); tensors++) {
+        const ssfer_tensor *t = ssfer_tensor_set_at(set, tensors);
+        const char *window = strstr(t->name, ".rows");
+        if (window)
+            check_window(t, window);
+        else
+            check_bytes(t);
+    }
+    printf("%zu crops, %zu tensors, %zu pictures, %zu wrong\n", crops, tensors, pictures, wrong);
+    ssfer_tensor_set_destroy(set);
+    ssfer_free(path);
+    cJSON_Delete(params);
+    cJSON_Delete(manifest);
+    return wrong || !crops || !tensors || !pictures;
+}
