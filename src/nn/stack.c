@@ -1,0 +1,293 @@
+#include "nn/stack.h"
+
+#include "base/memory.h"
+#include "nn/try.h"
+
+#include <string.h>
+
+ssfer_status ssfer_stack_init(ssfer_stack *stack, const ssfer_stack_config *config, ssfer_param_table *table,
+                              const char *blocks, ssfer_error *err)
+{
+    const size_t C = config->width, hidden = config->hidden, C3 = 3 * C;
+    const float std = 0.02f; /* timm's initialisation of linear layers */
+    *stack = (ssfer_stack){.config = *config, .blocks = ssfer_calloc(config->depth, sizeof *stack->blocks)};
+    if (!stack->blocks)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "model: out of memory");
+    for (size_t i = 0; i < config->depth; i++) {
+        ssfer_block_params *b = &stack->blocks[i];
+        table->layer = i + 1;
+#define ADD(field, init, name, ...)                                                                                    \
+    b->field = ssfer_params_add(table, init, std, (const size_t[]){__VA_ARGS__},                                       \
+                                sizeof((const size_t[]){__VA_ARGS__}) / sizeof(size_t), "%s.%zu." name, blocks, i)
+        ADD(norm1_w, SSFER_INIT_ONE, "norm1.weight", C);
+        ADD(norm1_b, SSFER_INIT_ZERO, "norm1.bias", C);
+        ADD(qkv_w, SSFER_INIT_NORMAL, "attn.qkv.weight", C3, C);
+        ADD(qkv_b, SSFER_INIT_ZERO, "attn.qkv.bias", C3);
+        ADD(proj_w, SSFER_INIT_NORMAL, "attn.proj.weight", C, C);
+        ADD(proj_b, SSFER_INIT_ZERO, "attn.proj.bias", C);
+        ADD(norm2_w, SSFER_INIT_ONE, "norm2.weight", C);
+        ADD(norm2_b, SSFER_INIT_ZERO, "norm2.bias", C);
+        ADD(fc1_w, SSFER_INIT_NORMAL, "mlp.fc1.weight", hidden, C);
+        ADD(fc1_b, SSFER_INIT_ZERO, "mlp.fc1.bias", hidden);
+        ADD(fc2_w, SSFER_INIT_NORMAL, "mlp.fc2.weight", C, hidden);
+        ADD(fc2_b, SSFER_INIT_ZERO, "mlp.fc2.bias", C);
+#undef ADD
+    }
+    table->layer = config->depth + 1;
+    return SSFER_OK;
+}
+
+void ssfer_stack_add_norm(ssfer_stack *stack, ssfer_param_table *table, const char *norm)
+{
+    const size_t shape[] = {stack->config.width};
+    stack->norm_w = ssfer_params_add(table, SSFER_INIT_ONE, 0.0f, shape, 1, "%s.weight", norm);
+    stack->norm_b = ssfer_params_add(table, SSFER_INIT_ZERO, 0.0f, shape, 1, "%s.bias", norm);
+}
+
+void ssfer_stack_deinit(ssfer_stack *stack)
+{
+    ssfer_free(stack->blocks);
+    *stack = (ssfer_stack){0};
+}
+
+/* ---- activations ------------------------------------------------------------------------------------------------- */
+
+static void take(ssfer_stack_acts *acts, ssfer_arena *arena, float **pointer, size_t rows, size_t width)
+{
+    size_t count;
+    if (__builtin_mul_overflow(rows, width, &count))
+        arena->overflow = true;
+    else
+        acts->slots[acts->slot_count++] =
+            (struct ssfer_stack_slot){pointer, ssfer_arena_plan_array(arena, count, sizeof(float))};
+}
+
+/* The buffer of an earlier block again: inference needs one block's worth only. */
+static void share(ssfer_stack_acts *acts, float **pointer, size_t slot)
+{
+    acts->slots[acts->slot_count++] = (struct ssfer_stack_slot){pointer, acts->slots[slot].offset};
+}
+
+static void plan_block(ssfer_stack_acts *acts, ssfer_arena *arena, size_t i, size_t M)
+{
+    const ssfer_stack_config *c = &acts->stack->config;
+    ssfer_block_acts *b = &acts->blocks[i];
+    float **pointers[] = {&b->x,      &b->norm1, &b->mean1, &b->rstd1, &b->qkv, &b->lse,   &b->attention,
+                          &b->middle, &b->norm2, &b->mean2, &b->rstd2, &b->fc1, &b->hidden};
+    const size_t widths[] = {c->width, c->width, 1, 1, 3 * c->width, c->heads, c->width,
+                             c->width, c->width, 1, 1, c->hidden,    c->hidden};
+    enum { COUNT = sizeof widths / sizeof *widths, FC1 = 11 };
+    for (size_t k = 0; k < COUNT; k++) {
+        if (acts->training || i == 0)
+            take(acts, arena, pointers[k], k == FC1 && !acts->training ? 0 : M, widths[k]);
+        else
+            share(acts, pointers[k], k);
+    }
+}
+
+ssfer_status ssfer_stack_acts_plan(ssfer_stack_acts *acts, const ssfer_stack *stack, size_t batch, size_t tokens,
+                                   bool training, ssfer_arena *arena, ssfer_error *err)
+{
+    const ssfer_stack_config *c = &stack->config;
+    size_t M;
+    *acts = (ssfer_stack_acts){.stack = stack, .batch = batch, .tokens = tokens, .training = training};
+    acts->blocks = ssfer_calloc(c->depth, sizeof *acts->blocks);
+    acts->slots = ssfer_calloc(13 * c->depth + 16, sizeof *acts->slots);
+    if (!acts->blocks || !acts->slots)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "model: out of memory");
+    if (__builtin_mul_overflow(batch, tokens, &M))
+        return ssfer_fail(err, SSFER_ERR_LIMIT, "model: a batch of %zu is too large", batch);
+    for (size_t i = 0; i < c->depth; i++)
+        plan_block(acts, arena, i, M);
+    take(acts, arena, &acts->branch, M, c->width);
+    take(acts, arena, &acts->out, M, c->width);
+    take(acts, arena, &acts->mean, M, 1);
+    take(acts, arena, &acts->rstd, M, 1);
+    take(acts, arena, &acts->normed, M, c->width);
+    if (training && c->drop_path > 0.0f)
+        take(acts, arena, &acts->drop, 2 * c->depth, batch);
+    if (training) {
+        take(acts, arena, &acts->dx, M, c->width);
+        take(acts, arena, &acts->dn, M, c->width);
+        take(acts, arena, &acts->dhidden, M, c->hidden);
+        take(acts, arena, &acts->dqkv, M, 3 * c->width);
+        take(acts, arena, &acts->dfirst, batch, c->width);
+        if (c->drop_path > 0.0f)
+            take(acts, arena, &acts->dscaled, M, c->width);
+    }
+    return SSFER_OK;
+}
+
+void ssfer_stack_acts_bind(ssfer_stack_acts *acts, const ssfer_arena *arena)
+{
+    for (size_t i = 0; i < acts->slot_count; i++)
+        *acts->slots[i].pointer = ssfer_arena_at(arena, acts->slots[i].offset);
+}
+
+void ssfer_stack_acts_deinit(ssfer_stack_acts *acts)
+{
+    ssfer_free(acts->blocks);
+    ssfer_free(acts->slots);
+    *acts = (ssfer_stack_acts){0};
+}
+
+void ssfer_stack_draw_drop_path(ssfer_stack_acts *acts, size_t batch, uint64_t seed, uint32_t stage, uint64_t step,
+                                uint32_t micro_batch)
+{
+    const size_t depth = acts->stack->config.depth;
+    if (!acts->drop)
+        return;
+    ssfer_rng rng = ssfer_rng_stream(seed, stage, micro_batch, step, SSFER_RNG_DROP_PATH);
+    for (size_t branch = 0; branch < 2 * depth; branch++) {
+        double rate =
+            depth > 1 ? (double)acts->stack->config.drop_path * (double)(branch / 2) / (double)(depth - 1) : 0;
+        for (size_t b = 0; b < batch; b++)
+            acts->drop[branch * acts->batch + b] = ssfer_rng_uniform(&rng) < rate ? 0.0f : (float)(1.0 / (1.0 - rate));
+    }
+}
+
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
+
+/* The shapes of one block in one pass: `rows` before the attention, `rest` after it. */
+typedef struct block_shape {
+    size_t rows, rest;
+    ssfer_attention_dims attention;
+    ssfer_norm_dims norm1, norm2;
+    const float *scale1, *scale2; /* drop-path factors of the branches, or NULL */
+} block_shape;
+
+static block_shape shape_of(const ssfer_stack_acts *acts, const ssfer_stack_call *call, size_t i)
+{
+    const ssfer_stack_config *c = &acts->stack->config;
+    const size_t N = acts->tokens, M = call->batch * N;
+    const bool first = call->first_only && i + 1 == c->depth;
+    block_shape s = {.rows = M, .rest = first ? call->batch : M};
+    s.attention = (ssfer_attention_dims){call->batch, N, c->heads, c->width / c->heads, first ? 1 : N};
+    s.norm1 = (ssfer_norm_dims){M, c->width, N, c->eps, 0};
+    s.norm2 = (ssfer_norm_dims){s.rest, c->width, first ? 1 : N, c->eps, first ? N * c->width : 0};
+    if (call->drop && acts->drop) {
+        s.scale1 = acts->drop + 2 * i * acts->batch;
+        s.scale2 = s.scale1 + acts->batch;
+    }
+    return s;
+}
+
+static ssfer_status block_forward(ssfer_compute *cx, const float *p, const ssfer_block_params *w,
+                                  const ssfer_block_acts *a, float *branch, const block_shape *s,
+                                  const ssfer_stack_config *c, bool training)
+{
+    const size_t C = c->width;
+    TRY(ssfer_linear_forward(cx, a->qkv, a->norm1, p + w->qkv_w, p + w->qkv_b, (ssfer_linear_dims){s->rows, C, 3 * C},
+                             SSFER_EPILOGUE_NONE));
+    TRY(ssfer_attention_forward(cx, a->attention, training ? a->lse : NULL, a->qkv, s->attention));
+    TRY(ssfer_linear_forward(cx, branch, a->attention, p + w->proj_w, p + w->proj_b, (ssfer_linear_dims){s->rest, C, C},
+                             SSFER_EPILOGUE_NONE));
+    TRY(ssfer_residual_norm_forward(cx, a->norm2, a->middle, a->mean2, a->rstd2, a->x, branch, s->scale1,
+                                    p + w->norm2_w, p + w->norm2_b, s->norm2));
+    const ssfer_linear_dims fc1 = {s->rest, C, c->hidden};
+    if (training) {
+        TRY(ssfer_linear_forward(cx, a->fc1, a->norm2, p + w->fc1_w, p + w->fc1_b, fc1, SSFER_EPILOGUE_NONE));
+        TRY(ssfer_gelu_forward(cx, a->hidden, a->fc1, s->rest * c->hidden));
+    } else {
+        TRY(ssfer_linear_forward(cx, a->hidden, a->norm2, p + w->fc1_w, p + w->fc1_b, fc1, SSFER_EPILOGUE_GELU));
+    }
+    return ssfer_linear_forward(cx, branch, a->hidden, p + w->fc2_w, p + w->fc2_b,
+                                (ssfer_linear_dims){s->rest, c->hidden, C}, SSFER_EPILOGUE_NONE);
+}
+
+ssfer_status ssfer_stack_forward(ssfer_compute *cx, const float *params, ssfer_stack_acts *acts,
+                                 const ssfer_stack_call *call)
+{
+    const ssfer_stack *stack = acts->stack;
+    const ssfer_stack_config *c = &stack->config;
+    const ssfer_block_params *w = stack->blocks;
+    const ssfer_block_acts *a = acts->blocks;
+    block_shape s = shape_of(acts, call, 0);
+    TRY(ssfer_residual_norm_forward(cx, a->norm1, NULL, a->mean1, a->rstd1, a->x, NULL, NULL, params + w->norm1_w,
+                                    params + w->norm1_b, s.norm1));
+    for (size_t i = 0; i < c->depth; i++, w++, a++) {
+        s = shape_of(acts, call, i);
+        TRY(block_forward(cx, params, w, a, acts->branch, &s, c, acts->training));
+        /* The block's output is summed by the norm that comes next: the next block's first, or the stack's last. */
+        const bool last = i + 1 == c->depth;
+        ssfer_norm_dims d = s.norm2;
+        d.x_stride = 0; /* `middle` has no gaps */
+        float *sum = last ? acts->out : a[1].x;
+        TRY(ssfer_residual_norm_forward(cx, last ? acts->normed : a[1].norm1, sum, last ? acts->mean : a[1].mean1,
+                                        last ? acts->rstd : a[1].rstd1, a->middle, acts->branch, s.scale2,
+                                        params + (last ? stack->norm_w : w[1].norm1_w),
+                                        params + (last ? stack->norm_b : w[1].norm1_b), d));
+        if (call->tap)
+            call->tap(call->tap_user, i, sum, s.rest * c->width);
+    }
+    return SSFER_OK;
+}
+
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
+
+/* The gradient that enters a branch: dx itself, or scaled when the branch was dropped or boosted. */
+static ssfer_status branch_gradient(ssfer_compute *cx, const ssfer_stack_acts *acts, const float *dx,
+                                    const float *scale, ssfer_norm_dims d, const float **out)
+{
+    *out = scale ? acts->dscaled : dx;
+    return scale ? ssfer_scale_rows(cx, acts->dscaled, dx, scale, d) : SSFER_OK;
+}
+
+/* dx (rest, C) comes in as the gradient of the block's output and leaves as that of `middle`. */
+static ssfer_status mlp_backward(ssfer_compute *cx, const float *p, float *g, const ssfer_block_params *w,
+                                 const ssfer_block_acts *a, const ssfer_stack_acts *acts, const block_shape *s,
+                                 float *dx)
+{
+    const ssfer_stack_config *c = &acts->stack->config;
+    const ssfer_linear_dims fc1 = {s->rest, c->width, c->hidden}, fc2 = {s->rest, c->hidden, c->width};
+    const float *dy;
+    TRY(branch_gradient(cx, acts, dx, s->scale2, s->norm2, &dy));
+    TRY(ssfer_linear_backward_dw(cx, g + w->fc2_w, g + w->fc2_b, dy, a->hidden, fc2));
+    TRY(ssfer_linear_backward_dx(cx, acts->dhidden, dy, p + w->fc2_w, fc2));
+    TRY(ssfer_gelu_backward(cx, acts->dhidden, acts->dhidden, a->fc1, s->rest * c->hidden));
+    TRY(ssfer_linear_backward_dw(cx, g + w->fc1_w, g + w->fc1_b, acts->dhidden, a->norm2, fc1));
+    TRY(ssfer_linear_backward_dx(cx, acts->dn, acts->dhidden, p + w->fc1_w, fc1));
+    return ssfer_norm_backward(cx, dx, g + w->norm2_w, g + w->norm2_b, acts->dn, a->middle, a->mean2, a->rstd2,
+                               p + w->norm2_w, s->norm2);
+}
+
+/* dx (rest, C), the gradient of `middle`, goes through the attention branch; what is left in acts->dx (rows, C) is the
+ * gradient of the block's input. */
+static ssfer_status attention_branch_backward(ssfer_compute *cx, const float *p, float *g, const ssfer_block_params *w,
+                                              const ssfer_block_acts *a, const ssfer_stack_acts *acts,
+                                              const block_shape *s, const float *dx)
+{
+    const size_t C = acts->stack->config.width;
+    const ssfer_linear_dims proj = {s->rest, C, C}, qkv = {s->rows, C, 3 * C};
+    const float *dy;
+    TRY(branch_gradient(cx, acts, dx, s->scale1, s->norm2, &dy));
+    TRY(ssfer_linear_backward_dw(cx, g + w->proj_w, g + w->proj_b, dy, a->attention, proj));
+    TRY(ssfer_linear_backward_dx(cx, acts->dn, dy, p + w->proj_w, proj));
+    TRY(ssfer_attention_backward(cx, acts->dqkv, acts->dn, a->qkv, a->attention, a->lse, s->attention));
+    TRY(ssfer_linear_backward_dw(cx, g + w->qkv_w, g + w->qkv_b, acts->dqkv, a->norm1, qkv));
+    TRY(ssfer_linear_backward_dx(cx, acts->dn, acts->dqkv, p + w->qkv_w, qkv));
+    if (dx != acts->dx) /* only the first tokens had a gradient so far */
+        TRY(ssfer_first_token_backward(cx, acts->dx, dx, s->attention.batch, s->attention.tokens, C));
+    return ssfer_norm_backward(cx, acts->dx, g + w->norm1_w, g + w->norm1_b, acts->dn, a->x, a->mean1, a->rstd1,
+                               p + w->norm1_w, s->norm1);
+}
+
+ssfer_status ssfer_stack_backward(ssfer_compute *cx, const float *params, float *grads, ssfer_stack_acts *acts,
+                                  const float *dnormed, const ssfer_stack_call *call)
+{
+    const ssfer_stack *stack = acts->stack;
+    const size_t depth = stack->config.depth, C = stack->config.width;
+    float *dx = call->first_only ? acts->dfirst : acts->dx;
+    block_shape s = shape_of(acts, call, depth - 1);
+    TRY(ssfer_zero(cx, dx, s.rest * C));
+    TRY(ssfer_norm_backward(cx, dx, grads + stack->norm_w, grads + stack->norm_b, dnormed, acts->out, acts->mean,
+                            acts->rstd, params + stack->norm_w, s.norm2));
+    for (size_t i = depth; i-- > 0; dx = acts->dx) {
+        const ssfer_block_params *w = &stack->blocks[i];
+        const ssfer_block_acts *a = &acts->blocks[i];
+        s = shape_of(acts, call, i);
+        TRY(mlp_backward(cx, params, grads, w, a, acts, &s, dx));
+        TRY(attention_branch_backward(cx, params, grads, w, a, acts, &s, dx));
+    }
+    return SSFER_OK;
+}
