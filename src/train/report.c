@@ -140,8 +140,8 @@ static const plot_plan PLANS[] = {
       {"macro_f1", "macro F1"},
       {"teacher_accuracy", "teacher"}}},
     {"Pseudo-labels", true, {{"pseudo_label_rate", "kept"}, {"pseudo_label_accuracy", "right, of the kept"}}},
-    {"Learning rate", false, {{"lr", "learning rate"}}},
-    {"Images per second", false, {{"images_per_second", "images/s"}}},
+    {"Learning rate", false, {{"lr", "last"}}},
+    {"Images per second", false, {{"images_per_second", "last"}}},
 };
 enum { PLAN_COUNT = sizeof PLANS / sizeof *PLANS };
 
@@ -184,7 +184,7 @@ static void write_others(FILE *out, const ssfer_history *h, const char *stage)
         for (char *c = title; *c; c++)
             *c = *c == '_' ? ' ' : *c;
         ssfer_plot plot = {.title = title, .x_label = "optimizer steps", .count = 1};
-        plot.lines[0] = make_line(s, "");
+        plot.lines[0] = make_line(s, "last");
         ssfer_plot_write(out, &plot);
     }
 }
@@ -382,6 +382,7 @@ static void write_body(FILE *out, const ssfer_report *r, const ssfer_history *hi
         write_evaluation_tiles(out, r->evaluation);
     else
         write_history_tiles(out, history);
+    write_curves(out, history);
     if (r->evaluation)
         write_evaluation(out, r->evaluation);
     bool has_examples = false;
@@ -391,7 +392,6 @@ static void write_body(FILE *out, const ssfer_report *r, const ssfer_history *hi
         fputs("<h2>Examples</h2>\n", out);
     for (size_t g = 0; g < r->group_count; g++)
         write_group(out, &r->groups[g]);
-    write_curves(out, history);
     if (r->split)
         write_split(out, r->split);
     if (recipe->count)

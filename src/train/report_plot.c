@@ -35,8 +35,9 @@ typedef struct axis {
 /* Round numbers that cover low .. high in about `ticks` steps of 1, 2 or 5 times a power of ten. */
 static axis make_axis(double low, double high, double ticks)
 {
-    if (!(high > low)) {
-        double around = fabs(low) > 0 ? fabs(low) * 0.1 : 1.0;
+    double size = fmax(fabs(low), fabs(high));
+    if (!(high - low > 1e-9 * size)) { /* all the same, or so close that a step would drown in rounding */
+        double around = size > 0 ? size * 0.1 : 1.0;
         low -= around;
         high += around;
     }
@@ -50,6 +51,13 @@ static double place(const axis *a, double value, double from, double to)
     return from + (to - from) * (value - a->low) / (a->high - a->low);
 }
 
+/* 1.5e-4 rather than printf's 0.00015 or 1.5e-04. */
+static void write_scientific(FILE *out, double value)
+{
+    double power = floor(log10(fabs(value)) + 1e-9);
+    fprintf(out, "%.3ge%.0f", value / pow(10.0, power), power);
+}
+
 static void write_number(FILE *out, double value, double step, bool percent)
 {
     if (fabs(value) < step * 1e-6)
@@ -58,6 +66,8 @@ static void write_number(FILE *out, double value, double step, bool percent)
         fprintf(out, "%.*f&#8239;%%", step < 0.00999 ? 1 : 0, 100 * value);
     else if (fabs(value) >= 1e4 && step >= 100)
         fprintf(out, "%gk", value / 1000);
+    else if (value != 0 && fabs(value) < 0.001)
+        write_scientific(out, value);
     else
         fprintf(out, "%g", value);
 }
@@ -71,7 +81,7 @@ enum {
     RIGHT = 14,
     TOP = 10,
     BOTTOM = 40,
-    MAX_POINTS = 280, /* more than this and lines turn into hair */
+    MAX_POINTS = 160, /* more than this and lines turn into hair */
     MAX_DOTS = 40
 };
 
@@ -186,6 +196,8 @@ static void write_value(FILE *out, double value, bool percent)
 {
     if (percent)
         fprintf(out, "%.2f&#8239;%%", 100 * value);
+    else if (value != 0 && fabs(value) < 0.001)
+        write_scientific(out, value);
     else
         fprintf(out, "%.4g", value);
 }
@@ -197,7 +209,9 @@ static void write_legend(FILE *out, const ssfer_plot *plot)
     fputs("</b><span class=\"legend\">", out);
     for (size_t l = 0; l < plot->count; l++) {
         const ssfer_plot_line *line = &plot->lines[l];
-        fprintf(out, "<span><i class=\"key c%zu\"></i>", l + 1);
+        fputs("<span>", out);
+        if (plot->count > 1)
+            fprintf(out, "<i class=\"key c%zu\"></i>", l + 1);
         ssfer_html_text(out, line->name);
         fputs(" <em>", out);
         write_value(out, line->y[line->count - 1], plot->percent);
@@ -253,7 +267,7 @@ static void write_cell(FILE *out, const ssfer_evaluation *e, size_t k, size_t j,
                 "<rect class=\"heat%s\" fill-opacity=\"%.3f\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
                 j == k ? " right" : "", 0.06 + 0.94 * share, x, y, side, side);
     if (side >= 30) {
-        const char *tone = share > 0.55 ? " on" : n ? "" : " faint";
+        const char *tone = share > 0.6 ? " on" : n ? "" : " faint";
         double middle = x + side / 2;
         fprintf(out, "<text class=\"count%s\" x=\"%.1f\" y=\"%.1f\">%zu</text>", tone, middle, y + side / 2 + 1, n);
         fprintf(out, "<text class=\"share%s\" x=\"%.1f\" y=\"%.1f\">%.0f&#8239;%%</text>", tone, middle,
@@ -290,7 +304,8 @@ void ssfer_plot_confusion(FILE *out, const ssfer_evaluation *e)
     }
     for (size_t k = 0; k < K; k++)
         for (size_t j = 0; j < K; j++)
-            write_cell(out, e, k, j, left, top, side);
+            if (K <= 40 || e->confusion[k * K + j]) /* most cells of a large matrix are empty */
+                write_cell(out, e, k, j, left, top, side);
     fputs("</svg>\n", out);
 }
 
