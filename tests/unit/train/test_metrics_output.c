@@ -61,7 +61,7 @@ static void test_table_numbered(void **state)
 {
     (void)state;
     enum { K = 12 };
-    char storage[K][16];
+    char storage[K][32];
     const char *names[K];
     float logits[K] = {0};
     int32_t label = 3;
