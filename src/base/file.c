@@ -97,26 +97,31 @@ static char *follow_links(const char *path)
     return copy;
 }
 
+static void release_names(ssfer_file_writer *writer)
+{
+    ssfer_free(writer->path);
+    ssfer_free(writer->target);
+    ssfer_free(writer->temporary);
+    *writer = (ssfer_file_writer){0};
+}
+
 ssfer_status ssfer_file_writer_open(ssfer_file_writer *writer, const char *path, ssfer_error *err)
 {
     struct stat info;
     bool there = stat(path, &info) == 0, direct = there && !S_ISREG(info.st_mode);
     *writer = (ssfer_file_writer){0};
-    if (there && S_ISDIR(info.st_mode))
-        return ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", path, strerror(EISDIR));
-    writer->path = direct ? ssfer_strdup(path) : follow_links(path); /* /proc/self/fd/1 of a pipe has no real path */
-    if (writer->path && !direct)
-        writer->temporary = ssfer_format("%s.tmp.%ld", writer->path, (long)getpid());
+    if (!*path || (there && S_ISDIR(info.st_mode)))
+        return ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", path, strerror(*path ? EISDIR : ENOENT));
+    writer->path = ssfer_strdup(path);
+    writer->target = direct ? NULL : follow_links(path);
+    writer->temporary = writer->target ? ssfer_format("%s.tmp.%ld", writer->target, (long)getpid()) : NULL;
     ssfer_status st = SSFER_OK;
     if (!writer->path || (!direct && !writer->temporary))
         st = ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path);
-    else if (!(writer->stream = fopen(direct ? writer->path : writer->temporary, "wbe")))
+    else if (!(writer->stream = fopen(direct ? path : writer->temporary, "wbe")))
         st = ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
-    if (st != SSFER_OK) {
-        ssfer_free(writer->path);
-        ssfer_free(writer->temporary);
-        *writer = (ssfer_file_writer){0};
-    }
+    if (st != SSFER_OK)
+        release_names(writer);
     return st;
 }
 
@@ -132,10 +137,25 @@ static void sync_folder_of(const char *path)
     ssfer_free(copy);
 }
 
-ssfer_status ssfer_file_writer_commit(ssfer_file_writer *writer, ssfer_error *err)
+/* Whether all that was written so far has left the program; if not, errno says why. A write that failed earlier has
+ * left no errno by now: what the system says to one more byte is the reason. */
+static bool flush_all(FILE *stream)
 {
     errno = 0;
-    bool good = fflush(writer->stream) == 0 && !ferror(writer->stream);
+    if (fflush(stream) != 0)
+        return false;
+    if (!ferror(stream))
+        return true;
+    clearerr(stream);
+    errno = 0;
+    if (fputc(0, stream) != EOF)
+        (void)!fflush(stream);
+    return false;
+}
+
+ssfer_status ssfer_file_writer_commit(ssfer_file_writer *writer, ssfer_error *err)
+{
+    bool good = flush_all(writer->stream);
     if (good && writer->temporary) /* a device or a pipe has nothing to sync */
         good = fsync(fileno(writer->stream)) == 0;
     int cause = errno;
@@ -144,13 +164,13 @@ ssfer_status ssfer_file_writer_commit(ssfer_file_writer *writer, ssfer_error *er
         cause = errno;
     }
     writer->stream = NULL;
-    if (good && writer->temporary && rename(writer->temporary, writer->path) != 0) {
+    if (good && writer->temporary && rename(writer->temporary, writer->target) != 0) {
         good = false;
         cause = errno;
     }
     ssfer_status st = SSFER_OK;
     if (good && writer->temporary)
-        sync_folder_of(writer->path);
+        sync_folder_of(writer->target);
     else if (!good)
         st = ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", writer->path,
                         cause ? strerror(cause) : "the write failed");
@@ -164,9 +184,7 @@ void ssfer_file_writer_abort(ssfer_file_writer *writer)
         fclose(writer->stream);
     if (writer->temporary)
         unlink(writer->temporary); /* already gone after a rename */
-    ssfer_free(writer->path);
-    ssfer_free(writer->temporary);
-    *writer = (ssfer_file_writer){0};
+    release_names(writer);
 }
 
 ssfer_status ssfer_file_write(const char *path, const void *data, size_t size_bytes, ssfer_error *err)
@@ -175,7 +193,8 @@ ssfer_status ssfer_file_write(const char *path, const void *data, size_t size_by
     ssfer_status st = ssfer_file_writer_open(&writer, path, err);
     if (st != SSFER_OK)
         return st;
-    fwrite(data, 1, size_bytes, writer.stream);
+    if (size_bytes) /* data may be NULL then */
+        fwrite(data, 1, size_bytes, writer.stream);
     return ssfer_file_writer_commit(&writer, err);
 }
 

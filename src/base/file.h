@@ -33,8 +33,8 @@ void ssfer_file_map_close(ssfer_file_map *map);
  * Errors of fwrite/fprintf need not be checked one by one: commit looks at ferror. */
 typedef struct ssfer_file_writer {
     FILE *stream;
-    char *path;      /* after symbolic links */
-    char *temporary; /* NULL: written directly */
+    char *path;               /* as the caller gave it */
+    char *target, *temporary; /* what the path names in the end; NULL both: it is written directly */
 } ssfer_file_writer;
 ssfer_status ssfer_file_writer_open(ssfer_file_writer *writer, const char *path, ssfer_error *err);
 ssfer_status ssfer_file_writer_commit(ssfer_file_writer *writer, ssfer_error *err); /* closes in any case */
