@@ -124,8 +124,11 @@ static ssfer_status walk_node(walk *w, const char *name, const ssfer_pickle_node
 {
     ssfer_pickle_kind kind = ssfer_pickle_kind_of(node);
     if (depth > MAX_NESTING || ++w->visits > MAX_VISITS)
-        return ssfer_fail(w->err, SSFER_ERR_LIMIT, "%s: objects nested deeper than %d or more than %d of them",
-                          ssfer_torch_file_name(w->file), MAX_NESTING, MAX_VISITS);
+        return ssfer_fail(
+            w->err, SSFER_ERR_LIMIT,
+            "%s: no state dict, but objects nested deeper than %d or more than %d of them; pass a checkpoint saved "
+            "with torch.save(model.state_dict())",
+            ssfer_torch_file_name(w->file), MAX_NESTING, MAX_VISITS);
     if (ssfer_torch_is_tensor(node))
         return ssfer_torch_tensor_add(w->set, *name ? name : "tensor", w->file, node, w->err);
     if (ssfer_torch_is_module(node)) {

@@ -111,9 +111,9 @@ static ssfer_status bad_syntax(const char *text, size_t size, const char *at, co
         column = text[i] == '\n' ? 1 : column + 1;
         line += text[i] == '\n';
     }
-    if (offset >= size)
-        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: line %zu: the JSON ends too early; the file may be cut", name,
-                          line);
+    if (offset + 1 >= size) /* cJSON points at the last character when it misses more */
+        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: line %zu: not valid JSON at its very end; the file may be cut",
+                          name, line);
     return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: line %zu, column %zu: not valid JSON", name, line, column);
 }
 

@@ -12,7 +12,7 @@ enum {
     MAX_NAME_BYTES = 512,  /* of a module or a class */
     MAX_LONG_BYTES = 1024, /* of one big integer */
     MAX_PICKLE_BYTES = 1 << 26,
-    MAX_TREE_BYTES = 1 << 29 /* nodes and texts; 64 MiB of the densest opcodes stay below */
+    MAX_TREE_BYTES = 1 << 28 /* nodes and texts; the largest published checkpoints need 1 % of it */
 };
 
 typedef struct chunk {

@@ -87,9 +87,10 @@ ssfer_status ssfer_torch_file_charge(ssfer_torch_file *file, size_t size_bytes, 
     if (!ssfer_mul_size(file->size_bytes, EXPANSION_LIMIT, &limit) || !ssfer_add_size(limit, FREE_BYTES, &limit))
         limit = SIZE_MAX;
     if (!ssfer_add_size(file->charged_bytes, size_bytes, &charged) || charged > limit)
-        return ssfer_fail(err, SSFER_ERR_LIMIT,
-                          "%s: its tensors expand to more than %zu bytes, %d times the file; save contiguous tensors",
-                          file->name, limit, EXPANSION_LIMIT);
+        return ssfer_fail(
+            err, SSFER_ERR_LIMIT,
+            "%s: its tensors take more than %zu bytes, far more than the file has; save contiguous tensors", file->name,
+            limit);
     file->charged_bytes = charged;
     return SSFER_OK;
 }

@@ -147,9 +147,10 @@ static ssfer_status view_of(view *v, const ssfer_torch_file *file, const ssfer_p
             return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "%s: tensors of this type are not read here: %s",
                               ssfer_torch_file_name(file), ssfer_pickle_describe(dtype, text, sizeof text));
     }
-    st = ssfer_tensor_size(&v->info.count, &unused, ssfer_torch_file_name(file), v->info.dtype, v->info.shape,
-                           v->info.ndim, err);
-    return st == SSFER_OK ? check_bounds(v, file, err) : st;
+    if (ssfer_tensor_size(&v->info.count, &unused, "", v->info.dtype, v->info.shape, v->info.ndim, NULL) != SSFER_OK)
+        return ssfer_fail(err, SSFER_ERR_LIMIT, "%s: a tensor of more elements than memory can address",
+                          ssfer_torch_file_name(file));
+    return check_bounds(v, file, err);
 }
 
 ssfer_status ssfer_torch_tensor_info_get(ssfer_torch_tensor_info *out, const ssfer_torch_file *file,

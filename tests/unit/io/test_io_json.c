@@ -1,0 +1,287 @@
+#include "io_case.h"
+
+#include "io/json.h"
+
+#include <locale.h>
+#include <math.h>
+
+static ssfer_json *parse(const char *text)
+{
+    ssfer_json *document = NULL;
+    ssfer_error err = {0};
+    CHECK_OK(ssfer_json_parse(&document, text, strlen(text), "t.json", &err), err);
+    return document;
+}
+
+static void test_tree(void **state)
+{
+    (void)state;
+    ssfer_json *d = parse(" {\"a\": [1, \"two\", null, true, {\"x\": -0.5}], \"b\": {}, \"A\": 2} \n");
+    static const ssfer_json_kind kinds[] = {SSFER_JSON_NUMBER, SSFER_JSON_STRING, SSFER_JSON_NULL, SSFER_JSON_BOOL,
+                                            SSFER_JSON_OBJECT};
+    size_t i = 0;
+    for (const ssfer_json *v = ssfer_json_first(ssfer_json_find(d, "a")); v; v = ssfer_json_next(v), i++) {
+        assert_int_equal(ssfer_json_kind_of(v), kinds[i]);
+        assert_null(ssfer_json_key_of(v));
+    }
+    assert_int_equal(i, 5);
+    assert_int_equal(ssfer_json_count(d), 3);
+    assert_int_equal(ssfer_json_count(ssfer_json_find(d, "b")), 0);
+    assert_string_equal(ssfer_json_key_of(ssfer_json_first(d)), "a");
+    int64_t n = 0;
+    ssfer_error err = {0};
+    CHECK_OK(ssfer_json_get_int(&n, d, "A", "t.json", &err), err); /* not "a" */
+    assert_int_equal(n, 2);
+    assert_null(ssfer_json_find(d, "c"));
+    assert_null(ssfer_json_find(ssfer_json_find(d, "c"), "d"));
+    assert_int_equal(ssfer_json_kind_of(NULL), SSFER_JSON_MISSING);
+    ssfer_json_destroy(d);
+    ssfer_json_destroy(NULL);
+}
+
+static void test_integers(void **state)
+{
+    (void)state;
+    ssfer_error err = {0};
+    int64_t i = 0;
+    uint64_t u = 0;
+    double x = 0;
+    size_t z = 0;
+    ssfer_json *d = parse("{\"max\":9223372036854775807,\"min\":-9223372036854775808,\"u\":18446744073709551615,"
+                          "\"over\":18446744073709551616,\"odd\":9007199254740993,\"neg\":-1,\"e\":1e3,\"f\":1.5,"
+                          "\"long\":1234567890123456789012345678901234567890,\"big\":1e300,"
+                          "\"text\":\"1234567890123456789\",\"float\":1234567890123456.75}");
+    CHECK_OK(ssfer_json_get_int(&i, d, "max", "t", &err), err);
+    assert_true(i == INT64_MAX);
+    CHECK_OK(ssfer_json_get_int(&i, d, "min", "t", &err), err);
+    assert_true(i == INT64_MIN);
+    CHECK_OK(ssfer_json_get_uint(&u, d, "u", "t", &err), err);
+    assert_true(u == UINT64_MAX);
+    CHECK_OK(ssfer_json_get_int(&i, d, "odd", "t", &err), err);
+    assert_true(i == 9007199254740993); /* 2^53 + 1: a double has no such value */
+    CHECK_OK(ssfer_json_get_int(&i, d, "e", "t", &err), err);
+    assert_int_equal(i, 1000);
+    CHECK_OK(ssfer_json_get_double(&x, d, "long", "t", &err), err);
+    assert_true(x == 1234567890123456789012345678901234567890.0);
+    CHECK_OK(ssfer_json_get_double(&x, d, "float", "t", &err), err);
+    assert_true(x == 1234567890123456.75);
+    static const char *const bad[] = {"over", "neg", "f", "long", "big", "text", "none"};
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        assert_int_equal(ssfer_json_get_size(&z, d, bad[k], "t.json", &err), SSFER_ERR_FORMAT);
+        CHECK_MESSAGE(err, "t.json: ");
+        CHECK_MESSAGE(err, bad[k]);
+    }
+    assert_int_equal(ssfer_json_get_int(&i, d, "u", "t", &err), SSFER_ERR_FORMAT);
+    CHECK_MESSAGE(err, "t: u: 18446744073709551615 is beyond 64 bits");
+    ssfer_json_destroy(d);
+}
+
+static void test_getter_messages(void **state)
+{
+    (void)state;
+    ssfer_error err = {0};
+    ssfer_json *d = parse("{\"s\":\"x\",\"n\":1,\"a\":[]}");
+    const char *text = "untouched";
+    double x;
+    bool b;
+    const ssfer_json *c;
+    assert_int_equal(ssfer_json_get_string(&text, d, "n", "f.json", &err), SSFER_ERR_FORMAT);
+    assert_string_equal(err.message, "f.json: n: a string was expected, not a number");
+    assert_string_equal(text, "untouched");
+    assert_int_equal(ssfer_json_get_double(&x, d, "s", "f.json", &err), SSFER_ERR_FORMAT);
+    assert_string_equal(err.message, "f.json: s: a number was expected, not a string");
+    assert_int_equal(ssfer_json_get_bool(&b, d, "zz", "f.json", &err), SSFER_ERR_FORMAT);
+    assert_string_equal(err.message, "f.json: zz: missing; true or false was expected");
+    assert_int_equal(ssfer_json_get_container(&c, d, "a", SSFER_JSON_OBJECT, "f.json", &err), SSFER_ERR_FORMAT);
+    assert_string_equal(err.message, "f.json: a: an object was expected, not an array");
+    CHECK_OK(ssfer_json_get_container(&c, d, "a", SSFER_JSON_ARRAY, "f.json", &err), err);
+    CHECK_OK(ssfer_json_get_string(&text, d, "s", "f.json", &err), err);
+    assert_string_equal(text, "x");
+    ssfer_json_destroy(d);
+}
+
+static void test_bad_documents(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        {"", "the file may be cut"},
+        {"{\"a\": 1", "the file may be cut"},
+        {"{\n \"a\": 1,\n \"b\": @\n}", "line 3, column 7"},
+        {"{} x ", "line 1, column 3"},
+        {"{1234567890123456789: 1}", "not valid"},
+        {"[1234567890123456789", "the file may be cut"},
+        {"[\"\\u12\"]", "not valid"},
+        {"[\"", "JSON"},
+        {"[\"\\", "JSON"},
+        {"nul", "JSON"},
+        {"-", "JSON"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ssfer_error err = {0};
+        ssfer_json *d;
+        size_t size = strlen(cases[i].text);
+        char *exact = ssfer_malloc(size); /* not terminated: a sanitizer sees a read beyond it */
+        memcpy(exact, cases[i].text, size);
+        assert_int_equal(ssfer_json_parse(&d, exact, size, "t.json", &err), SSFER_ERR_FORMAT);
+        assert_null(d);
+        CHECK_MESSAGE(err, "t.json: ");
+        CHECK_MESSAGE(err, cases[i].says);
+        ssfer_free(exact);
+    }
+}
+
+static void test_depth(void **state)
+{
+    (void)state;
+    enum { DEEP = 100000 };
+    ssfer_error err = {0};
+    ssfer_json *d;
+    char *text = ssfer_malloc(DEEP);
+    memset(text, '[', DEEP);
+    assert_int_equal(ssfer_json_parse(&d, text, DEEP, "t.json", &err), SSFER_ERR_LIMIT);
+    CHECK_MESSAGE(err, "deeper than 200");
+    ssfer_free(text);
+}
+
+static void test_files(void **state)
+{
+    (void)state;
+    ssfer_error err = {0};
+    ssfer_json *d;
+    case_write("small.json", "{\"k\": 1}", 8);
+    CHECK_OK(ssfer_json_read(&d, "small.json", 100, &err), err);
+    ssfer_json_destroy(d);
+    assert_int_equal(ssfer_json_read(&d, "small.json", 7, &err), SSFER_ERR_LIMIT);
+    assert_int_equal(ssfer_json_read(&d, ".", 100, &err), SSFER_ERR_IO);
+    assert_int_equal(ssfer_json_read(&d, "none.json", 100, &err), SSFER_ERR_IO);
+    unlink("small.json");
+}
+
+static char *written(void (*write)(ssfer_json_writer *), unsigned indent)
+{
+    char *text = NULL;
+    size_t size = 0;
+    ssfer_json_writer w;
+    FILE *stream = open_memstream(&text, &size);
+    ssfer_json_writer_init(&w, stream, indent);
+    write(&w);
+    fclose(stream);
+    return text;
+}
+
+static void sample(ssfer_json_writer *w)
+{
+    ssfer_json_begin_object(w);
+    ssfer_json_put_string(w, "name", "a \"b\"\n\\ \x01 caf\xc3\xa9 \xff\xed\xa0\x80");
+    ssfer_json_put_int(w, "min", INT64_MIN);
+    ssfer_json_put_uint(w, "max", UINT64_MAX);
+    ssfer_json_put_double(w, "tenth", 0.1);
+    ssfer_json_put_float(w, "tenth32", 0.1f);
+    ssfer_json_put_double(w, "nan", (double)NAN);
+    ssfer_json_put_bool(w, "yes", true);
+    ssfer_json_put_null(w, "none");
+    ssfer_json_put_string(w, "null", NULL);
+    ssfer_json_key(w, "empty");
+    ssfer_json_begin_array(w);
+    ssfer_json_end(w);
+    ssfer_json_key(w, "rows");
+    ssfer_json_begin_array(w);
+    for (int row = 0; row < 2; row++) {
+        ssfer_json_begin_flat_array(w);
+        ssfer_json_int(w, row);
+        ssfer_json_begin_object(w);
+        ssfer_json_put_int(w, "k", 1);
+        ssfer_json_end(w);
+        ssfer_json_end(w);
+    }
+    ssfer_json_end(w);
+    ssfer_json_end(w);
+}
+
+static void test_writer(void **state)
+{
+    (void)state;
+    static const char one_line[] =
+        "{\"name\":\"a \\\"b\\\"\\n\\\\ \\u0001 caf\xc3\xa9 \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\","
+        "\"min\":-9223372036854775808,\"max\":18446744073709551615,\"tenth\":0.1,\"tenth32\":0.1,\"nan\":null,"
+        "\"yes\":true,\"none\":null,\"null\":null,\"empty\":[],\"rows\":[[0,{\"k\":1}],[1,{\"k\":1}]]}\n";
+    char *text = written(sample, 0);
+    assert_string_equal(text, one_line);
+    free(text);
+    text = written(sample, 2);
+    assert_non_null(strstr(text, "\n  \"tenth\": 0.1,\n"));
+    assert_non_null(strstr(text, "\n  \"empty\": [],\n"));
+    assert_non_null(strstr(text, "\n  \"rows\": [\n    [0, {\"k\": 1}],\n    [1, {\"k\": 1}]\n  ]\n}\n"));
+    free(text);
+}
+
+static ssfer_json *copied;
+static void copy(ssfer_json_writer *w)
+{
+    ssfer_json_value(w, copied);
+}
+
+static void test_value_again(void **state)
+{
+    (void)state;
+    char *first = written(sample, 0);
+    copied = parse(first);
+    char *second = written(copy, 0);
+    assert_string_equal(first, second); /* the 64-bit integers, too */
+    ssfer_json_destroy(copied);
+    free(first);
+    free(second);
+}
+
+static double number;
+static float single;
+static void write_number(ssfer_json_writer *w)
+{
+    ssfer_json_double(w, number);
+}
+static void write_single(ssfer_json_writer *w)
+{
+    ssfer_json_float(w, single);
+}
+
+static void test_numbers_read_back(void **state)
+{
+    (void)state;
+    static const double cases[] = {0,  -0.0, 1, 1e22, 1.0 / 3, 5e-324, 1.7976931348623157e308, 2.0399999995920003e-05,
+                                   3e8};
+    const char *before = setlocale(LC_NUMERIC, "de_DE.UTF-8"); /* if installed: a comma for the point */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        number = cases[i];
+        single = (float)(cases[i] > 1e38 ? 1e38 : cases[i]);
+        char *text = written(write_number, 0), *text32 = written(write_single, 0);
+        setlocale(LC_NUMERIC, "C");
+        assert_true(strtod(text, NULL) == number);
+        assert_true(strtof(text32, NULL) == single);
+        setlocale(LC_NUMERIC, before ? before : "C");
+        free(text);
+        free(text32);
+    }
+    setlocale(LC_NUMERIC, "C");
+    number = 2.0399999995920003e-05;
+    char *text = written(write_number, 0);
+    assert_string_equal(text, "2.0399999995920003e-05");
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_getter_messages),
+        cmocka_unit_test(test_bad_documents),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_writer),
+        cmocka_unit_test(test_value_again),
+        cmocka_unit_test(test_numbers_read_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
