@@ -17,10 +17,10 @@ static ssfer_status open_regular(int *fd, size_t *size_bytes, const char *path, 
     struct stat info;
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block us before we can refuse it */
     if (*fd < 0)
-        return ssfer_fail(err, SSFER_ERR_IO, "%s: %s", path, strerror(errno));
+        return ssfer_fail_errno(err, path, NULL, errno);
     if (fstat(*fd, &info) != 0 || !S_ISREG(info.st_mode)) {
         close(*fd);
-        return ssfer_fail(err, SSFER_ERR_IO, "%s: not a regular file", path);
+        return ssfer_fail(err, SSFER_ERR_IO, "%s: not a regular file; give a file", path);
     }
     *size_bytes = (size_t)info.st_size;
     return SSFER_OK;
@@ -46,7 +46,8 @@ ssfer_status ssfer_file_read(unsigned char **data, size_t *size_bytes, const cha
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            st = ssfer_fail(err, SSFER_ERR_IO, "%s: %s", path, n ? strerror(errno) : "became shorter while being read");
+            st = n ? ssfer_fail_errno(err, path, "cannot read", errno)
+                   : ssfer_fail(err, SSFER_ERR_IO, "%s: became shorter while being read; try again", path);
         else
             have += (size_t)n;
     }
@@ -74,7 +75,7 @@ ssfer_status ssfer_file_map_open(ssfer_file_map *map, const char *path, ssfer_er
     } else {
         void *memory = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (memory == MAP_FAILED)
-            st = ssfer_fail(err, SSFER_ERR_IO, "%s: cannot map: %s", path, strerror(errno));
+            st = ssfer_fail_errno(err, path, "cannot map", errno);
         else
             *map = (ssfer_file_map){memory, size};
     }
@@ -111,7 +112,7 @@ ssfer_status ssfer_file_writer_open(ssfer_file_writer *writer, const char *path,
     bool there = stat(path, &info) == 0, direct = there && !S_ISREG(info.st_mode);
     *writer = (ssfer_file_writer){0};
     if (!*path || (there && S_ISDIR(info.st_mode)))
-        return ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", path, strerror(*path ? EISDIR : ENOENT));
+        return ssfer_fail_errno(err, path, "cannot write", *path ? EISDIR : ENOENT);
     writer->path = ssfer_strdup(path);
     writer->target = direct ? NULL : follow_links(path);
     writer->temporary = writer->target ? ssfer_format("%s.tmp.%ld", writer->target, (long)getpid()) : NULL;
@@ -119,7 +120,7 @@ ssfer_status ssfer_file_writer_open(ssfer_file_writer *writer, const char *path,
     if (!writer->path || (!direct && !writer->temporary))
         st = ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path);
     else if (!(writer->stream = fopen(direct ? path : writer->temporary, "wbe")))
-        st = ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+        st = ssfer_fail_errno(err, path, "cannot write", errno);
     if (st != SSFER_OK)
         release_names(writer);
     return st;
@@ -172,8 +173,7 @@ ssfer_status ssfer_file_writer_commit(ssfer_file_writer *writer, ssfer_error *er
     if (good && writer->temporary)
         sync_folder_of(writer->target);
     else if (!good)
-        st = ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", writer->path,
-                        cause ? strerror(cause) : "the write failed");
+        st = ssfer_fail_errno(err, writer->path, "cannot write", cause);
     ssfer_file_writer_abort(writer);
     return st;
 }
@@ -217,9 +217,9 @@ ssfer_status ssfer_folder_create(const char *path, ssfer_error *err)
     int cause = errno;
     ssfer_free(copy);
     if (failed)
-        return ssfer_fail(err, SSFER_ERR_IO, "%s: cannot create the folder: %s", path, strerror(cause));
+        return ssfer_fail_errno(err, path, "cannot create the folder", cause);
     if (!ssfer_folder_exists(path))
-        return ssfer_fail(err, SSFER_ERR_IO, "%s: exists and is not a folder", path);
+        return ssfer_fail(err, SSFER_ERR_IO, "%s: exists and is not a folder; choose another name", path);
     return SSFER_OK;
 }
 

@@ -1,6 +1,8 @@
 #include "base/status.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,6 +43,42 @@ ssfer_status ssfer_fail_prefix(ssfer_error *err, ssfer_status status, const char
         err->status = status;
     }
     return status;
+}
+
+static const char *advice_for(int cause)
+{
+    switch (cause) {
+    case ENOENT:
+    case ENOTDIR:
+        return "; check the path";
+    case EACCES:
+    case EPERM:
+        return "; check its permissions";
+    case ENOSPC:
+    case EDQUOT:
+        return "; free some space or choose another place";
+    case EROFS:
+        return "; choose another place";
+    case EISDIR:
+        return "; name a file in it";
+    case EMFILE:
+    case ENFILE:
+        return "; raise the limit with 'ulimit -n'";
+    case ENAMETOOLONG:
+        return "; choose a shorter name";
+    default:
+        return "";
+    }
+}
+
+ssfer_status ssfer_fail_errno(ssfer_error *err, const char *path, const char *doing, int cause)
+{
+    enum { PATH_SHOWN = 300 }; /* so that the cause is never what is cut off */
+    size_t length = strlen(path);
+    bool cut = length > PATH_SHOWN;
+    return ssfer_fail(err, SSFER_ERR_IO, "%s%s: %s%s%s%s", cut ? "..." : "", cut ? path + length - PATH_SHOWN : path,
+                      doing ? doing : "", doing ? ": " : "", cause ? strerror(cause) : "the system refused",
+                      advice_for(cause));
 }
 
 const char *ssfer_status_name(ssfer_status status)

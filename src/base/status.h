@@ -14,4 +14,8 @@ ssfer_status ssfer_fail(ssfer_error *err, ssfer_status status, const char *forma
 ssfer_status ssfer_fail_prefix(ssfer_error *err, ssfer_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* A refusal of the system: "PATH: DOING: what errno says; what to do". `doing` ("cannot write") may be NULL, a cause
+ * of 0 is unknown. Of a very long path only the end is shown. Returns SSFER_ERR_IO. */
+ssfer_status ssfer_fail_errno(ssfer_error *err, const char *path, const char *doing, int cause);
+
 #endif

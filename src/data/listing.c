@@ -116,7 +116,7 @@ static ssfer_status walk_folder(walk *w, size_t length, size_t depth, ssfer_erro
                           "%.200s: folders nested more than %d deep; is there a link to a parent?", w->path, MAX_DEPTH);
     DIR *folder = opendir(w->path);
     if (!folder)
-        return ssfer_fail(err, SSFER_ERR_IO, "%s: cannot list the folder: %s", w->path, strerror(errno));
+        return ssfer_fail_errno(err, w->path, "cannot list the folder", errno);
     ssfer_status st = SSFER_OK;
     const struct dirent *entry;
     errno = 0;
@@ -126,7 +126,7 @@ static ssfer_status walk_folder(walk *w, size_t length, size_t depth, ssfer_erro
     }
     if (st == SSFER_OK && errno) {
         w->path[length] = 0;
-        st = ssfer_fail(err, SSFER_ERR_IO, "%s: cannot list the folder: %s", w->path, strerror(errno));
+        st = ssfer_fail_errno(err, w->path, "cannot list the folder", errno);
     }
     closedir(folder);
     return st;
@@ -368,7 +368,7 @@ static ssfer_status read_source(ssfer_listing *listing, uint32_t source, const c
     if (stat(s->path, &info) != 0) {
         if (errno == ENOTDIR)
             return read_part_of_tar(listing, source, log, err);
-        return ssfer_fail(err, SSFER_ERR_IO, "%s: %s", s->path, strerror(errno));
+        return ssfer_fail_errno(err, s->path, NULL, errno);
     }
     if (S_ISDIR(info.st_mode)) {
         s->kind = SSFER_SOURCE_FOLDER;

@@ -22,7 +22,7 @@ ssfer_status ssfer_append_open(ssfer_append *file, const char *path, uint64_t ke
         info.st_size = (off_t)keep_bytes;
     }
     if (failed) {
-        ssfer_status st = ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+        ssfer_status st = ssfer_fail_errno(err, path, "cannot write", errno);
         if (fd >= 0)
             close(fd);
         ssfer_append_close(file);
@@ -45,7 +45,7 @@ ssfer_status ssfer_append_write(ssfer_append *file, const void *data, size_t siz
             int cause = n < 0 ? errno : ENOSPC;
             if (done)
                 (void)!ftruncate(file->fd, (off_t)file->size_bytes);
-            return ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", file->path, strerror(cause));
+            return ssfer_fail_errno(err, file->path, "cannot write", cause);
         }
         done += (size_t)n;
     }
@@ -57,7 +57,7 @@ ssfer_status ssfer_append_sync(ssfer_append *file, ssfer_error *err)
 {
     /* EINVAL: a special file (a pipe, /dev/null) that has nothing to sync */
     if (fdatasync(file->fd) != 0 && errno != EINVAL)
-        return ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write: %s", file->path, strerror(errno));
+        return ssfer_fail_errno(err, file->path, "cannot write", errno);
     return SSFER_OK;
 }
 

@@ -171,7 +171,7 @@ static ssfer_status find_last(char **path, const char *folder, ssfer_error *err)
     *path = NULL;
     DIR *list = opendir(folder);
     if (!list)
-        return ssfer_fail(err, SSFER_ERR_IO, "%s: %s", folder, strerror(errno));
+        return ssfer_fail_errno(err, folder, NULL, errno);
     for (struct dirent *entry; (entry = readdir(list));)
         if (strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) == 0 && strcmp(entry->d_name, last) > 0)
             snprintf(last, sizeof last, "%s", entry->d_name);

@@ -98,7 +98,7 @@ static ssfer_status look_at_folder(folder_kind *kind, bool *finished, const char
     *finished = false;
     DIR *list = opendir(folder);
     if (!list)
-        return ssfer_fail(err, SSFER_ERR_IO, "%s: %s", folder, strerror(errno));
+        return ssfer_fail_errno(err, folder, NULL, errno);
     bool has_recipe = false, has_other = false;
     for (struct dirent *entry; (entry = readdir(list));) {
         const char *name = entry->d_name;

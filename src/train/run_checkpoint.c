@@ -42,7 +42,7 @@ static ssfer_status list_steps(uint64_t **out, size_t *count, const ssfer_run *r
     DIR *list = opendir(folder);
     ssfer_status st = SSFER_OK;
     if (!list && errno != ENOENT)
-        st = ssfer_fail(err, SSFER_ERR_IO, "%s: %s", folder, strerror(errno));
+        st = ssfer_fail_errno(err, folder, NULL, errno);
     for (struct dirent *entry; list && st == SSFER_OK && (entry = readdir(list));) {
         uint64_t step;
         int end = 0;

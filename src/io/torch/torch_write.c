@@ -160,19 +160,29 @@ static void sink_abort(sink *s)
     s->open = false;
 }
 
+static zip_int64_t sink_fail(sink *s)
+{
+    if (s->status == SSFER_OK)
+        s->status = ssfer_fail_errno(s->err, s->path, "cannot write", errno);
+    return -1;
+}
+
 static zip_int64_t sink_seek(sink *s, void *data, zip_uint64_t length)
 {
     zip_source_args_seek_t *to = ZIP_SOURCE_GET_ARGS(zip_source_args_seek_t, data, length, NULL);
-    return to && fseeko(s->writer.stream, (off_t)to->offset, to->whence) == 0 ? 0 : -1;
+    /* Seeking writes out what is buffered, so a full disk may show here first. */
+    return to && fseeko(s->writer.stream, (off_t)to->offset, to->whence) == 0 ? 0 : sink_fail(s);
+}
+
+static zip_int64_t sink_tell(sink *s)
+{
+    off_t at = ftello(s->writer.stream);
+    return at >= 0 ? (zip_int64_t)at : sink_fail(s);
 }
 
 static zip_int64_t sink_write(sink *s, const void *data, zip_uint64_t length)
 {
-    if (fwrite(data, 1, (size_t)length, s->writer.stream) == length)
-        return (zip_int64_t)length;
-    if (s->status == SSFER_OK)
-        s->status = ssfer_fail(s->err, SSFER_ERR_IO, "%s: cannot write: %s", s->path, strerror(errno));
-    return -1;
+    return fwrite(data, 1, (size_t)length, s->writer.stream) == length ? (zip_int64_t)length : sink_fail(s);
 }
 
 static zip_int64_t sink_stat(void *data, zip_uint64_t length)
@@ -195,7 +205,7 @@ static zip_int64_t sink_call(void *user, void *data, zip_uint64_t length, zip_so
     case ZIP_SOURCE_SEEK_WRITE:
         return sink_seek(s, data, length);
     case ZIP_SOURCE_TELL_WRITE:
-        return (zip_int64_t)ftello(s->writer.stream);
+        return sink_tell(s);
     case ZIP_SOURCE_COMMIT_WRITE:
         return sink_commit(s);
     case ZIP_SOURCE_ROLLBACK_WRITE:
