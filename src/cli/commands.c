@@ -3,6 +3,8 @@
 #include <string.h>
 
 const ssfer_command *const SSFER_COMMANDS[] = {
+    &SSFER_COMMAND_INSPECT,
+    &SSFER_COMMAND_CONVERT,
     &SSFER_COMMAND_HELP,
     &SSFER_COMMAND_VERSION,
     NULL,

@@ -4,8 +4,10 @@
 
 #include "cli/cli.h"
 
-extern const ssfer_command SSFER_COMMAND_VERSION;
+extern const ssfer_command SSFER_COMMAND_CONVERT;
 extern const ssfer_command SSFER_COMMAND_HELP;
+extern const ssfer_command SSFER_COMMAND_INSPECT;
+extern const ssfer_command SSFER_COMMAND_VERSION;
 
 /* Fails with "unknown command 'x'; did you mean y?" and exit code 2. */
 ssfer_status ssfer_command_unknown(ssfer_cli *cli, ssfer_error *err, const char *name);

@@ -8,6 +8,7 @@ failures=0
 finish() {
   local status=$?
   # Below: not only failed checks but also a script that broke off.
+  umount "$work/full" 2> /dev/null
   chmod -R u+w "$work" 2> /dev/null
   rm -rf "$work"
   if [ "$failures" -gt 0 ]; then

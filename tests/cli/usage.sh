@@ -10,8 +10,8 @@ run
 expect_code 0
 expect_out_has "Usage: ssfer COMMAND [OPTIONS] [ARGUMENTS]"
 
-run vesrion
-expect_error 2 "ssfer: error: unknown command 'vesrion'; did you mean version?"
+run inspcet
+expect_error 2 "ssfer: error: unknown command 'inspcet'; did you mean inspect?"
 run frobnicate
 expect_error 2 "ssfer: error: unknown command 'frobnicate'; see 'ssfer --help'"
 run ""
