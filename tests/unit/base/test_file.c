@@ -280,9 +280,11 @@ static void test_write_to_devices(void **state)
     ssfer_error err = {0};
     assert_int_equal(ssfer_file_write("/dev/null", data, sizeof data, &err), SSFER_OK);
     assert_int_equal(ssfer_file_write("/dev/full", data, 10, &err), SSFER_ERR_IO);
-    assert_string_equal(err.message, "/dev/full: cannot write: No space left on device");
+    assert_string_equal(err.message,
+                        "/dev/full: cannot write: No space left on device; free some space or choose another place");
     assert_int_equal(ssfer_file_write("/dev/full", data, sizeof data, &err), SSFER_ERR_IO);
-    assert_string_equal(err.message, "/dev/full: cannot write: No space left on device");
+    assert_string_equal(err.message,
+                        "/dev/full: cannot write: No space left on device; free some space or choose another place");
     assert_int_equal(kind("/dev/null"), S_IFCHR);
     assert_int_equal(kind("/dev/full"), S_IFCHR);
 
