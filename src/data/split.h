@@ -1,5 +1,10 @@
 /* Labeled/unlabeled splits: per class max(1, round(fraction * n)) samples (half to even), chosen by seed, saved as a
- * small JSON file that names the samples by path, so that it also holds when files are added later. */
+ * small JSON file that names the samples by path, so that it also holds when files are added later. With one seed a
+ * smaller fraction is part of a larger one.
+ *
+ * The file: {"format": "ssfer-split", "version": 1, "dataset", "split", "samples", "fraction", "seed", "classes",
+ * "labeled": [paths]}. Only format, version, fraction, seed and labeled are read back; the rest says where it is from.
+ */
 #ifndef SSFER_DATA_SPLIT_H
 #define SSFER_DATA_SPLIT_H
 
@@ -15,8 +20,10 @@ typedef struct ssfer_split {
 /* How many of n samples of a class are labeled. */
 size_t ssfer_split_class_count(double fraction, size_t n);
 
+/* Errors: SSFER_ERR_ARGUMENT (a fraction outside (0, 1], a set without labels), SSFER_ERR_MEMORY. */
 ssfer_status ssfer_split_make(ssfer_split *out, const ssfer_dataset *set, double fraction, uint64_t seed,
                               ssfer_error *err);
+/* Written atomically. SSFER_ERR_UNSUPPORTED if a labeled sample's name is not UTF-8, which JSON cannot hold. */
 ssfer_status ssfer_split_save(const ssfer_split *split, const ssfer_dataset *set, const char *path, ssfer_error *err);
 /* Fails if a named sample is missing from the set, naming the first. */
 ssfer_status ssfer_split_load(ssfer_split *out, const ssfer_dataset *set, const char *path, ssfer_error *err);

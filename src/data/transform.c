@@ -38,6 +38,18 @@ ssfer_transform ssfer_transform_train(size_t size)
     return t;
 }
 
+ssfer_transform ssfer_transform_strong(size_t size)
+{
+    ssfer_transform t = ssfer_transform_train(size);
+    t.randaugment = (ssfer_randaugment){.layers = 2,
+                                        .probability = 0.5,
+                                        .magnitude = 9.0,
+                                        .magnitude_std = 0.5,
+                                        .magnitude_max = 10.0,
+                                        .increasing = true};
+    return t;
+}
+
 static bool is_probability(double p)
 {
     return p >= 0.0 && p <= 1.0;
@@ -62,6 +74,10 @@ ssfer_status ssfer_transform_check(const ssfer_transform *t, ssfer_error *err)
     if (!is_probability(t->flip) || !is_probability(t->erasing))
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "probability of flip %g, of erasing %g: 0 to 1 is possible", t->flip,
                           t->erasing);
+    if (t->randaugment.layers > SSFER_RANDAUGMENT_MAX_LAYERS ||
+        (t->randaugment.layers && !is_probability(t->randaugment.probability)))
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "RandAugment: %u operations with probability %g",
+                          t->randaugment.layers, t->randaugment.probability);
     if (!(t->erasing_min > 0.0 && t->erasing_min <= t->erasing_max && t->erasing_max <= 1.0))
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "erased area %g..%g: within 0..1, the smaller first", t->erasing_min,
                           t->erasing_max);
@@ -257,19 +273,34 @@ static void erase(const ssfer_transform *t, const ssfer_crop *box, ssfer_rng *rn
     }
 }
 
+void ssfer_fill_colour(uint8_t fill[3], const float mean[3])
+{
+    for (int c = 0; c < 3; c++)
+        fill[c] = (uint8_t)fmin(255.0, fmax(0.0, round_half_even(255.0 * (double)mean[c])));
+}
+
 static ssfer_status apply_train(const ssfer_transform *t, const ssfer_image *image, ssfer_rng *rng, float *out,
                                 ssfer_transform_scratch *scratch, ssfer_error *err)
 {
+    size_t s = t->size;
     ssfer_crop crop = ssfer_random_resized_crop(t, image->width, image->height, rng);
-    bool flip = ssfer_rng_uniform(rng) < t->flip;
-    ssfer_status st = prepare(scratch, t, t->size, t->size, err);
+    bool flip = ssfer_rng_uniform(rng)<t->flip, augment = t->randaugment.layers> 0;
+    ssfer_status st = prepare(scratch, t, s, augment ? 2 * s : s, err); /* twice: the operations need as much again */
     if (st == SSFER_OK)
-        st = ssfer_resample(&scratch->resampler, scratch->pixels, t->size, t->size, image, crop.left, crop.top,
-                            crop.width, crop.height, t->filter, err);
+        st = ssfer_resample(&scratch->resampler, scratch->pixels, s, s, image, crop.left, crop.top, crop.width,
+                            crop.height, t->filter, err);
     if (st != SSFER_OK)
         return st;
-    ssfer_normalize_planes(out, scratch->pixels, t->size, t->size, 3 * t->size, flip,
-                           (const float(*)[256])scratch->table);
+    if (augment) {
+        ssfer_image square = {scratch->pixels, s, s};
+        uint8_t fill[3];
+        ssfer_fill_colour(fill, t->mean);
+        if (flip)
+            ssfer_image_flip_horizontal(&square);
+        flip = false;
+        ssfer_randaugment_apply(&t->randaugment, &square, scratch->pixels + 3 * s * s, fill, rng);
+    }
+    ssfer_normalize_planes(out, scratch->pixels, s, s, 3 * s, flip, (const float(*)[256])scratch->table);
     ssfer_crop box;
     if (t->erasing > 0.0 && ssfer_rng_uniform(rng) < t->erasing && ssfer_random_erasing_box(t, rng, &box))
         erase(t, &box, rng, out);

@@ -9,6 +9,7 @@
 
 #include "base/rng.h"
 #include "base/status.h"
+#include "data/randaugment.h"
 #include "image/resample.h"
 #include "ssfer/image.h"
 
@@ -31,13 +32,16 @@ typedef struct ssfer_transform {
     double ratio_min, ratio_max; /* aspect ratio; 3/4, 4/3 */
     ssfer_filter filter;         /* of the crop: bicubic for training */
     double flip;                 /* probability of a horizontal flip; 0.5 */
-    double erasing;              /* probability of random erasing; 0: off */
+    ssfer_randaugment randaugment;
+    double erasing; /* probability of random erasing; 0: off */
     ssfer_erasing_mode erasing_mode;
     double erasing_min, erasing_max; /* erased share of the area; 0.02, 1/3 */
 } ssfer_transform;
 
 ssfer_transform ssfer_transform_eval(size_t size);
 ssfer_transform ssfer_transform_train(size_t size);
+/* Stage III's strong view: train with rand-m9-mstd0.5-inc1. */
+ssfer_transform ssfer_transform_strong(size_t size);
 
 /* Errors: SSFER_ERR_ARGUMENT for values that make no sense (size 0, a probability above 1, std 0, an empty range). */
 ssfer_status ssfer_transform_check(const ssfer_transform *t, ssfer_error *err);
@@ -90,6 +94,9 @@ ssfer_status ssfer_transform_apply(const ssfer_transform *t, const ssfer_image *
 
 /* table[c][u] = (u/255 - mean[c])/std[c] in float32: all the values that normalisation can give. */
 void ssfer_normalize_table(float table[3][256], const float mean[3], const float std[3]);
+
+/* The colour that stands for "nothing" where RandAugment turns or moves a picture: the mean, rounded as timm does. */
+void ssfer_fill_colour(uint8_t fill[3], const float mean[3]);
 
 /* A part of an RGB picture to normalised planes, mirrored if flip.
  *

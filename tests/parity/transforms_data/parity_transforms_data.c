@@ -139,13 +139,51 @@ static size_t check_eval(const char *input)
     return done;
 }
 
+static void expect_text(const char *what, const char *value, const cJSON *wanted)
+{
+    if (!cJSON_IsString(wanted) || strcmp(value, wanted->valuestring) != 0) {
+        printf("%s: %s, expected %s\n", what, value, cJSON_IsString(wanted) ? wanted->valuestring : "a text");
+        wrong++;
+    }
+}
+
+/* The policy that the fixture's configuration text stands for. */
+static void check_randaugment(const cJSON *json)
+{
+    const cJSON *ops = cJSON_GetObjectItemCaseSensitive(json, "ops_in_order");
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(json, "config");
+    const cJSON *fill = cJSON_GetObjectItemCaseSensitive(json, "fillcolor");
+    const cJSON *clamp = cJSON_GetObjectItemCaseSensitive(json, "magnitude_clamped_to");
+    ssfer_randaugment p;
+    if (!cJSON_IsString(config) || ssfer_randaugment_parse(&p, config->valuestring, NULL) != SSFER_OK ||
+        cJSON_GetArraySize(ops) != SSFER_RANDAUGMENT_OPS || cJSON_GetArraySize(fill) != 3 ||
+        cJSON_GetArraySize(clamp) != 2) {
+        printf("randaugment.json: a policy that is not understood\n");
+        wrong++;
+        return;
+    }
+    for (size_t i = 0; i < SSFER_RANDAUGMENT_OPS; i++)
+        expect_text("operation", ssfer_randaugment_op(&p, i)->name, cJSON_GetArrayItem(ops, (int)i));
+    expect("layers", 0, p.layers, fixture_number(json, "num_layers", NAN), 0);
+    expect("probability", 0, p.probability, fixture_number(json, "probability_per_drawn_op", NAN), 0);
+    expect("magnitude", 0, p.magnitude, fixture_number(json, "magnitude_mean", NAN), 0);
+    expect("deviation", 0, p.magnitude_std, fixture_number(json, "magnitude_std", NAN), 0);
+    expect("largest magnitude", 0, p.magnitude_max, cJSON_GetArrayItem(clamp, 1)->valuedouble, 0);
+    uint8_t colour[3];
+    ssfer_fill_colour(colour, SSFER_DEFAULT_MEAN);
+    for (int k = 0; k < 3; k++)
+        expect("fill colour", (size_t)k, colour[k], cJSON_GetArrayItem(fill, k)->valuedouble, 0);
+}
+
 int main(void)
 {
+    cJSON *randaugment = fixture_json("transforms", "randaugment.json");
     cJSON *params = fixture_json("transforms", "random_resized_crop_params.json");
     cJSON *manifest = fixture_json("transforms", "manifest.json");
     size_t crops = 0, tensors = 0, pictures = 0;
-    if (!params || !manifest)
+    if (!params || !manifest || !randaugment)
         return FIXTURE_SKIPPED;
+    check_randaugment(randaugment);
     const cJSON *item;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(params, "cases")) check_crop(item, crops++);
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(manifest, "inputs")) pictures += check_eval(item->string);
@@ -169,5 +207,6 @@ int main(void)
     ssfer_free(path);
     cJSON_Delete(params);
     cJSON_Delete(manifest);
+    cJSON_Delete(randaugment);
     return wrong || !crops || !tensors || !pictures;
 }
