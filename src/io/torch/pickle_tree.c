@@ -1,4 +1,5 @@
 /* Looking at what a pickle holds: accessors, lookups, numbers (numpy's included). */
+#include "io/half.h"
 #include "io/torch/pickle_node.h"
 
 #include <stdio.h>
@@ -184,13 +185,6 @@ static const ssfer_pickle_node *numpy_parts(const ssfer_pickle_node *node, const
     return NULL;
 }
 
-static double half_value(uint16_t bits)
-{
-    _Float16 half;
-    memcpy(&half, &bits, sizeof half);
-    return (double)half;
-}
-
 /* The one element of a numpy object. Type codes: a letter and the size in bytes, "f8", "i4", "u1", "b1". */
 static bool numpy_number(const ssfer_pickle_node *node, bool *is_integer, int64_t *integer, double *number)
 {
@@ -207,7 +201,7 @@ static bool numpy_number(const ssfer_pickle_node *node, bool *is_integer, int64_
         bits |= (uint64_t)bytes[order && order[0] == '>' ? size - 1 - i : i] << (8 * i);
     *is_integer = code[0] != 'f';
     if (code[0] == 'f' && size == 2) {
-        *number = half_value((uint16_t)bits);
+        *number = (double)ssfer_f16_to_f32((uint16_t)bits);
     } else if (code[0] == 'f' && size == 4) {
         float single;
         uint32_t low = (uint32_t)bits;
