@@ -3,6 +3,7 @@
 #include <string.h>
 
 const ssfer_command *const SSFER_COMMANDS[] = {
+    &SSFER_COMMAND_SPLIT,
     &SSFER_COMMAND_INSPECT,
     &SSFER_COMMAND_CONVERT,
     &SSFER_COMMAND_HELP,

@@ -7,6 +7,7 @@
 extern const ssfer_command SSFER_COMMAND_CONVERT;
 extern const ssfer_command SSFER_COMMAND_HELP;
 extern const ssfer_command SSFER_COMMAND_INSPECT;
+extern const ssfer_command SSFER_COMMAND_SPLIT;
 extern const ssfer_command SSFER_COMMAND_VERSION;
 
 /* Fails with "unknown command 'x'; did you mean y?" and exit code 2. */

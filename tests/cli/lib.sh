@@ -1,7 +1,7 @@
 # Sourced by every test here with the program's path as $1. A check that does not hold is printed and counted; the test
 # fails at the end.
 set -u
-program=$1
+program=$(realpath "$1")
 work=$(mktemp -d "${TMPDIR:-/tmp}/ssfer-cli.XXXXXX")
 failures=0
 
