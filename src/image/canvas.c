@@ -8,6 +8,22 @@
 #include <string.h>
 #include <strings.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+/* fontconfig keeps the fonts that cairo has used for the life of the process, behind pointers that a leak checker does
+ * not recognise. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfontconfig.so";
+}
+
+const char *__lsan_default_options(void);
+const char *__lsan_default_options(void)
+{
+    return "print_suppressions=0";
+}
+#endif
+
 enum { TEXT_MAX = 256 /* bytes of a label; longer ones are cut */ };
 
 static ssfer_status status_of(cairo_status_t status, ssfer_error *err)
