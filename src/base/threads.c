@@ -2,6 +2,7 @@
 
 #include <sched.h>
 #include <stdio.h>
+#include <unistd.h>
 
 /* Containers limit CPU time rather than the mask: cgroup v2's cpu.max holds "QUOTA PERIOD" or "max PERIOD". */
 static size_t cgroup_limit(void)
@@ -21,8 +22,12 @@ size_t ssfer_thread_default(void)
 {
     cpu_set_t set;
     size_t count = 1;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
+    if (sched_getaffinity(0, sizeof set, &set) == 0) {
         count = (size_t)CPU_COUNT(&set);
+    } else { /* the set holds 1024 processors; a larger machine refuses it */
+        long online = sysconf(_SC_NPROCESSORS_ONLN);
+        count = online > 0 ? (size_t)online : 1;
+    }
     size_t limit = cgroup_limit();
     if (limit && limit < count)
         count = limit;

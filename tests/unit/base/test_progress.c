@@ -93,14 +93,16 @@ static void test_drawn(void **state)
     ssfer_progress_update(&bar, 100, "loss 1.5");
     read_terminal(t, text, sizeof text);
     assert_int_equal(text[0], '\r');
-    assert_non_null(strstr(text, "epoch 3/10 [==========>         ]  50 %  100/200  ETA 0:00"));
+    assert_non_null(strstr(text, "epoch 3/10 [==========>         ]  50 %  100/200  ETA 0:"));
     assert_non_null(strstr(text, "img/s  loss 1.5"));
     assert_null(strchr(text, '\n'));
     size_t first = strlen(text);
 
-    ssfer_progress_update(&bar, 101, "a note"); /* within a tenth of a second: not drawn */
+    ssfer_progress_update(&bar, 101, "a note");      /* within a tenth of a second: not drawn */
+    bool soon = ssfer_clock_s() - bar.start_s < 0.1; /* a busy machine may take longer to come here */
     read_terminal(t, text, sizeof text);
-    assert_string_equal(text, "");
+    if (soon)
+        assert_string_equal(text, "");
 
     wait_ms(110);
     ssfer_progress_update(&bar, 200, NULL); /* shorter: what is left of the old line is blanked */
