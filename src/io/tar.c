@@ -7,6 +7,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -444,6 +445,7 @@ ssfer_status ssfer_tar_writer_add(ssfer_tar_writer *writer, const char *name, co
         return ssfer_fail(err, SSFER_ERR_LIMIT, "%s: %.200s is larger than a tar member can be (8 GiB)",
                           writer->file.path, name);
     size_t prefix = split_ustar(name, length);
+    errno = 0;
     if (prefix == SIZE_MAX) {
         write_long_name(stream, name, length);
         prefix = 0;
@@ -451,7 +453,7 @@ ssfer_status ssfer_tar_writer_add(ssfer_tar_writer *writer, const char *name, co
     write_header(stream, name, length, prefix, size_bytes, '0');
     write_data(stream, data, size_bytes);
     if (ferror(stream))
-        return ssfer_fail(err, SSFER_ERR_IO, "%s: cannot write; is the disk full?", writer->file.path);
+        return ssfer_fail_errno(err, writer->file.path, "cannot write", errno);
     return SSFER_OK;
 }
 
