@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
 # Sets everything up, builds, and runs every test: in the optimised build with warnings as errors, under AddressSanitizer
-# and UndefinedBehaviorSanitizer, the batch loader under ThreadSanitizer, and the program under valgrind.
+# and UndefinedBehaviorSanitizer, the batch loader under ThreadSanitizer, the program under valgrind, and every parser
+# for a short time under libFuzzer.
 #
 #   ./test.sh                 all of it (on 2 cores below 15 minutes)
-#   ./test.sh release tsan    only these parts: release, asan-ubsan, tsan, valgrind
+#   ./test.sh release tsan    only these parts: release, asan-ubsan, tsan, valgrind, fuzz
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(release asan-ubsan tsan valgrind)
+[ ${#parts[@]} -gt 0 ] || parts=(release asan-ubsan tsan valgrind fuzz)
 for part in "${parts[@]}"; do
   case $part in
-    release | asan-ubsan | tsan | valgrind) ;;
+    release | asan-ubsan | tsan | valgrind | fuzz) ;;
     *)
-      echo "test: error: there is no part '$part'; give release, asan-ubsan, tsan or valgrind" >&2
+      echo "test: error: there is no part '$part'; give release, asan-ubsan, tsan, valgrind or fuzz" >&2
       exit 2
       ;;
   esac
@@ -63,6 +64,10 @@ run_part() {
         count 0 1 0
         return 1
       fi
+      ;;
+    fuzz)
+      tools/build.sh fuzz fuzzers
+      run_ctest fuzz -L fuzz
       ;;
   esac
 }
