@@ -199,20 +199,22 @@ ssfer_status ssfer_jpeg_decode(const ssfer_decode_job *job, ssfer_error *err)
 
 /* --- writing --- */
 
+enum { BLOCK_BYTES = 16384 };
+
 typedef struct jpeg_writer {
     struct jpeg_compress_struct info;
     jpeg_errors errors;
     struct jpeg_destination_mgr destination;
     ssfer_byte_buffer *out;
     const ssfer_image *image;
-    uint8_t block[16384];
+    uint8_t block[BLOCK_BYTES];
 } jpeg_writer;
 
 static void destination_start(j_compress_ptr info)
 {
     jpeg_writer *w = info->client_data;
     w->destination.next_output_byte = w->block;
-    w->destination.free_in_buffer = sizeof w->block;
+    w->destination.free_in_buffer = BLOCK_BYTES;
 }
 
 static void destination_append(j_compress_ptr info, size_t size_bytes)
@@ -228,15 +230,14 @@ static void destination_append(j_compress_ptr info, size_t size_bytes)
 
 static boolean destination_full(j_compress_ptr info)
 {
-    jpeg_writer *w = info->client_data;
-    destination_append(info, sizeof w->block); /* the documented contract: all of it, whatever free_in_buffer says */
+    destination_append(info, BLOCK_BYTES); /* the documented contract: all of it, whatever free_in_buffer says */
     return TRUE;
 }
 
 static void destination_end(j_compress_ptr info)
 {
     jpeg_writer *w = info->client_data;
-    destination_append(info, sizeof w->block - w->destination.free_in_buffer);
+    destination_append(info, BLOCK_BYTES - w->destination.free_in_buffer);
 }
 
 static void write_pixels(jpeg_writer *w)

@@ -162,10 +162,9 @@ static double chart_font(ssfer_canvas *canvas, const ssfer_draw_face *face, doub
 
 static face_marks measure_face(ssfer_canvas *canvas, const ssfer_draw_face *face)
 {
-    double x1 = clamp(fmin(face->box[0], face->box[2]), 0.0, canvas->width);
-    double y1 = clamp(fmin(face->box[1], face->box[3]), 0.0, canvas->height);
-    double x2 = clamp(fmax(face->box[0], face->box[2]), 0.0, canvas->width);
-    double y2 = clamp(fmax(face->box[1], face->box[3]), 0.0, canvas->height);
+    double a = face->box[0], b = face->box[1], c = face->box[2], d = face->box[3];
+    double x1 = clamp(fmin(a, c), 0.0, canvas->width), x2 = clamp(fmax(a, c), 0.0, canvas->width);
+    double y1 = clamp(fmin(b, d), 0.0, canvas->height), y2 = clamp(fmax(b, d), 0.0, canvas->height);
     face_marks m = {.box = {x1, y1, x2 - x1, y2 - y1}};
     /* 16 pixels on a picture of 700 x 700, less on small faces, never below what can be read. */
     double unit = sqrt(canvas->width * canvas->height) / 700.0;
@@ -482,8 +481,10 @@ ssfer_status ssfer_draw_sheet(ssfer_image *out, const ssfer_draw_cell *cells, si
         ssfer_canvas_text(&canvas, s.margin + (double)c * (s.cell + s.gap) + s.cell / 2.0,
                           s.top - 0.5 * s.header_height, options->column_names[c],
                           (ssfer_text_style){s.text, SSFER_COLOUR_TEXT, true, 0.5, s.cell});
-    for (size_t i = 0; st == SSFER_OK && i < count; i++)
-        st = draw_cell(&canvas, &s, &cells[i], s.margin + (double)(i % s.columns) * (s.cell + s.gap),
-                       s.top + (double)(i / s.columns) * s.row_height, err);
+    for (size_t i = 0; st == SSFER_OK && i < count; i++) {
+        size_t column = i % s.columns, row = i / s.columns;
+        double x = s.margin + (double)column * (s.cell + s.gap), y = s.top + (double)row * s.row_height;
+        st = draw_cell(&canvas, &s, &cells[i], x, y, err);
+    }
     return take_image(out, &canvas, st, err);
 }

@@ -620,7 +620,7 @@ static ssfer_status bars_drawing(drawing *d, const ssfer_plot_bars *plot, ssfer_
 
 ssfer_status ssfer_plot_bars_save(const ssfer_plot_bars *plot, const char *path, ssfer_error *err)
 {
-    drawing d;
+    drawing d = {0};
     ssfer_status st = bars_drawing(&d, plot, err);
     return st == SSFER_OK ? save(&d, path, err) : st;
 }
@@ -628,7 +628,7 @@ ssfer_status ssfer_plot_bars_save(const ssfer_plot_bars *plot, const char *path,
 ssfer_status ssfer_plot_bars_encode(const ssfer_plot_bars *plot, ssfer_plot_format format, uint8_t **bytes,
                                     size_t *size_bytes, ssfer_error *err)
 {
-    drawing d;
+    drawing d = {0};
     ssfer_status st = bars_drawing(&d, plot, err);
     *bytes = NULL;
     *size_bytes = 0;
