@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cli/options.h"
+#include "models/vit.h"
 
 #include <stdio.h>
 
@@ -19,10 +20,19 @@ typedef struct ssfer_common_args {
 
 extern const ssfer_option SSFER_COMMON_OPTIONS[];
 
-/* Options of every training command. 0 in image_size, patch_size, embed_dim, depth and heads: what --arch says. */
-typedef struct ssfer_training_args {
+/* The size of a model, for every command that makes one. 0: what --arch says. */
+typedef struct ssfer_model_args {
     int arch; /* index into SSFER_ARCH_CHOICES */
     int64_t image_size, patch_size, embed_dim, depth, heads;
+} ssfer_model_args;
+
+extern const ssfer_option SSFER_MODEL_OPTIONS[];
+
+/* The architecture by name, then the single dimensions over it. Errors are mistakes in how the command was called. */
+ssfer_status ssfer_model_config(ssfer_vit_config *config, const ssfer_model_args *args, ssfer_error *err);
+
+/* Options of every training command. */
+typedef struct ssfer_training_args {
     int64_t epochs, batch_size, accumulate;
     double lr, min_lr, weight_decay, warmup_epochs;
     double clip_grad; /* 0: off */

@@ -32,20 +32,43 @@ const ssfer_option SSFER_COMMON_OPTIONS[] = {
     {SSFER_OPTION_FLAG(ssfer_common_args, help), .name = "help", .letter = 'h', .help = "show this help"},
     {0}};
 
-const ssfer_option SSFER_TRAINING_OPTIONS[] = {
-    {SSFER_OPTION_CHOICE(ssfer_training_args, arch), .name = "arch", .choices = SSFER_ARCH_CHOICES, .initial = "base",
+const ssfer_option SSFER_MODEL_OPTIONS[] = {
+    {SSFER_OPTION_CHOICE(ssfer_model_args, arch), .name = "arch", .choices = SSFER_ARCH_CHOICES, .initial = "base",
      .help = "size of the vision transformer; the next five options change single dimensions of it"},
-    {SSFER_OPTION_INT(ssfer_training_args, image_size), .name = "image-size", .value = "N",
+    {SSFER_OPTION_INT(ssfer_model_args, image_size), .name = "image-size", .value = "N",
      .initial_help = "that of --arch", .min = 8, .max = 4096, .help = "side of the square input in pixels"},
-    {SSFER_OPTION_INT(ssfer_training_args, patch_size), .name = "patch-size", .value = "N",
+    {SSFER_OPTION_INT(ssfer_model_args, patch_size), .name = "patch-size", .value = "N",
      .initial_help = "that of --arch", .min = 1, .max = 256,
      .help = "side of a patch in pixels; the image size must be a multiple of it"},
-    {SSFER_OPTION_INT(ssfer_training_args, embed_dim), .name = "embed-dim", .value = "N",
-     .initial_help = "that of --arch", .min = 1, .max = 16384, .help = "width of the tokens"},
-    {SSFER_OPTION_INT(ssfer_training_args, depth), .name = "depth", .value = "N", .initial_help = "that of --arch",
+    {SSFER_OPTION_INT(ssfer_model_args, embed_dim), .name = "embed-dim", .value = "N", .initial_help = "that of --arch",
+     .min = 1, .max = 16384, .help = "width of the tokens"},
+    {SSFER_OPTION_INT(ssfer_model_args, depth), .name = "depth", .value = "N", .initial_help = "that of --arch",
      .min = 1, .max = 256, .help = "number of transformer blocks"},
-    {SSFER_OPTION_INT(ssfer_training_args, heads), .name = "heads", .value = "N", .initial_help = "that of --arch",
+    {SSFER_OPTION_INT(ssfer_model_args, heads), .name = "heads", .value = "N", .initial_help = "that of --arch",
      .min = 1, .max = 1024, .help = "attention heads; the width must be a multiple of it"},
+    {0}};
+
+ssfer_status ssfer_model_config(ssfer_vit_config *c, const ssfer_model_args *args, ssfer_error *err)
+{
+    ssfer_vit_config_named(c, SSFER_ARCH_CHOICES[args->arch]);
+    if (args->image_size)
+        c->image_size = (size_t)args->image_size;
+    if (args->patch_size)
+        c->patch_size = (size_t)args->patch_size;
+    if (args->embed_dim) {
+        c->embed_dim = (size_t)args->embed_dim;
+        c->hidden = 4 * c->embed_dim;
+        c->heads = c->embed_dim >= 64 ? c->embed_dim / 64 : 1; /* 64 channels a head, as in every named size */
+    }
+    if (args->depth)
+        c->depth = (size_t)args->depth;
+    if (args->heads)
+        c->heads = (size_t)args->heads;
+    c->classes = 1; /* the data decide */
+    return ssfer_vit_config_check(c, err);
+}
+
+const ssfer_option SSFER_TRAINING_OPTIONS[] = {
     {SSFER_OPTION_INT(ssfer_training_args, epochs), .name = "epochs", .value = "N", .initial = "100", .min = 1,
      .max = 1000000, .help = "passes over the data"},
     {SSFER_OPTION_INT(ssfer_training_args, batch_size), .name = "batch-size", .value = "N", .initial = "32", .min = 1,

@@ -1,0 +1,229 @@
+#include "models/classifier.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "io/json.h"
+#include "nn/try.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- class names ------------------------------------------------------------------------------------------------- */
+
+void ssfer_names_free(char **names, size_t count)
+{
+    for (size_t i = 0; names && i < count; i++)
+        ssfer_free(names[i]);
+    ssfer_free(names);
+}
+
+ssfer_status ssfer_names_copy(char ***names, const char *const *from, size_t count, ssfer_error *err)
+{
+    *names = NULL;
+    char **copy = ssfer_calloc(count, sizeof *copy);
+    for (size_t i = 0; copy && i < count; i++)
+        if (!(copy[i] = ssfer_strdup(from[i]))) {
+            ssfer_names_free(copy, count);
+            copy = NULL;
+        }
+    if (!copy)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "class names: out of memory");
+    *names = copy;
+    return SSFER_OK;
+}
+
+/* A name a line; blank lines and white space around names do not count. */
+static ssfer_status names_from_file(char ***names, size_t *count, const char *path, ssfer_error *err)
+{
+    enum { MOST = 4096, MOST_BYTES = 1 << 20 };
+    unsigned char *text = NULL;
+    size_t size, n = 0;
+    TRY(ssfer_file_read(&text, &size, path, MOST_BYTES, err));
+    const char **lines = ssfer_calloc(MOST, sizeof *lines);
+    char *rest = NULL;
+    for (char *line = lines ? strtok_r((char *)text, "\r\n", &rest) : NULL; line && n < MOST;
+         line = strtok_r(NULL, "\r\n", &rest)) {
+        line += strspn(line, " \t");
+        for (size_t end = strlen(line); end && strchr(" \t", line[end - 1]); end--)
+            line[end - 1] = 0;
+        if (*line)
+            lines[n++] = line;
+    }
+    ssfer_status st = !lines ? ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path)
+                      : n    ? ssfer_names_copy(names, lines, n, err)
+                             : ssfer_fail(err, SSFER_ERR_FORMAT, "%s: no class names; put one on each line", path);
+    *count = n;
+    ssfer_free(lines);
+    ssfer_free(text);
+    return st;
+}
+
+ssfer_status ssfer_class_names(char ***names, size_t *count, const char *spec, ssfer_error *err)
+{
+    /* The orders of the released checkpoints (its test notebook). */
+    static const struct {
+        const char *name;
+        size_t count;
+        const char *classes[8];
+    } known[] = {
+        {"rafdb", 7, {"anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"}},
+        {"ferplus", 8, {"neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"}},
+        {"affectnet7", 7, {"neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger"}},
+        {"affectnet8", 8, {"neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"}},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(spec, known[i].name) == 0) {
+            *count = known[i].count;
+            return ssfer_names_copy(names, known[i].classes, known[i].count, err);
+        }
+    if (!ssfer_file_exists(spec))
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT,
+                          "classes '%s': give rafdb, ferplus, affectnet7, affectnet8 or a file with a name a line",
+                          spec);
+    return names_from_file(names, count, spec, err);
+}
+
+/* ---- metadata ---------------------------------------------------------------------------------------------------- */
+
+static ssfer_status names_from_json(char ***names, size_t expected, const char *text, ssfer_error *err)
+{
+    ssfer_json *json = NULL;
+    TRY(ssfer_json_parse(&json, text, strlen(text), "classes", err));
+    size_t n = ssfer_json_count(json), i = 0;
+    ssfer_status st = SSFER_OK;
+    if (n != expected)
+        st = ssfer_fail(err, SSFER_ERR_FORMAT, "%zu class names for %zu outputs", n, expected);
+    const char **found = st == SSFER_OK ? ssfer_calloc(n, sizeof *found) : NULL;
+    if (st == SSFER_OK && !found)
+        st = ssfer_fail(err, SSFER_ERR_MEMORY, "class names: out of memory");
+    for (const ssfer_json *v = ssfer_json_first(json); st == SSFER_OK && v; v = ssfer_json_next(v))
+        st = ssfer_json_to_string(&found[i++], v, "a class name", err);
+    if (st == SSFER_OK)
+        st = ssfer_names_copy(names, found, n, err);
+    ssfer_free(found);
+    ssfer_json_destroy(json);
+    return st;
+}
+
+static ssfer_status read_triple(float out[3], const ssfer_tensor_set *set, const char *key, const float fallback[3],
+                                ssfer_error *err)
+{
+    const char *text = ssfer_tensor_set_get(set, key);
+    memcpy(out, fallback, 3 * sizeof *out);
+    if (!text)
+        return SSFER_OK;
+    char *end = (char *)(uintptr_t)text;
+    for (int i = 0; i < 3; i++) {
+        const char *start = end + strspn(end, "[, ");
+        out[i] = strtof(start, &end);
+        if (end == start || !isfinite(out[i]))
+            return ssfer_fail(err, SSFER_ERR_FORMAT, "metadata %s is not three numbers: %.40s", key, text);
+    }
+    return SSFER_OK;
+}
+
+/* The normalisation of the released code; data/transform.h has the same for training. */
+static const float RELEASED_MEAN[3] = {0.588f, 0.459f, 0.402f}, RELEASED_STD[3] = {0.228f, 0.202f, 0.190f};
+
+static ssfer_status read_metadata(ssfer_classifier *c, const ssfer_tensor_set *set, const char *spec, ssfer_error *err)
+{
+    const char *stored = ssfer_tensor_set_get(set, "classes");
+    TRY(read_triple(c->mean, set, "mean", RELEASED_MEAN, err));
+    TRY(read_triple(c->std, set, "std", RELEASED_STD, err));
+    for (int i = 0; i < 3; i++)
+        if (!(c->std[i] > 0.0f))
+            return ssfer_fail(err, SSFER_ERR_FORMAT, "metadata std has %g; it must be positive", (double)c->std[i]);
+    if (!spec)
+        return stored ? names_from_json(&c->classes, c->vit.config.classes, stored, err) : SSFER_OK;
+    char **names = NULL;
+    size_t count = 0;
+    TRY(ssfer_class_names(&names, &count, spec, err));
+    if (count != c->vit.config.classes) {
+        ssfer_names_free(names, count);
+        return ssfer_fail(err, SSFER_ERR_SHAPE, "the model has %zu outputs, --classes %s has %zu names",
+                          c->vit.config.classes, spec, count);
+    }
+    c->classes = names;
+    return SSFER_OK;
+}
+
+ssfer_status ssfer_classifier_load(ssfer_classifier *out, const char *path,
+                                   const ssfer_classifier_load_options *options, ssfer_error *err)
+{
+    const ssfer_classifier_load_options o = options ? *options : (ssfer_classifier_load_options){0};
+    ssfer_tensor_set *set = NULL;
+    ssfer_vit_config config;
+    *out = (ssfer_classifier){0};
+    TRY(ssfer_checkpoint_read(&set, path, o.which, err));
+    ssfer_status st = ssfer_vit_config_from_checkpoint(&config, set, o.heads, err);
+    if (st == SSFER_OK && !ssfer_tensor_set_find(set, "head.weight"))
+        st = ssfer_fail(err, SSFER_ERR_SHAPE,
+                        "an encoder without a classification head; train one with 'ssfer finetune "
+                        "--init'");
+    if (st == SSFER_OK)
+        st = ssfer_vit_init(&out->vit, &config, err);
+    if (st == SSFER_OK)
+        st = ssfer_params_alloc(&out->params, &out->vit.table, err);
+    if (st == SSFER_OK)
+        st = ssfer_params_load(out->params, &out->vit.table, set, "", NULL, err);
+    if (st == SSFER_OK)
+        st = read_metadata(out, set, o.classes, err);
+    ssfer_tensor_set_destroy(set);
+    if (st != SSFER_OK) {
+        ssfer_classifier_deinit(out);
+        return ssfer_fail_prefix(err, st, "%s", path);
+    }
+    return SSFER_OK;
+}
+
+void ssfer_classifier_deinit(ssfer_classifier *c)
+{
+    ssfer_names_free(c->classes, c->vit.config.classes);
+    ssfer_free(c->params);
+    ssfer_vit_deinit(&c->vit);
+    *c = (ssfer_classifier){0};
+}
+
+/* A JSON array as a new string. */
+static char *names_to_json(char *const *names, size_t count)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream)
+        return NULL;
+    ssfer_json_writer w;
+    ssfer_json_writer_init(&w, stream, 0);
+    ssfer_json_begin_array(&w);
+    for (size_t i = 0; i < count; i++)
+        ssfer_json_string(&w, names[i]);
+    ssfer_json_end(&w);
+    return fclose(stream) == 0 ? text : NULL;
+}
+
+ssfer_status ssfer_classifier_store(const ssfer_classifier *c, const float *params, ssfer_tensor_set *set,
+                                    ssfer_error *err)
+{
+    const struct {
+        const char *key;
+        const float *values;
+    } triples[] = {{"mean", c->mean}, {"std", c->std}};
+    TRY(ssfer_params_store(params, &c->vit.table, set, "", err));
+    TRY(ssfer_vit_config_to_metadata(&c->vit.config, set, err));
+    for (size_t i = 0; i < 2; i++) {
+        char text[96];
+        const float *v = triples[i].values;
+        snprintf(text, sizeof text, "[%.9g, %.9g, %.9g]", (double)v[0], (double)v[1], (double)v[2]);
+        TRY(ssfer_tensor_set_put(set, triples[i].key, text, err));
+    }
+    TRY(ssfer_tensor_set_put(set, "program_version", ssfer_version(), err));
+    if (!c->classes)
+        return SSFER_OK;
+    char *classes = names_to_json(c->classes, c->vit.config.classes);
+    if (!classes)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "class names: out of memory");
+    ssfer_status st = ssfer_tensor_set_put(set, "classes", classes, err);
+    free(classes); /* open_memstream's, not ours */
+    return st;
+}

@@ -1,0 +1,35 @@
+/* A classifier as it lies in a file: ViT, weights, class names and what the pictures are normalised with. */
+#ifndef SSFER_MODELS_CLASSIFIER_H
+#define SSFER_MODELS_CLASSIFIER_H
+
+#include "models/vit.h"
+
+typedef struct ssfer_classifier {
+    ssfer_vit vit;
+    float *params;  /* a block of vit.table */
+    char **classes; /* vit.config.classes names, or NULL when the file does not say */
+    float mean[3], std[3];
+} ssfer_classifier;
+
+typedef struct ssfer_classifier_load_options {
+    const char
+        *classes;      /* rafdb, ferplus, affectnet7, affectnet8, or a file with a name a line; NULL: as in the file */
+    size_t heads;      /* 0: as in the file, or embed_dim / 64 */
+    const char *which; /* top-level key of a PyTorch file; NULL: the usual ones */
+} ssfer_classifier_load_options;
+
+/* Reads any checkpoint (io/tensor_set.h). options may be NULL. Messages name the file. */
+ssfer_status ssfer_classifier_load(ssfer_classifier *out, const char *path,
+                                   const ssfer_classifier_load_options *options, ssfer_error *err);
+void ssfer_classifier_deinit(ssfer_classifier *classifier);
+
+/* Class names for `spec` (see above); an array of *count names, freed with ssfer_names_free. */
+ssfer_status ssfer_class_names(char ***names, size_t *count, const char *spec, ssfer_error *err);
+void ssfer_names_free(char **names, size_t count);
+ssfer_status ssfer_names_copy(char ***names, const char *const *from, size_t count, ssfer_error *err);
+
+/* Adds weights (any block of the table, borrowed) and all metadata to a set. */
+ssfer_status ssfer_classifier_store(const ssfer_classifier *classifier, const float *params, ssfer_tensor_set *set,
+                                    ssfer_error *err);
+
+#endif

@@ -1,0 +1,192 @@
+#include "predict/output.h"
+
+#include "io/json.h"
+
+#include <string.h>
+
+static const char *const STATUS_NAMES[] = {"ok", "no_face", "error"};
+
+static size_t best_of(const float *p, size_t K)
+{
+    size_t best = 0;
+    for (size_t k = 1; k < K; k++)
+        best = p[k] > p[best] ? k : best;
+    return best;
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+
+static void put_floats(ssfer_json_writer *w, const char *key, const float *values, size_t count)
+{
+    ssfer_json_key(w, key);
+    ssfer_json_begin_flat_array(w);
+    for (size_t i = 0; i < count; i++)
+        ssfer_json_float(w, values[i]);
+    ssfer_json_end(w);
+}
+
+static void put_detection(ssfer_json_writer *w, const ssfer_face_row *row)
+{
+    put_floats(w, "box", row->box, 4);
+    ssfer_json_put_float(w, "confidence", row->confidence);
+    ssfer_json_key(w, "keypoints");
+    ssfer_json_begin_flat_array(w);
+    for (size_t i = 0; i < 5; i++) {
+        ssfer_json_begin_flat_array(w);
+        for (size_t k = 0; k < 3; k++)
+            ssfer_json_float(w, row->keypoints[i][k]);
+        ssfer_json_end(w);
+    }
+    ssfer_json_end(w);
+}
+
+static void json_row(const ssfer_output *o, const ssfer_face_row *row)
+{
+    ssfer_json_writer w;
+    ssfer_json_writer_init(&w, o->stream, 0);
+    ssfer_json_begin_object(&w);
+    ssfer_json_put_string(&w, "file", row->file);
+    ssfer_json_put_uint(&w, "frame", row->frame);
+    ssfer_json_put_string(&w, "status", STATUS_NAMES[row->status]);
+    if (row->message)
+        ssfer_json_put_string(&w, "message", row->message);
+    if (row->detected)
+        put_detection(&w, row);
+    if (row->status == SSFER_FACE_OK) {
+        ssfer_json_put_string(&w, "expression", o->classes[best_of(row->probabilities, o->class_count)]);
+        ssfer_json_key(&w, "probabilities");
+        ssfer_json_begin_flat_object(&w);
+        for (size_t k = 0; k < o->class_count; k++)
+            ssfer_json_put_float(&w, o->classes[k], row->probabilities[k]);
+        ssfer_json_end(&w);
+        put_floats(&w, "logits", row->logits, o->class_count);
+    }
+    ssfer_json_end(&w);
+}
+
+/* ---- CSV --------------------------------------------------------------------------------------------------------- */
+
+/* RFC 4180: quotes where a value holds a comma, a quote or a line break. */
+static void csv_text(FILE *stream, const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        fputs(text, stream);
+        return;
+    }
+    fputc('"', stream);
+    for (; *text; text++) {
+        if (*text == '"')
+            fputc('"', stream);
+        fputc(*text, stream);
+    }
+    fputc('"', stream);
+}
+
+static void csv_header(const ssfer_output *o)
+{
+    fputs("file,frame,status,x1,y1,x2,y2,confidence,expression", o->stream);
+    for (size_t k = 0; k < o->class_count; k++) {
+        fputs(",p_", o->stream);
+        csv_text(o->stream, o->classes[k]);
+    }
+    fputc('\n', o->stream);
+}
+
+static void csv_row(const ssfer_output *o, const ssfer_face_row *row)
+{
+    csv_text(o->stream, row->file);
+    fprintf(o->stream, ",%zu,%s", row->frame, STATUS_NAMES[row->status]);
+    if (row->detected)
+        for (size_t i = 0; i < 4; i++)
+            fprintf(o->stream, ",%.2f", (double)row->box[i]);
+    else
+        fputs(",,,,", o->stream);
+    if (row->detected)
+        fprintf(o->stream, ",%.4f,", (double)row->confidence);
+    else
+        fputs(",,", o->stream);
+    if (row->status == SSFER_FACE_OK)
+        csv_text(o->stream, o->classes[best_of(row->probabilities, o->class_count)]);
+    for (size_t k = 0; k < o->class_count; k++) {
+        fputc(',', o->stream);
+        if (row->status == SSFER_FACE_OK)
+            fprintf(o->stream, "%.6f", (double)row->probabilities[k]);
+    }
+    fputc('\n', o->stream);
+}
+
+/* ---- table ------------------------------------------------------------------------------------------------------- */
+
+enum { FILE_COLUMNS = 40, BAR_COLUMNS = 20 };
+
+/* The end of a long path is what tells pictures apart. */
+static void table_file(const ssfer_output *o, const char *file)
+{
+    size_t length = strlen(file);
+    if (length > FILE_COLUMNS)
+        fprintf(o->stream, "...%s", file + length - (FILE_COLUMNS - 3));
+    else
+        fprintf(o->stream, "%-*s", FILE_COLUMNS, file);
+}
+
+static void table_row(const ssfer_output *o, const ssfer_face_row *row)
+{
+    table_file(o, row->file);
+    if (row->status != SSFER_FACE_OK) {
+        fprintf(o->stream, "  %s%s%s%s\n", o->dim, row->status == SSFER_FACE_NONE ? "no face" : "error: ",
+                row->status == SSFER_FACE_ERROR && row->message ? row->message : "", o->reset);
+        return;
+    }
+    const size_t K = o->class_count, first = best_of(row->probabilities, K);
+    size_t second = first ? 0 : K > 1;
+    for (size_t k = 0; k < K; k++)
+        if (k != first && row->probabilities[k] > row->probabilities[second])
+            second = k;
+    char bar[BAR_COLUMNS + 1];
+    const size_t filled = (size_t)((double)row->probabilities[first] * BAR_COLUMNS + 0.5);
+    memset(bar, ' ', sizeof bar);
+    memset(bar, '#', filled);
+    bar[BAR_COLUMNS] = 0;
+    fprintf(o->stream, "  %s%-10s%s %5.1f %%  %s", o->bold, o->classes[first], o->reset,
+            100.0 * (double)row->probabilities[first], bar);
+    if (second != first)
+        fprintf(o->stream, "  %sthen %s %.1f %%%s", o->dim, o->classes[second],
+                100.0 * (double)row->probabilities[second], o->reset);
+    fputc('\n', o->stream);
+}
+
+void ssfer_output_begin(ssfer_output *o)
+{
+    o->rows = 0;
+    if (o->format == SSFER_OUTPUT_JSON)
+        fputs("[", o->stream);
+    else if (o->format == SSFER_OUTPUT_CSV)
+        csv_header(o);
+}
+
+void ssfer_output_row(ssfer_output *o, const ssfer_face_row *row)
+{
+    switch (o->format) {
+    case SSFER_OUTPUT_TABLE:
+        table_row(o, row);
+        break;
+    case SSFER_OUTPUT_JSON:
+        fputs(o->rows ? ",\n " : "\n ", o->stream);
+        json_row(o, row);
+        break;
+    case SSFER_OUTPUT_JSONL:
+        json_row(o, row);
+        fputc('\n', o->stream);
+        break;
+    case SSFER_OUTPUT_CSV:
+        csv_row(o, row);
+        break;
+    }
+    o->rows++;
+}
+
+void ssfer_output_end(ssfer_output *o)
+{
+    if (o->format == SSFER_OUTPUT_JSON)
+        fputs(o->rows ? "\n]\n" : "]\n", o->stream);
+}

@@ -1,0 +1,46 @@
+/* Predictions as text: a table for people, JSON, JSON lines and CSV for programs. */
+#ifndef SSFER_PREDICT_OUTPUT_H
+#define SSFER_PREDICT_OUTPUT_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+typedef enum ssfer_face_status { SSFER_FACE_OK, SSFER_FACE_NONE, SSFER_FACE_ERROR } ssfer_face_status;
+
+/* One row: a face, or a picture that has none or cannot be read. */
+typedef struct ssfer_face_row {
+    const char *file;
+    size_t frame; /* of a video; else 0 */
+    ssfer_face_status status;
+    const char *message; /* of an error, or NULL */
+    bool detected;       /* box, confidence and keypoints are a detector's; false: the whole picture */
+    float box[4];        /* x1, y1, x2, y2 in pixels of the picture */
+    float confidence;
+    float keypoints[5][3];               /* x, y, confidence */
+    const float *probabilities, *logits; /* K; NULL unless status is OK */
+} ssfer_face_row;
+
+typedef enum ssfer_output_format {
+    SSFER_OUTPUT_TABLE,
+    SSFER_OUTPUT_JSON,
+    SSFER_OUTPUT_JSONL,
+    SSFER_OUTPUT_CSV
+} ssfer_output_format;
+
+typedef struct ssfer_output {
+    FILE *stream;
+    ssfer_output_format format;
+    const char *const *classes; /* K names */
+    size_t class_count, rows;
+    const char *bold, *dim, *reset; /* terminal styles, "" for none */
+} ssfer_output;
+
+/* What comes before the first row, a row, and what comes after the last. The caller looks at ferror(stream). */
+void ssfer_output_begin(ssfer_output *output);
+void ssfer_output_row(ssfer_output *output, const ssfer_face_row *row);
+void ssfer_output_end(ssfer_output *output);
+
+#endif

@@ -1,0 +1,142 @@
+#include "ssfer/predict.h"
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "data/transform.h"
+#include "models/classifier.h"
+#include "nn/try.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+struct ssfer_predictor {
+    ssfer_compute *cx;
+    ssfer_classifier model;
+    ssfer_vit_acts acts;
+    ssfer_transform transform;
+    ssfer_transform_scratch *scratch; /* one a thread */
+    float *input;                     /* (batch, 3, S, S) */
+    size_t batch, threads;
+};
+
+static ssfer_status prepare(ssfer_predictor *p, const char *path, const ssfer_predictor_options *o, ssfer_error *err)
+{
+    const ssfer_classifier_load_options load = {.classes = o->classes, .heads = o->heads};
+    TRY(ssfer_classifier_load(&p->model, path, &load, err));
+    if (!p->model.classes)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT,
+                          "%s: holds no class names; give --classes rafdb, ferplus, affectnet7, affectnet8 or a file",
+                          path);
+    const size_t S = p->model.vit.config.image_size;
+    p->batch = o->batch ? o->batch : 32;
+    TRY(ssfer_compute_create(&p->cx, SSFER_BACKEND_CPU, o->threads, err));
+    p->threads = ssfer_compute_threads(p->cx);
+    p->transform = ssfer_transform_eval(S);
+    memcpy(p->transform.mean, p->model.mean, sizeof p->model.mean);
+    memcpy(p->transform.std, p->model.std, sizeof p->model.std);
+    p->scratch = ssfer_calloc(p->threads, sizeof *p->scratch);
+    p->input = p->batch <= SIZE_MAX / (3 * S * S * sizeof *p->input)
+                   ? ssfer_aligned_alloc(p->batch * 3 * S * S * sizeof *p->input)
+                   : NULL;
+    if (!p->scratch || !p->input)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "predictor: no memory for batches of %zu pictures", p->batch);
+    return ssfer_vit_acts_init(&p->acts, &p->model.vit, p->batch, false, err);
+}
+
+ssfer_status ssfer_predictor_create(ssfer_predictor **out, const char *path, const ssfer_predictor_options *options,
+                                    ssfer_error *err)
+{
+    const ssfer_predictor_options o = options ? *options : (ssfer_predictor_options){0};
+    *out = NULL;
+    ssfer_predictor *p = ssfer_calloc(1, sizeof *p);
+    if (!p)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "predictor: out of memory");
+    ssfer_status st = prepare(p, path, &o, err);
+    if (st == SSFER_OK)
+        *out = p;
+    else
+        ssfer_predictor_destroy(p);
+    return st;
+}
+
+void ssfer_predictor_destroy(ssfer_predictor *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; p->scratch && i < p->threads; i++)
+        ssfer_transform_scratch_deinit(&p->scratch[i]);
+    ssfer_free(p->scratch);
+    ssfer_free(p->input);
+    ssfer_vit_acts_deinit(&p->acts);
+    ssfer_classifier_deinit(&p->model);
+    ssfer_compute_destroy(p->cx);
+    ssfer_free(p);
+}
+
+size_t ssfer_predictor_class_count(const ssfer_predictor *p)
+{
+    return p->model.vit.config.classes;
+}
+
+const char *ssfer_predictor_class_name(const ssfer_predictor *p, size_t k)
+{
+    return p->model.classes[k];
+}
+
+size_t ssfer_predictor_image_size(const ssfer_predictor *p)
+{
+    return p->model.vit.config.image_size;
+}
+
+/* Fills p->input from the pictures, a thread a picture. The first failure is the one reported. */
+static ssfer_status fill_input(ssfer_predictor *p, const ssfer_image *images, size_t count, ssfer_error *err)
+{
+    const size_t floats = 3 * p->transform.size * p->transform.size;
+    ssfer_status status = SSFER_OK;
+#pragma omp parallel for num_threads((int)p->threads) schedule(dynamic)
+    for (size_t i = 0; i < count; i++) {
+        ssfer_error own = {0};
+        ssfer_status st = images[i].data
+                              ? ssfer_transform_apply_with(&p->transform, &images[i], NULL, p->input + i * floats,
+                                                           &p->scratch[omp_get_thread_num()], &own)
+                              : ssfer_fail(&own, SSFER_ERR_ARGUMENT, "picture %zu is empty", i);
+        if (st != SSFER_OK)
+#pragma omp critical(ssfer_predictor_failure)
+        {
+            if (status == SSFER_OK)
+                status = ssfer_fail(err, st, "%s", own.message);
+        }
+    }
+    return status;
+}
+
+static void softmax(float *p, const float *z, size_t K)
+{
+    double most = -INFINITY, total = 0.0;
+    for (size_t k = 0; k < K; k++)
+        most = (double)z[k] > most ? (double)z[k] : most;
+    for (size_t k = 0; k < K; k++)
+        total += exp((double)z[k] - most);
+    for (size_t k = 0; k < K; k++)
+        p[k] = (float)(exp((double)z[k] - most) / total);
+}
+
+ssfer_status ssfer_predictor_run(ssfer_predictor *p, const ssfer_image *images, size_t count, float *probabilities,
+                                 float *logits, ssfer_error *err)
+{
+    const size_t K = p->model.vit.config.classes;
+    for (size_t start = 0; start < count; start += p->batch) {
+        const size_t n = count - start < p->batch ? count - start : p->batch;
+        TRY(fill_input(p, images + start, n, err));
+        ssfer_status st = ssfer_vit_forward(p->cx, p->model.params, &p->acts, p->input,
+                                            &(ssfer_stack_call){.batch = n, .first_only = true});
+        if (st != SSFER_OK)
+            return ssfer_fail(err, st, "%s", ssfer_compute_error(p->cx)->message);
+        if (logits)
+            memcpy(logits + start * K, p->acts.logits, n * K * sizeof *logits);
+        for (size_t i = 0; probabilities && i < n; i++)
+            softmax(probabilities + (start + i) * K, p->acts.logits + i * K, K);
+    }
+    return SSFER_OK;
+}

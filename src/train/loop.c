@@ -1,0 +1,256 @@
+#include "train/loop.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/progress.h"
+#include "nn/try.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct loop {
+    ssfer_compute *cx;
+    ssfer_run *run;
+    const ssfer_loop_task *task;
+    const ssfer_loop_options *options;
+    float *params, *grads;
+    ssfer_optimizer optimizer;
+    ssfer_train_state state;
+    double clock_s; /* when elapsed_s was last brought up to date */
+    double lr;      /* of the last step */
+    double grad_norm;
+} loop;
+
+/* What is judged and kept: the averaged weights where there are any. */
+static const float *weights_of(const loop *l)
+{
+    return l->optimizer.ema ? l->optimizer.ema : l->params;
+}
+
+/* Validates what the checkpoint says before anything is taken from it: it may be of another run. */
+static ssfer_status resume(loop *l, ssfer_error *err)
+{
+    ssfer_train_state state = {0};
+    ssfer_tensor_set *set = ssfer_run_take_checkpoint(l->run, &state);
+    if (!set)
+        return SSFER_OK;
+    ssfer_status st = ssfer_params_load(l->params, l->task->table, set, "", NULL, err);
+    if (st == SSFER_OK)
+        st = ssfer_optimizer_load(&l->optimizer, set, state.step, err);
+    ssfer_tensor_set_destroy(set);
+    if (st != SSFER_OK)
+        return ssfer_fail_prefix(err, st, "checkpoint to resume from");
+    l->state = state;
+    ssfer_info(ssfer_run_log(l->run), "resumed at epoch %zu, step %zu", state.epoch + 1, state.step);
+    return SSFER_OK;
+}
+
+static void count_time(loop *l)
+{
+    double now = ssfer_clock_s();
+    l->state.elapsed_s += now - l->clock_s;
+    l->clock_s = now;
+}
+
+static ssfer_status save(loop *l, bool best, ssfer_error *err)
+{
+    ssfer_tensor_set *set = NULL;
+    count_time(l);
+    TRY(ssfer_tensor_set_create(&set, err));
+    ssfer_status st = l->task->store(l->task->user, l->params, set, err);
+    if (st == SSFER_OK)
+        st = ssfer_optimizer_store(&l->optimizer, set, err);
+    if (st == SSFER_OK)
+        st = ssfer_run_save(l->run, set, &l->state, best, err);
+    ssfer_tensor_set_destroy(set);
+    return st;
+}
+
+static ssfer_status one_step(loop *l, size_t iteration, ssfer_loop_sums *sums, ssfer_error *err)
+{
+    const ssfer_loop_position at = {l->state.epoch, iteration, l->state.step};
+    ssfer_loop_sums step = {0};
+    ssfer_zero(l->cx, l->grads, l->task->table->block_floats);
+    TRY(l->task->gradients(l->task->user, l->params, l->grads, &at, &step, err));
+    l->lr = ssfer_schedule_at(&l->options->schedule, at.epoch, iteration);
+    TRY(ssfer_optimizer_step(l->cx, &l->optimizer, l->params, l->grads, l->lr, 1.0f / (float)l->options->accumulate,
+                             &l->grad_norm, err));
+    l->state.step++;
+    l->state.iteration = iteration + 1;
+    sums->loss += step.loss;
+    sums->images += step.images;
+    sums->right += step.right;
+    return SSFER_OK;
+}
+
+static ssfer_status record_steps(loop *l, const ssfer_loop_sums *sums, double rate, ssfer_error *err)
+{
+    const ssfer_metric metrics[] = {{"loss", sums->loss / (double)sums->images},
+                                    {"lr", l->lr},
+                                    {"grad_norm", l->grad_norm},
+                                    {"images_per_second", rate}};
+    return ssfer_run_record(l->run, l->state.epoch + 1, l->state.step, metrics, 4, err);
+}
+
+static void add_to_epoch(loop *l, const ssfer_loop_sums *sums)
+{
+    l->state.epoch_loss += sums->loss;
+    l->state.epoch_images += sums->images;
+    l->state.epoch_right += sums->right;
+}
+
+/* The steps of an epoch, from where the state says. */
+static ssfer_status run_steps(loop *l, double *rate, ssfer_error *err)
+{
+    const ssfer_loop_options *o = l->options;
+    const size_t first = l->state.iteration;
+    ssfer_progress bar;
+    char label[64];
+    size_t images = 0, window_images = 0;
+    double window_s = ssfer_clock_s();
+    ssfer_loop_sums window = {0};
+    const ssfer_loop_position at = {l->state.epoch, first, l->state.step};
+    TRY(l->task->start_epoch(l->task->user, &at, err));
+    snprintf(label, sizeof label, "epoch %zu/%zu", l->state.epoch + 1, o->epochs);
+    ssfer_progress_begin(&bar, o->progress, label, "step", o->iterations);
+    ssfer_status st = SSFER_OK;
+    const double start_s = window_s;
+    for (size_t i = first; st == SSFER_OK && i < o->iterations; i++) {
+        const ssfer_loop_sums before = window;
+        st = one_step(l, i, &window, err);
+        if (st != SSFER_OK)
+            break;
+        const ssfer_loop_sums made = {window.loss - before.loss, window.images - before.images,
+                                      window.right - before.right};
+        add_to_epoch(l, &made);
+        images += made.images;
+        char note[96];
+        double elapsed = ssfer_clock_s() - start_s;
+        *rate = elapsed > 0 ? (double)images / elapsed : 0.0;
+        snprintf(note, sizeof note, "%.0f img/s  loss %.4f", *rate,
+                 l->state.epoch_loss / (double)l->state.epoch_images);
+        ssfer_progress_update(&bar, i + 1, note);
+        if (o->record_every && l->state.step % o->record_every == 0) {
+            double now = ssfer_clock_s();
+            window_images = window.images;
+            st = record_steps(l, &window, (double)window_images / (now - window_s), err);
+            window = (ssfer_loop_sums){0};
+            window_s = now;
+        }
+        if (st == SSFER_OK && o->stop && o->stop()) {
+            ssfer_progress_end(&bar);
+            TRY(save(l, false, err));
+            return ssfer_fail(err, SSFER_ERR_CANCELLED, "stopped at epoch %zu, step %zu; go on with --resume",
+                              l->state.epoch + 1, l->state.step);
+        }
+    }
+    ssfer_progress_end(&bar);
+    return st;
+}
+
+static void print_epoch(const loop *l, double rate, const ssfer_metric *metrics, size_t count, bool best)
+{
+    const ssfer_train_state *s = &l->state;
+    FILE *out = l->options->report;
+    if (!out)
+        return;
+    fprintf(out, "epoch %*zu/%zu  loss %.4f  lr %.2e  %.0f img/s", s->epoch + 1 < 10 ? 2 : 0, s->epoch + 1,
+            l->options->epochs, s->epoch_images ? s->epoch_loss / (double)s->epoch_images : 0.0, l->lr, rate);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(metrics[i].name, "accuracy") == 0 || strcmp(metrics[i].name, "mean_class_accuracy") == 0)
+            fprintf(out, "  %s %.2f %%", metrics[i].name[0] == 'a' ? "accuracy" : "mean class", 100 * metrics[i].value);
+    fprintf(out, "%s\n", best ? "  *" : "");
+}
+
+/* Judges, records and saves after the last step of an epoch. */
+static ssfer_status end_epoch(loop *l, double rate, ssfer_error *err)
+{
+    const ssfer_loop_options *o = l->options;
+    ssfer_train_state *s = &l->state;
+    ssfer_metric metrics[SSFER_LOOP_MAX_METRICS];
+    size_t count = 0;
+    double score = 0.0;
+    metrics[count++] = (ssfer_metric){"epoch_loss", s->epoch_images ? s->epoch_loss / (double)s->epoch_images : 0.0};
+    if (s->epoch_right)
+        metrics[count++] = (ssfer_metric){"training_accuracy", (double)s->epoch_right / (double)s->epoch_images};
+    if (l->task->judge) {
+        size_t own = 0;
+        TRY(l->task->judge(l->task->user, weights_of(l), metrics + count, &own, &score, err));
+        count += own;
+    }
+    TRY(ssfer_run_record(l->run, s->epoch + 1, s->step, metrics, count, err));
+    const bool best = l->task->score_name && (s->best_epoch == 0 || score > s->best);
+    if (best) {
+        s->best = score;
+        s->best_epoch = s->epoch + 1;
+    }
+    print_epoch(l, rate, metrics, count, best);
+    const bool last = s->epoch + 1 == o->epochs, due = o->save_every && (s->epoch + 1) % o->save_every == 0;
+    s->epoch++;
+    s->iteration = 0;
+    s->epoch_loss = 0.0;
+    s->epoch_images = s->epoch_right = 0;
+    return best || last || due ? save(l, best, err) : SSFER_OK;
+}
+
+/* The weights of checkpoints/best.safetensors into `out`. */
+static ssfer_status load_best(loop *l, float *out, ssfer_error *err)
+{
+    ssfer_tensor_set *set = NULL;
+    char *path = ssfer_run_path(l->run, "checkpoints/best.safetensors");
+    ssfer_status st = path ? ssfer_safetensors_read(&set, path, err)
+                           : ssfer_fail(err, SSFER_ERR_MEMORY, "best checkpoint: out of memory");
+    if (st == SSFER_OK)
+        st = ssfer_params_load(out, l->task->table, set, l->optimizer.ema ? "ema." : "", NULL, err);
+    ssfer_tensor_set_destroy(set);
+    ssfer_free(path);
+    return st;
+}
+
+static ssfer_status finish(loop *l, float *best, ssfer_error *err)
+{
+    const size_t bytes = l->task->table->block_floats * sizeof *best;
+    ssfer_tensor_set *set = NULL;
+    float *weights = l->grads; /* a block that is not needed any more */
+    if (l->task->score_name)
+        TRY(load_best(l, weights, err));
+    else
+        memcpy(weights, weights_of(l), bytes);
+    if (best)
+        memcpy(best, weights, bytes);
+    TRY(ssfer_tensor_set_create(&set, err));
+    ssfer_status st = l->task->store(l->task->user, weights, set, err);
+    char text[32];
+    snprintf(text, sizeof text, "%zu", l->state.best_epoch ? l->state.best_epoch : l->state.epoch);
+    if (st == SSFER_OK)
+        st = ssfer_tensor_set_put(set, "stage", l->options->stage, err);
+    if (st == SSFER_OK)
+        st = ssfer_tensor_set_put(set, "epoch", text, err);
+    if (st == SSFER_OK)
+        st = ssfer_run_finish(l->run, set, err);
+    ssfer_tensor_set_destroy(set);
+    return st;
+}
+
+ssfer_status ssfer_loop_run(ssfer_compute *cx, ssfer_run *run, const ssfer_loop_task *task, float *params,
+                            const ssfer_loop_options *options, float *best, ssfer_error *err)
+{
+    loop l = {.cx = cx, .run = run, .task = task, .options = options, .params = params, .clock_s = ssfer_clock_s()};
+    snprintf(l.state.stage, sizeof l.state.stage, "%s", options->stage);
+    TRY(ssfer_schedule_check(&options->schedule, err));
+    TRY(ssfer_params_alloc(&l.grads, task->table, err));
+    ssfer_status st = ssfer_optimizer_init(&l.optimizer, task->table, &options->optimizer, params, err);
+    if (st == SSFER_OK)
+        st = resume(&l, err);
+    while (st == SSFER_OK && l.state.epoch < options->epochs) {
+        double rate = 0.0;
+        st = run_steps(&l, &rate, err);
+        if (st == SSFER_OK)
+            st = end_epoch(&l, rate, err);
+    }
+    if (st == SSFER_OK)
+        st = finish(&l, best, err);
+    ssfer_optimizer_deinit(&l.optimizer);
+    ssfer_free(l.grads);
+    return st;
+}
