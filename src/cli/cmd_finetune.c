@@ -160,12 +160,10 @@ const ssfer_command SSFER_COMMAND_FINETUNE = {
                {"Training", SSFER_TRAINING_OPTIONS, offsetof(finetune_args, training)},
                {"Method", METHOD, 0}},
     .initials = {{"epochs", "100"}},
-    .examples =
-        {{"ssfer finetune --data ferplus.tar --split train --arch tiny --image-size 48 --patch-size 8 --out run",
-          "Train a small model on FER+."},
-         {"ssfer finetune --data raf-db --split train --init 125w_base_warmup50_batch256_600.pth --fraction 0.1 "
-          "--out run",
-          "A tenth of RAF-DB's labels, from the published pre-training."}},
+    .examples = {{"ssfer finetune --data ferplus.tar --split train --arch tiny --image-size 48 --patch-size 8 -o run",
+                  "Train a small model on FER+."},
+                 {"ssfer finetune --data raf-db --split train --init pretrained.pth --fraction 0.1 -o run",
+                  "A tenth of RAF-DB's labels, from a pre-trained encoder."}},
     .args_size = sizeof(finetune_args),
     .run = run,
 };
