@@ -190,7 +190,7 @@ static ssfer_status pop_to_mark(machine *m, ssfer_pickle_node ***items, size_t *
     if (!m->mark_count)
         return corrupt(m, "an operation finds no mark on the stack");
     size_t mark = m->marks[--m->mark_count];
-    *items = m->stack + mark;
+    *items = m->stack ? m->stack + mark : NULL; /* nothing was ever pushed */
     *count = m->stack_count - mark;
     m->stack_count = mark;
     return SSFER_OK;

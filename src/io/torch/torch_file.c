@@ -20,7 +20,7 @@ enum {
     MAX_EXTRA_BYTES = 1 << 26,
     LEGACY_PROTOCOL = 1001,
     EXPANSION_LIMIT = 16,
-    FREE_BYTES = 1 << 28
+    FREE_BYTES = 1 << 24
 };
 
 static const unsigned char magic_number[10] = {0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};

@@ -174,6 +174,7 @@ static void check_conversion(const char *name)
     CHECK_OK(ssfer_convert("converted_1.pth", "converted.safetensors", NULL, &err), err);
     CHECK_OK(ssfer_convert("converted.safetensors", "converted_2.pth", NULL, &err), err);
     CHECK_OK(ssfer_convert("converted_2.pth", "converted.safetensors", NULL, &err), err);
+    CHECK_OK(ssfer_convert("converted.safetensors", "converted.safetensors", NULL, &err), err); /* onto itself */
     CHECK_OK(ssfer_convert("converted.safetensors", "converted_3.pth", NULL, &err), err);
     CHECK_OK(ssfer_checkpoint_read(&got, "converted_2.pth", NULL, &err), err);
     case_same_tensors(got, want, true, name);
