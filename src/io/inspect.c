@@ -3,7 +3,7 @@
 #include "io/json.h"
 #include "io/torch/torch_file.h"
 
-#include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,45 +39,57 @@ static size_t count_layers(const ssfer_tensor_set *set, const char *prefix)
 static size_t integer_root(size_t n)
 {
     size_t root = 0;
-    while ((root + 1) * (root + 1) <= n && root < 100000)
+    while (root < 100000 && (root + 1) * (root + 1) <= n)
         root++;
     return root * root == n ? root : 0;
+}
+
+/* Adds to the description, as much as fits: the sizes in a file may have any number of digits. */
+static void __attribute__((format(printf, 2, 3))) describe(ssfer_checkpoint_guess *g, const char *format, ...)
+{
+    size_t used = strlen(g->description);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(g->description + used, sizeof g->description - used, format, args);
+    va_end(args);
+}
+
+/* Side of the square picture whose patches have these positions; 0: not square, or absurd. */
+static size_t image_side(const ssfer_tensor_set *set, const ssfer_tensor *position, size_t patch_size)
+{
+    if (!position || position->ndim != 3 || position->shape[1] == 0 || patch_size > 100000)
+        return 0;
+    return integer_root(position->shape[1] - (ssfer_tensor_set_find(set, "cls_token") ? 1 : 0)) * patch_size;
 }
 
 static bool guess_vit(ssfer_checkpoint_guess *g, const ssfer_tensor_set *set)
 {
     const ssfer_tensor *patch = ssfer_tensor_set_find(set, "patch_embed.proj.weight");
-    const ssfer_tensor *position = ssfer_tensor_set_find(set, "pos_embed");
     const ssfer_tensor *head = ssfer_tensor_set_find(set, "head.weight");
     const ssfer_tensor *decoder = ssfer_tensor_set_find(set, "decoder_embed.weight");
+    const char *heads = ssfer_tensor_set_get(set, "num_heads"); /* only our own files say */
     if (!patch || patch->ndim != 4)
         return false;
+    g->kind = decoder ? "mae" : head ? "vit-classifier" : "vit-encoder";
     g->embed_dim = patch->shape[0];
     g->patch_size = patch->shape[2];
     g->depth = count_layers(set, "blocks.");
-    if (position && position->ndim == 3 && position->shape[1] > 0) {
-        size_t tokens = position->shape[1] - (ssfer_tensor_set_find(set, "cls_token") ? 1 : 0);
-        size_t side = integer_root(tokens);
-        g->image_size = side < SIZE_MAX / 100000 && g->patch_size < 100000 ? side * g->patch_size : 0;
-    }
-    int used = snprintf(g->description, sizeof g->description, "%s: ",
-                        decoder ? "masked autoencoder (MAE)"
-                        : head  ? "ViT classifier"
-                                : "ViT encoder without a head");
-    used += g->image_size
-                ? snprintf(g->description + used, sizeof g->description - (size_t)used, "%zu px, ", g->image_size)
-                : 0;
-    used += snprintf(g->description + used, sizeof g->description - (size_t)used, "patch %zu, %zux%zu", g->patch_size,
-                     g->embed_dim, g->depth);
-    g->kind = decoder ? "mae" : head ? "vit-classifier" : "vit-encoder";
+    g->heads = heads ? strtoul(heads, NULL, 10) : 0;
+    g->image_size = image_side(set, ssfer_tensor_set_find(set, "pos_embed"), g->patch_size);
+    g->description[0] = 0;
+    describe(g, "%s: ", decoder ? "masked autoencoder (MAE)" : head ? "ViT classifier" : "ViT encoder without a head");
+    if (g->image_size)
+        describe(g, "%zu px, ", g->image_size);
+    describe(g, "patch %zu, %zux%zu", g->patch_size, g->embed_dim, g->depth);
+    if (g->heads)
+        describe(g, ", %zu heads", g->heads);
     if (decoder && decoder->ndim == 2) {
         g->decoder_embed_dim = decoder->shape[0];
         g->decoder_depth = count_layers(set, "decoder_blocks.");
-        snprintf(g->description + used, sizeof g->description - (size_t)used, ", decoder %zux%zu", g->decoder_embed_dim,
-                 g->decoder_depth);
+        describe(g, ", decoder %zux%zu", g->decoder_embed_dim, g->decoder_depth);
     } else if (head && head->ndim == 2) {
         g->classes = head->shape[0];
-        snprintf(g->description + used, sizeof g->description - (size_t)used, ", %zu classes", g->classes);
+        describe(g, ", %zu classes", g->classes);
     }
     return true;
 }
@@ -103,10 +115,7 @@ void ssfer_checkpoint_guess_kind(ssfer_checkpoint_guess *g, const ssfer_tensor_s
         g->size_bytes += tensor->size_bytes;
         g->parameters += is_statistic(tensor) ? 0 : tensor->count;
     }
-    const char *heads = ssfer_tensor_set_get(set, "heads");
-    if (guess_vit(g, set) && heads)
-        g->heads = strtoul(heads, NULL, 10);
-    else
+    if (!guess_vit(g, set))
         guess_yolo(g, set);
 }
 

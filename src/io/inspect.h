@@ -20,7 +20,8 @@ ssfer_status ssfer_inspect(const char *path, const ssfer_inspect_options *option
 
 /* What a set of tensors seems to be, judged by names and shapes. kind is one of "vit-classifier", "vit-encoder", "mae",
  * "yolov7-face", "unknown"; description is a line for people, "ViT classifier: 224 px, patch 16, 768x12, 7 classes".
- * Numbers that do not apply or cannot be told are 0 (heads never can, unless the metadata say). */
+ * Numbers that do not apply or cannot be told are 0 (heads never can, unless the metadata say "num_heads", as ours do).
+ */
 typedef struct ssfer_checkpoint_guess {
     const char *kind; /* valid forever */
     char description[160];

@@ -64,6 +64,31 @@ static void test_guesses(void **state)
     check_guess(other, "unknown", "not a model that ssfer knows");
 }
 
+/* Sizes of any number of digits (of tensors without elements) must fit the description. */
+static void test_absurd_sizes(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"patch_embed.proj.weight 1 0 1152921504606846975 1",
+                                        "pos_embed 0 1152921504606846975 1",
+                                        "decoder_embed.weight 1152921504606846975 0",
+                                        "blocks.99999.norm1.weight 1",
+                                        "decoder_blocks.99999.norm1.weight 1",
+                                        NULL};
+    ssfer_checkpoint_guess guess;
+    ssfer_error err = {0};
+    ssfer_tensor_set *set = set_of(lines);
+    CHECK_OK(ssfer_tensor_set_put(set, "num_heads", "18446744073709551615", &err), err);
+    ssfer_checkpoint_guess_kind(&guess, set);
+    assert_true(strlen(guess.description) < sizeof guess.description);
+    assert_int_equal(guess.depth, 100000);
+    assert_int_equal(guess.image_size, 0);
+    CHECK_OK(ssfer_tensor_set_put(set, "num_heads", "12", &err), err);
+    ssfer_checkpoint_guess_kind(&guess, set);
+    assert_int_equal(guess.heads, 12);
+    assert_non_null(strstr(guess.description, ", 12 heads, decoder"));
+    ssfer_tensor_set_destroy(set);
+}
+
 static char *listing(const char *name, bool json, bool summary_only)
 {
     char path[512], *text = NULL;
@@ -143,7 +168,8 @@ static void test_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_guesses), cmocka_unit_test(test_text),   cmocka_unit_test(test_control_characters),
+        cmocka_unit_test(test_guesses), cmocka_unit_test(test_absurd_sizes),
+        cmocka_unit_test(test_text),    cmocka_unit_test(test_control_characters),
         cmocka_unit_test(test_json),    cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
