@@ -134,6 +134,14 @@ static ssfer_status write_card(const prediction *p, size_t i, const ssfer_image 
     return st;
 }
 
+/* The message without the file's name in front, which has a place of its own in a row. */
+static const char *without_file(const char *message, const char *file)
+{
+    size_t length = strlen(file);
+    return strncmp(message, file, length) == 0 && strncmp(message + length, ": ", 2) == 0 ? message + length + 2
+                                                                                          : message;
+}
+
 static ssfer_status one_batch(prediction *p, size_t first, size_t count, ssfer_error *err)
 {
     const size_t K = p->output.class_count;
@@ -142,7 +150,8 @@ static ssfer_status one_batch(prediction *p, size_t first, size_t count, ssfer_e
     for (size_t i = 0, g = 0; st == SSFER_OK && i < count; i++) {
         char file[1024];
         ssfer_dataset_location(p->set, first + i, file, sizeof file);
-        ssfer_face_row row = {.file = file, .status = SSFER_FACE_ERROR, .message = p->errors[i].message};
+        ssfer_face_row row = {
+            .file = file, .status = SSFER_FACE_ERROR, .message = without_file(p->errors[i].message, file)};
         if (p->readable[i]) {
             row =
                 (ssfer_face_row){.file = file, .probabilities = p->probabilities + g * K, .logits = p->logits + g * K};

@@ -94,7 +94,6 @@ static void print_json(FILE *out, const ssfer_dataset *set, const ssfer_split *s
     }
     ssfer_json_end(&w);
     ssfer_json_end(&w);
-    fputc('\n', out);
 }
 
 static ssfer_status write_split(ssfer_cli *cli, const split_args *args, const ssfer_dataset *set, ssfer_error *err)

@@ -55,6 +55,17 @@ static void log_line(void *user, ssfer_log_level level, const char *line)
         fprintf(stderr, "%s\n", line);
 }
 
+/* What was asked for by name must not be replaced in silence. */
+static ssfer_status check_device(const ssfer_common_args *common, ssfer_error *err)
+{
+    if (strncmp(common->device, "cuda", 4) == 0)
+        return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "--device %s: this program was built without CUDA; give cpu",
+                          common->device);
+    if (common->precision == SSFER_PRECISION_BF16)
+        return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "--precision bf16: not on this device; give fp32");
+    return SSFER_OK;
+}
+
 static void set_up(ssfer_cli *cli)
 {
     ssfer_common_args *common = &cli->common;
@@ -80,7 +91,9 @@ static int run_command(ssfer_cli *cli, int argc, char **argv)
         ssfer_help_command(cli->out, command);
     } else if (st == SSFER_OK) {
         set_up(cli);
-        st = command->run(cli, args, &err);
+        st = check_device(&cli->common, &err);
+        if (st == SSFER_OK)
+            st = command->run(cli, args, &err);
     }
     ssfer_options_deinit(command, args);
     ssfer_free(args);

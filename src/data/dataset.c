@@ -612,7 +612,7 @@ void ssfer_dataset_location(const ssfer_dataset *set, size_t i, char *out, size_
     const sample *s = &set->samples[i];
     const ssfer_source *source = &set->listing.sources[s->source];
     const char *path = s->path - set->prefix, *base = source->base ? source->base : source->path;
-    if (source->kind == SSFER_SOURCE_CSV && *path == '/')
+    if ((source->kind == SSFER_SOURCE_CSV && *path == '/') || strcmp(base, ".") == 0)
         snprintf(out, size_bytes, "%s", path);
     else
         snprintf(out, size_bytes, "%s/%s", base, path);

@@ -199,7 +199,12 @@ static char *names_to_json(char *const *names, size_t count)
     for (size_t i = 0; i < count; i++)
         ssfer_json_string(&w, names[i]);
     ssfer_json_end(&w);
-    return fclose(stream) == 0 ? text : NULL;
+    if (fclose(stream) != 0) {
+        free(text);
+        return NULL;
+    }
+    text[strcspn(text, "\n")] = '\0'; /* the writer ends a document with a line break */
+    return text;
 }
 
 ssfer_status ssfer_classifier_store(const ssfer_classifier *c, const float *params, ssfer_tensor_set *set,

@@ -1,7 +1,5 @@
 #include "predict/output.h"
 
-#include "io/json.h"
-
 #include <string.h>
 
 static const char *const STATUS_NAMES[] = {"ok", "no_face", "error"};
@@ -40,28 +38,26 @@ static void put_detection(ssfer_json_writer *w, const ssfer_face_row *row)
     ssfer_json_end(w);
 }
 
-static void json_row(const ssfer_output *o, const ssfer_face_row *row)
+static void json_row(ssfer_json_writer *w, const ssfer_output *o, const ssfer_face_row *row)
 {
-    ssfer_json_writer w;
-    ssfer_json_writer_init(&w, o->stream, 0);
-    ssfer_json_begin_object(&w);
-    ssfer_json_put_string(&w, "file", row->file);
-    ssfer_json_put_uint(&w, "frame", row->frame);
-    ssfer_json_put_string(&w, "status", STATUS_NAMES[row->status]);
+    ssfer_json_begin_flat_object(w);
+    ssfer_json_put_string(w, "file", row->file);
+    ssfer_json_put_uint(w, "frame", row->frame);
+    ssfer_json_put_string(w, "status", STATUS_NAMES[row->status]);
     if (row->message)
-        ssfer_json_put_string(&w, "message", row->message);
+        ssfer_json_put_string(w, "message", row->message);
     if (row->detected)
-        put_detection(&w, row);
+        put_detection(w, row);
     if (row->status == SSFER_FACE_OK) {
-        ssfer_json_put_string(&w, "expression", o->classes[best_of(row->probabilities, o->class_count)]);
-        ssfer_json_key(&w, "probabilities");
-        ssfer_json_begin_flat_object(&w);
+        ssfer_json_put_string(w, "expression", o->classes[best_of(row->probabilities, o->class_count)]);
+        ssfer_json_key(w, "probabilities");
+        ssfer_json_begin_flat_object(w);
         for (size_t k = 0; k < o->class_count; k++)
-            ssfer_json_put_float(&w, o->classes[k], row->probabilities[k]);
-        ssfer_json_end(&w);
-        put_floats(&w, "logits", row->logits, o->class_count);
+            ssfer_json_put_float(w, o->classes[k], row->probabilities[k]);
+        ssfer_json_end(w);
+        put_floats(w, "logits", row->logits, o->class_count);
     }
-    ssfer_json_end(&w);
+    ssfer_json_end(w);
 }
 
 /* ---- CSV --------------------------------------------------------------------------------------------------------- */
@@ -158,9 +154,10 @@ static void table_row(const ssfer_output *o, const ssfer_face_row *row)
 void ssfer_output_begin(ssfer_output *o)
 {
     o->rows = 0;
-    if (o->format == SSFER_OUTPUT_JSON)
-        fputs("[", o->stream);
-    else if (o->format == SSFER_OUTPUT_CSV)
+    if (o->format == SSFER_OUTPUT_JSON) {
+        ssfer_json_writer_init(&o->json, o->stream, 1);
+        ssfer_json_begin_array(&o->json);
+    } else if (o->format == SSFER_OUTPUT_CSV)
         csv_header(o);
 }
 
@@ -171,12 +168,11 @@ void ssfer_output_row(ssfer_output *o, const ssfer_face_row *row)
         table_row(o, row);
         break;
     case SSFER_OUTPUT_JSON:
-        fputs(o->rows ? ",\n " : "\n ", o->stream);
-        json_row(o, row);
+        json_row(&o->json, o, row);
         break;
     case SSFER_OUTPUT_JSONL:
-        json_row(o, row);
-        fputc('\n', o->stream);
+        ssfer_json_writer_init(&o->json, o->stream, 0); /* ends a line after every object */
+        json_row(&o->json, o, row);
         break;
     case SSFER_OUTPUT_CSV:
         csv_row(o, row);
@@ -188,5 +184,5 @@ void ssfer_output_row(ssfer_output *o, const ssfer_face_row *row)
 void ssfer_output_end(ssfer_output *o)
 {
     if (o->format == SSFER_OUTPUT_JSON)
-        fputs(o->rows ? "\n]\n" : "]\n", o->stream);
+        ssfer_json_end(&o->json);
 }

@@ -3,6 +3,7 @@
 #define SSFER_PREDICT_OUTPUT_H
 
 #include "base/status.h"
+#include "io/json.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +37,7 @@ typedef struct ssfer_output {
     const char *const *classes; /* K names */
     size_t class_count, rows;
     const char *bold, *dim, *reset; /* terminal styles, "" for none */
+    ssfer_json_writer json;
 } ssfer_output;
 
 /* What comes before the first row, a row, and what comes after the last. The caller looks at ferror(stream). */

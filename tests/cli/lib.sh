@@ -70,3 +70,22 @@ expect_file() {
 expect_no_file() {
   [ ! -e "$1" ] || problem "$1 is left over"
 }
+
+# make_safetensors FILE HEADER DATA: data as for printf %b.
+make_safetensors() {
+  local header=$2 length=${#2}
+  {
+    printf '%b' "$(printf '\\x%02x\\x%02x\\0\\0\\0\\0\\0\\0' $((length % 256)) $((length / 256)))"
+    printf '%s' "$header"
+    printf '%b' "$3"
+  } > "$1"
+}
+
+# picture red|blue FILE: a PNG of 9 x 8 pixels, (200, 30, 30) or (30, 30, 200).
+picture() {
+  mkdir -p "$(dirname "$2")"
+  case $1 in
+    red) base64 -d <<< iVBORw0KGgoAAAANSUhEUgAAAAkAAAAICAIAAACkr0LiAAAAFUlEQVR42mM8ISfHgAMwMeAGQ0UOAOoCARSfpCeuAAAAAElFTkSuQmCC ;;
+    blue) base64 -d <<< iVBORw0KGgoAAAANSUhEUgAAAAkAAAAICAIAAACkr0LiAAAAFUlEQVR42mOUkzvBgAMwMeAGQ0UOAOiuARQ1DnKQAAAAAElFTkSuQmCC ;;
+  esac > "$2"
+}

@@ -2,16 +2,6 @@
 . "$(dirname "$0")/lib.sh"
 cd "$work" || exit 1
 
-# make_safetensors FILE HEADER DATA
-make_safetensors() {
-  local header=$2 length=${#2}
-  {
-    printf '%b' "$(printf '\\x%02x\\x%02x\\0\\0\\0\\0\\0\\0' $((length % 256)) $((length / 256)))"
-    printf '%s' "$header"
-    printf '%b' "$3"
-  } > "$1"
-}
-
 make_safetensors tiny.safetensors '{"__metadata__":{"classes":"[\"sad\",\"happy\"]"},"head.bias":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}' \
   '\0\0\x80\x3f\0\0\0\x40'
 

@@ -2,19 +2,14 @@
 . "$(dirname "$0")/lib.sh"
 cd "$work" || exit 1
 
-picture() { # a PNG of 4 x 3 pixels (255, 0, 51)
-  mkdir -p "$(dirname "$1")"
-  base64 -d > "$1" <<< "iVBORw0KGgoAAAANSUhEUgAAAAQAAAADCAIAAAA7ljmRAAAAFElEQVR42mP8z2DMAANMDEgAhQMALaIBOGnWRBMAAAAASUVORK5CYII="
-}
-
 for i in 0 1 2 3 4 5 6 7 8 9; do
-  picture "set/train/happy/$i.png"
+  picture red "set/train/happy/$i.png"
 done
 for i in 0 1 2; do
-  picture "set/train/sad/$i.png"
+  picture blue "set/train/sad/$i.png"
 done
-picture set/test/happy/0.png
-picture set/test/sad/0.png
+picture red set/test/happy/0.png
+picture blue set/test/sad/0.png
 
 run split --data set --split train --fraction 0.25 --output labels.json
 expect_code 0
@@ -50,7 +45,8 @@ expect_code 0
 expect_out_has "13"
 run split --data set --split train --stats --format json
 expect_code 0
-expect_out '{"dataset":"set","split":"train","count":13,"unreadable":0,"classes":{"happy":10,"sad":3},"mean":[1,0,0.2],"std":[0,0,0],"smallest":[4,3],"largest":[4,3]}'
+expect_out_has '"count":13,"unreadable":0,"classes":{"happy":10,"sad":3},"mean":['
+expect_out_has '"smallest":[9,8],"largest":[9,8]}'
 run split --data set --stats --unlabeled --format json
 expect_code 0
 expect_out_has '"count":15'
@@ -81,7 +77,7 @@ run split --data set --fraction 0.5 --output x.json
 expect_error 1 "train"
 run split --data set --split validation --fraction 0.5 --output x.json
 expect_error 1 "validation"
-mkdir -p hollow/train/happy hollow/train/sad && picture hollow/train/happy/0.png
+mkdir -p hollow/train/happy hollow/train/sad && picture red hollow/train/happy/0.png
 run split --data hollow --split train --fraction 0.5 --output x.json
 expect_error 1 "sad"
 mkdir one && cp -r set/train/happy one

@@ -1,0 +1,201 @@
+# finetune, eval and predict on a set that is learnt in a moment: red pictures are happy, blue ones sad.
+. "$(dirname "$0")/lib.sh"
+cd "$work" || exit 1
+
+for i in 0 1 2 3 4 5 6 7 8 9; do
+  picture red "set/train/happy/$i.png"
+  picture blue "set/train/sad/$i.png"
+done
+for i in 0 1 2; do
+  picture red "set/test/happy/$i.png"
+  picture blue "set/test/sad/$i.png"
+done
+model=(--image-size 8 --patch-size 4 --embed-dim 16 --depth 1 --heads 2)
+small=("${model[@]}" --batch-size 4 --threads 1 --lr 3e-3 --warmup-epochs 0 --ema 0)
+
+# ---- training ----
+run finetune --data set --split train --out run "${small[@]}" --epochs 10
+expect_code 0
+expect_err_has "the model is run/model.safetensors"
+expect_out_has "accuracy             100.00 %  of 6 images"
+for file in recipe.yaml metrics.jsonl model.safetensors checkpoints/best.safetensors; do
+  expect_file "run/$file"
+done
+[ "$(grep -c '"accuracy"' run/metrics.jsonl)" -eq 10 ] || problem "not ten validations in metrics.jsonl"
+run inspect run/model.safetensors
+expect_code 0
+expect_out_has 'classes = ["happy","sad"]'
+[[ "$out" != *"?"* ]] || problem "a control character in the metadata: $out"
+expect_out_has "ViT classifier: 8 px, patch 4, 16x1, 2 classes"
+
+# The same seed gives the same bytes, another seed does not; --quiet prints nothing but results.
+run finetune --data set --split train --out same "${small[@]}" --epochs 10 --quiet
+expect_code 0
+expect_err ""
+cmp -s run/model.safetensors same/model.safetensors || problem "two equal runs differ"
+run finetune --data set --split train --out other "${small[@]}" --epochs 10 --quiet --seed 1
+cmp -s run/model.safetensors other/model.safetensors && problem "another seed gives the same weights"
+
+# A run is not overwritten.
+run finetune --data set --split train --out run "${small[@]}" --epochs 10
+expect_error 1 "run: holds a finished run already; remove the folder or use another --out"
+run finetune --data set --split train --out run "${small[@]}" --epochs 11 --resume
+expect_error 1 "epochs"
+
+# Stopped in the middle and resumed: the same weights as without the stop.
+run finetune --data set --split train --out whole "${small[@]}" --epochs 400 --quiet
+expect_code 0
+"$program" finetune --data set --split train --out parts "${small[@]}" --epochs 400 > /dev/null 2> parts.err &
+child=$!
+while kill -0 $child 2> /dev/null && [ "$(cat parts/metrics.jsonl 2> /dev/null | wc -l)" -lt 20 ]; do sleep 0.01; done
+kill -TERM $child 2> /dev/null
+wait $child
+code=$?
+if [ $code -ne 0 ]; then # else it was faster than the signal
+  [ $code -eq 1 ] || problem "exit code $code of a stopped run: $(tail -n 1 parts.err)"
+  grep -q -- "--resume" parts.err || problem "a stopped run does not say how to go on: $(tail -n 1 parts.err)"
+  expect_no_file parts/model.safetensors
+  run finetune --data set --split train --out parts "${small[@]}" --epochs 400 --quiet
+  expect_error 1 "parts: "
+  run finetune --data set --split train --out parts "${small[@]}" --epochs 400 --quiet --resume
+  expect_code 0
+fi
+cmp -s whole/model.safetensors parts/model.safetensors || problem "a resumed run ends with other weights"
+
+# From other weights, with labels of a split file, and with a share of them.
+run finetune --data set --split train --out more --init run/model.safetensors "${small[@]}" --epochs 1
+expect_code 0
+run split --data set --split train --fraction 0.5 --output labels.json
+run finetune --data set --split train --labels labels.json --out labeled "${small[@]}" --epochs 1
+expect_code 0
+expect_err_has "10 training pictures"
+run finetune --data set --split train --fraction 0.2 --out fraction "${small[@]}" --epochs 1
+expect_code 0
+expect_err_has "4 training pictures"
+
+# ---- evaluation ----
+run eval --model run/model.safetensors --data set --split test
+expect_code 0
+expect_err ""
+expect_out_has "accuracy             100.00 %  of 6 images"
+tar -cf set.tar set
+run eval --model run/model.safetensors --data set.tar --split test --format json --report report --predictions p.csv
+expect_code 0
+expect_out_has '"accuracy": 1'
+expect_out_has '"confusion": ['
+for file in report/report.html report/evaluation.json report/predictions.csv p.csv; do
+  expect_file "$file"
+done
+[ "$(wc -l < p.csv)" -eq 7 ] || problem "predictions: $(cat p.csv)"
+[ "$(head -n 1 p.csv)" = "path,true,predicted,confidence,p_happy,p_sad" ] || problem "header: $(head -n 1 p.csv)"
+
+# ---- prediction ----
+run predict --model run/model.safetensors set/test/happy/0.png set/test/sad/0.png --format csv
+expect_code 0
+[[ "$out" == "file,frame,status,x1,y1,x2,y2,confidence,expression,p_happy,p_sad"$'\n'"set/test/happy/0.png,0,ok,,,,,,happy,0."*$'\n'"set/test/sad/0.png,0,ok,,,,,,sad,0."* ]] ||
+  problem "CSV: $out"
+run predict --model run/model.safetensors set/test --format jsonl
+expect_code 0
+[ "$(grep -c '^{"file":"set/test/.*"status":"ok","expression":"[a-z]*","probabilities":{"happy":.*}$' <<< "$out")" -eq 6 ] ||
+  problem "not six lines of JSON: $out"
+[ "$(wc -l <<< "$out")" -eq 6 ] || problem "more than six lines: $out"
+run predict --model run/model.safetensors set.tar --output pictures
+expect_code 0
+[ "$(find pictures -name '*.png' | wc -l)" -eq 26 ] || problem "pictures: $(ls pictures)"
+run predict --model run/model.safetensors pictures/00001-*.png
+expect_code 0
+
+# A picture that cannot be read is a row of its own; only bad ones are a failure.
+echo nonsense > bad.png
+head -c 40 set/test/sad/0.png > cut.png
+: > empty.png
+run predict --model run/model.safetensors bad.png cut.png empty.png set/test/sad/0.png --format csv
+expect_code 0
+expect_out_has "bad.png,0,error,"
+expect_out_has "cut.png,0,error,"
+expect_out_has "empty.png,0,error,"
+expect_out_has "set/test/sad/0.png,0,ok,"
+expect_err "ssfer: warning: 3 of 4 pictures could not be read"
+run predict --model run/model.safetensors bad.png --format json
+expect_code 1
+expect_out_has '{"file": "bad.png", "frame": 0, "status": "error", "message": "not a JPEG, PNG or WebP picture"}'
+expect_err "ssfer: error: none of the 1 pictures could be read"
+
+# A damaged picture in a set is skipped and named; too many stop the run.
+cp -r set damaged
+head -c 40 set/train/sad/0.png > damaged/train/sad/1.png
+run finetune --data damaged --split train --out skipped "${small[@]}" --epochs 1
+expect_code 0
+expect_err_has "damaged/train/sad/1.png"
+for i in 2 3 4 5; do
+  cp damaged/train/sad/1.png "damaged/train/sad/$i.png"
+done
+run finetune --data damaged --split train --out stopped "${small[@]}" --epochs 1
+expect_code 1
+expect_err_has "ssfer: error: damaged"
+expect_no_file stopped/model.safetensors
+
+# ---- what is refused ----
+run finetune --data set --split train --out bad "${model[@]}" --image-size 9
+expect_error 2 "image size 9 is no multiple of patch size 4"
+run finetune --data set --split train --out bad "${model[@]}" --heads 3
+expect_error 2 "embed dim 16 is no multiple of 3 heads"
+run finetune --data set --split train --out bad "${model[@]}" --batch-size 0
+expect_error 2 "--batch-size: '0' is out of range"
+run finetune --data missing --out bad "${small[@]}"
+expect_error 1 "missing: No such file or directory; check the path"
+run finetune --data set --split train --out bad "${small[@]}" --init bad.png
+expect_error 1 "bad.png: not a checkpoint"
+run finetune --data set --split train --out bad "${small[@]}" --embed-dim 32 --init run/model.safetensors
+expect_error 1 "run/model.safetensors: cls_token has shape (1, 1, 16), the model needs (1, 1, 32)"
+expect_no_file bad
+run finetune --data set --split train --out bad.png "${small[@]}"
+expect_error 1 "bad.png: exists and is not a folder; choose another name"
+run finetune --data set --split train --out bad.png/run "${small[@]}"
+expect_error 1 "bad.png/run: cannot create the folder: Not a directory; check the path"
+run finetune --data set --split train --out bad "${small[@]}" --device cuda
+expect_error 1 "--device cuda: this program was built without CUDA; give cpu"
+run eval --model missing.safetensors --data set --split test
+expect_error 1 "missing.safetensors: No such file or directory; check the path"
+run eval --model run/model.safetensors --data set
+expect_error 1 "set: holds several splits: choose one with --split: test, train"
+run eval --model run/model.safetensors --classes rafdb --data set --split test
+expect_error 1 "the model has 2 outputs, --classes rafdb has 7 names"
+cp -r set three && mkdir three/test/angry && cp set/test/sad/0.png three/test/angry
+run eval --model run/model.safetensors --data three --split test
+expect_error 1 "three: class angry is unknown to the model; it has happy, sad"
+run predict --model run/model.safetensors missing.png
+expect_error 1 "missing.png: No such file or directory; check the path"
+run predict --model bad.png set/test/sad/0.png
+expect_error 1 "bad.png: not a checkpoint"
+run predict --model run/model.safetensors set/test/sad/0.png --output bad.png
+expect_error 1 "bad.png: exists and is not a folder; choose another name"
+make_safetensors strange.safetensors '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}' '\0\0\0\0\0\0\0\0'
+run predict --model strange.safetensors set/test/sad/0.png
+expect_error 1 "strange.safetensors: not a ViT"
+err=$("$program" predict --model run/model.safetensors set/test 2>&1 > /dev/full)
+code=$? out=""
+expect_error 1 "standard output: cannot write: No space left on device"
+
+# ---- forward ----
+zeros=$(printf '\\0%.0s' $(seq 768))
+make_safetensors input.safetensors '{"input":{"dtype":"F32","shape":[1,3,8,8],"data_offsets":[0,768]}}' "$zeros"
+run forward --model run/model.safetensors --input input.safetensors --output output.safetensors --what blocks
+expect_code 0
+run inspect output.safetensors
+expect_out_has "logits"
+expect_out_has "block0"
+run forward --model run/model.safetensors --input strange.safetensors --output never.safetensors
+expect_error 1 "strange.safetensors: needs a tensor 'input' or 'input_u8' of shape (B, 3, 8, 8)"
+expect_no_file never.safetensors
+
+# A full disk, where a small file system can be mounted: one line, and no half-written model.
+mkdir full
+if mount -t tmpfs -o size=32k tmpfs full 2> /dev/null; then
+  run finetune --data set --split train --out full/run "${small[@]}" --epochs 3 --quiet
+  expect_error 1 "cannot write: No space left on device; free some space or choose another place"
+  expect_no_file full/run/model.safetensors
+  left=$(find full -name '*.tmp.*')
+  [ -z "$left" ] || problem "temporary files are left: $left"
+  umount full
+fi
