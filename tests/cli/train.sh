@@ -26,7 +26,7 @@ run inspect run/model.safetensors
 expect_code 0
 expect_out_has 'classes = ["happy","sad"]'
 [[ "$out" != *"?"* ]] || problem "a control character in the metadata: $out"
-expect_out_has "ViT classifier: 8 px, patch 4, 16x1, 2 classes"
+expect_out_has "ViT classifier: 8 px, patch 4, 16x1, 2 heads, 2 classes"
 
 # The same seed gives the same bytes, another seed does not; --quiet prints nothing but results.
 run finetune --data set --split train --out same "${small[@]}" --epochs 10 --quiet
