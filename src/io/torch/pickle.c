@@ -506,12 +506,24 @@ static ssfer_status op_stack_global(machine *m, unsigned char opcode)
     return push_global(m, parts[0]->text.bytes, parts[0]->text.size, parts[1]->text.bytes, parts[1]->text.size);
 }
 
+/* torch.save's older container names the class of a module by a persistent id: ("module", class, file, source text). */
+static ssfer_pickle_node *class_in_id(const ssfer_pickle_node *id)
+{
+    if (id->kind != SSFER_PICKLE_TUPLE || id->list.count < 2)
+        return NULL;
+    const ssfer_pickle_node *kind = id->list.items[0];
+    bool module = kind->kind == SSFER_PICKLE_STRING && strcmp(kind->text.bytes, "module") == 0;
+    return module && id->list.items[1]->kind == SSFER_PICKLE_GLOBAL ? id->list.items[1] : NULL;
+}
+
 static ssfer_status op_persistent(machine *m, unsigned char opcode)
 {
     (void)opcode;
     ssfer_pickle *p = m->pickle;
     ssfer_pickle_node *id = NULL, *node = NULL;
     ssfer_status st = pop(m, &id, 1);
+    if (st == SSFER_OK && (node = class_in_id(id)))
+        return push(m, node);
     if (st == SSFER_OK)
         st = new_node(m, SSFER_PICKLE_PERSISTENT, &node);
     if (st != SSFER_OK)
