@@ -30,7 +30,7 @@ float ssfer_facemix_overlap(ssfer_facemix_box a, ssfer_facemix_box b)
     if (right <= left || bottom <= top)
         return 0;
     int64_t both = (right - left) * (bottom - top);
-    return (float)((double)both / (double)(area(a) + area(b) - both));
+    return (float)((double)both / ((double)area(a) + (double)area(b) - (double)both));
 }
 
 void ssfer_facemix_overlaps(float *iou, const ssfer_facemix_box *boxes, size_t batch)

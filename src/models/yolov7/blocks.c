@@ -2,6 +2,8 @@
  * that pickled models list, and the published configurations. */
 #include "models/yolov7/builder.h"
 
+#include "base/memory.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +84,7 @@ static void add_kernel(yolo_folded *f, const yolo_folded *g)
 /* The identity branch: a batch-norm alone, i.e. a pointwise convolution with ones on its diagonal. */
 static void add_identity(yolo_builder *b, yolo_folded *f, const char *path, size_t channels)
 {
-    double *ones = calloc(f->out * f->in, sizeof *ones), *zeros = calloc(f->out, sizeof *zeros);
+    double *ones = ssfer_calloc(f->out * f->in, sizeof *ones), *zeros = ssfer_calloc(f->out, sizeof *zeros);
     yolo_folded g = {f->out, f->in, 1, 1, ones, zeros};
     if (!ones || !zeros)
         yolo_fail(b, SSFER_ERR_MEMORY, path, "out of memory");
@@ -92,8 +94,8 @@ static void add_identity(yolo_builder *b, yolo_folded *f, const char *path, size
         ones[o * f->in + o % f->in] = 1; /* groups are consecutive channels */
     if (b->st == SSFER_OK && yolo_fold_norm(b, &g, path, true))
         add_kernel(f, &g);
-    free(ones);
-    free(zeros);
+    ssfer_free(ones);
+    ssfer_free(zeros);
 }
 
 /* RepConv [out, kernel = 3, stride]: three branches that add up to one convolution, or that convolution already */

@@ -89,7 +89,7 @@ double yolo_fact(yolo_builder *b, const char *path, const char *key, double fall
 {
     char usual[40];
     double v = fallback;
-    snprintf(usual, sizeof usual, "%.17g", fallback);
+    ssfer_yolo_number_text(usual, sizeof usual, fallback);
     const char *text = ssfer_yolo_config_find(b->config, path, key, usual);
     if (text && !number(&v, text))
         yolo_fail(b, SSFER_ERR_FORMAT, path, "%s is no number: %.60s", key, text);

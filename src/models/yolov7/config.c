@@ -137,6 +137,14 @@ double ssfer_yolo_to_double(const char *text, char **end)
     return v;
 }
 
+int ssfer_yolo_number_text(char *out, size_t size, double value)
+{
+    int n = snprintf(out, size, "%.17g", value);
+    for (char *c = out; n > 0 && (size_t)n < size && *c; c++) /* decimal commas; a number has no others */
+        *c = *c == ',' ? '.' : *c;
+    return n;
+}
+
 static bool same_value(const char *a, const char *b)
 {
     char *end_a, *end_b;

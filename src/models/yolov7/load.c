@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "models/yolov7/pickled.h"
+#include "models/yolov7/yaml_json.h"
 #include "ssfer/detect.h"
 
 #include <string.h>
@@ -15,6 +16,13 @@ typedef struct source {
     ssfer_tensor_set *weights;
 } source;
 
+/* A file, or its bytes with a name for messages. */
+typedef struct input {
+    const char *path;
+    const unsigned char *bytes; /* NULL: read the file */
+    size_t size;
+} input;
+
 static void source_deinit(source *s)
 {
     ssfer_yolo_config_deinit(&s->config);
@@ -25,10 +33,12 @@ static void source_deinit(source *s)
 /* ---- reading ---- */
 
 /* A torch file with a module inside gives configuration and weights; anything else is left to the general reader. */
-static ssfer_status read_pickled(source *s, const char *path, ssfer_error *err)
+static ssfer_status read_pickled(source *s, const input *in, ssfer_error *err)
 {
+    const char *path = in->path;
     ssfer_torch_file *file;
-    ssfer_status st = ssfer_torch_file_open(&file, path, err);
+    ssfer_status st = in->bytes ? ssfer_torch_file_open_memory(&file, in->bytes, in->size, path, err)
+                                : ssfer_torch_file_open(&file, path, err);
     if (st != SSFER_OK)
         return st;
     const ssfer_pickle_node *module = ssfer_yolo_pickled_module(ssfer_torch_file_root(file));
@@ -44,24 +54,38 @@ static ssfer_status read_pickled(source *s, const char *path, ssfer_error *err)
     return st;
 }
 
-static ssfer_status read_source(source *s, const char *path, ssfer_error *err)
+static ssfer_status is_torch(bool *out, const input *in, ssfer_error *err)
 {
-    ssfer_file_map map;
-    *s = (source){0};
-    ssfer_status st = ssfer_file_map_open(&map, path, err);
+    ssfer_file_map map = {in->bytes, in->size};
+    ssfer_status st = in->bytes ? SSFER_OK : ssfer_file_map_open(&map, in->path, err);
     if (st != SSFER_OK)
         return st;
-    bool torch = ssfer_torch_file_recognise(map.data, map.size_bytes);
-    ssfer_file_map_close(&map);
-    if (torch)
-        st = read_pickled(s, path, err);
+    *out = ssfer_torch_file_recognise(map.data, map.size_bytes);
+    if (!in->bytes)
+        ssfer_file_map_close(&map);
+    return st;
+}
+
+static ssfer_status read_source(source *s, const input *in, ssfer_error *err)
+{
+    const char *path = in->path;
+    bool torch = false;
+    *s = (source){0};
+    ssfer_status st = is_torch(&torch, in, err);
+    if (st == SSFER_OK && torch)
+        st = read_pickled(s, in, err);
     if (st == SSFER_OK && !s->weights)
-        st = ssfer_checkpoint_read(&s->weights, path, NULL, err);
-    const char *text = st == SSFER_OK ? ssfer_tensor_set_get(s->weights, metadata_key) : NULL;
-    if (text && !s->has_config) {
+        st = in->bytes ? ssfer_checkpoint_parse(&s->weights, in->bytes, in->size, path, NULL, err)
+                       : ssfer_checkpoint_read(&s->weights, path, NULL, err);
+    if (st != SSFER_OK || s->has_config)
+        return st;
+    const char *text = ssfer_tensor_set_get(s->weights, metadata_key);
+    const char *yaml = ssfer_tensor_set_get(s->weights, "yaml"); /* of a pickled model, kept by the general converter */
+    if (text)
         st = ssfer_yolo_config_parse(&s->config, text, path, err);
-        s->has_config = st == SSFER_OK;
-    }
+    else if (yaml)
+        st = ssfer_yolo_yaml_json(&s->config, yaml, path, err);
+    s->has_config = st == SSFER_OK && (text || yaml);
     return st;
 }
 
@@ -114,33 +138,57 @@ static ssfer_status fitting_builtin(ssfer_yolo **out, ssfer_yolo_config *config,
                       "%s: the weights fit none of the known face detectors; name the network's configuration", path);
 }
 
+static ssfer_status build_source(ssfer_yolo **out, char **config_text, source *s, const input *in,
+                                 const char *config_name, ssfer_error *err)
+{
+    ssfer_yolo *net = NULL;
+    char *text = NULL;
+    ssfer_status st = SSFER_OK;
+    if (config_name && !s->has_config) {
+        st = named_config(&s->config, config_name, err);
+        s->has_config = st == SSFER_OK;
+    }
+    if (st == SSFER_OK)
+        st = s->has_config ? ssfer_yolo_build(&net, &s->config, s->weights, in->path, err)
+                           : fitting_builtin(&net, &s->config, s->weights, in->path, err);
+    if (st == SSFER_OK && config_text)
+        st = ssfer_yolo_config_format(&text, &s->config, err);
+    if (st != SSFER_OK) {
+        ssfer_yolo_destroy(net);
+        return st;
+    }
+    *out = net;
+    if (config_text)
+        *config_text = text;
+    return st;
+}
+
 ssfer_status ssfer_yolo_load(ssfer_yolo **out, char **config_text, ssfer_tensor_set **weights, const char *path,
                              const char *config_name, ssfer_error *err)
 {
+    const input in = {.path = path};
     source s;
-    ssfer_yolo *net = NULL;
-    char *text = NULL;
     *out = NULL;
-    ssfer_status st = read_source(&s, path, err);
-    if (st == SSFER_OK && config_name && !s.has_config) {
-        st = named_config(&s.config, config_name, err);
-        s.has_config = st == SSFER_OK;
-    }
+    ssfer_status st = read_source(&s, &in, err);
     if (st == SSFER_OK)
-        st = s.has_config ? ssfer_yolo_build(&net, &s.config, s.weights, path, err)
-                          : fitting_builtin(&net, &s.config, s.weights, path, err);
-    if (st == SSFER_OK && config_text)
-        st = ssfer_yolo_config_format(&text, &s.config, err);
-    if (st == SSFER_OK) {
-        *out = net;
-        if (config_text)
-            *config_text = text;
-        if (weights) {
-            *weights = s.weights;
-            s.weights = NULL;
-        }
-    } else
-        ssfer_yolo_destroy(net);
+        st = build_source(out, config_text, &s, &in, config_name, err);
+    if (st == SSFER_OK && weights) {
+        *weights = s.weights;
+        s.weights = NULL;
+    }
+    source_deinit(&s);
+    return st;
+}
+
+ssfer_status ssfer_yolo_load_memory(ssfer_yolo **out, const unsigned char *bytes, size_t size_bytes, const char *name,
+                                    const char *config_name, ssfer_error *err)
+{
+    const input in = {name, bytes, size_bytes};
+    source s;
+    *out = NULL;
+    ssfer_status st = read_source(&s, &in, err);
+    if (st == SSFER_OK)
+        st = build_source(out, NULL, &s, &in, config_name, err);
     source_deinit(&s);
     return st;
 }

@@ -1,0 +1,173 @@
+#include "models/yolov7/yaml_json.h"
+
+#include "io/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct reader {
+    ssfer_yolo_config *config;
+    const char *name;
+    ssfer_error *err;
+} reader;
+
+static ssfer_status bad_row(const reader *r)
+{
+    return ssfer_fail(r->err, SSFER_ERR_FORMAT, "%s: row %zu of the network's yaml cannot be read", r->name,
+                      r->config->layer_count);
+}
+
+/* Member i of an array; NULL past its end. */
+static const ssfer_json *element(const ssfer_json *array, size_t i)
+{
+    const ssfer_json *v = ssfer_json_first(array);
+    while (v && i-- > 0)
+        v = ssfer_json_next(v);
+    return v;
+}
+
+static bool read_whole(long *out, const ssfer_json *value)
+{
+    int64_t v;
+    if (ssfer_json_to_int(&v, value, "", NULL) != SSFER_OK || v < -SSFER_YOLO_MAX_LAYERS || v >= SSFER_YOLO_MAX_LAYERS)
+        return false;
+    *out = (long)v;
+    return true;
+}
+
+/* A scalar as one word. */
+static bool scalar_text(char *out, size_t size, const ssfer_json *value)
+{
+    const char *text;
+    int64_t whole;
+    double number;
+    bool flag;
+    int n = -1;
+    switch (ssfer_json_kind_of(value)) {
+    case SSFER_JSON_NULL:
+        n = snprintf(out, size, "None");
+        break;
+    case SSFER_JSON_BOOL:
+        n = ssfer_json_to_bool(&flag, value, "", NULL) == SSFER_OK ? snprintf(out, size, flag ? "True" : "False") : -1;
+        break;
+    case SSFER_JSON_STRING:
+        n = ssfer_json_to_string(&text, value, "", NULL) == SSFER_OK ? snprintf(out, size, "%s", text) : -1;
+        break;
+    case SSFER_JSON_NUMBER:
+        if (ssfer_json_to_int(&whole, value, "", NULL) == SSFER_OK)
+            n = snprintf(out, size, "%lld", (long long)whole);
+        else if (ssfer_json_to_double(&number, value, "", NULL) == SSFER_OK)
+            n = ssfer_yolo_number_text(out, size, number);
+        break;
+    default:
+        break;
+    }
+    return n > 0 && (size_t)n < size;
+}
+
+static ssfer_status add_argument(reader *r, const ssfer_json *value)
+{
+    char text[200], part[60];
+    size_t used = 1, i = 0;
+    if (ssfer_json_kind_of(value) != SSFER_JSON_ARRAY)
+        return scalar_text(text, sizeof text, value) ? ssfer_yolo_config_arg(r->config, text, r->err) : bad_row(r);
+    text[0] = '[';
+    for (const ssfer_json *v = ssfer_json_first(value); v; v = ssfer_json_next(v), i++) {
+        int n = scalar_text(part, sizeof part, v)
+                    ? snprintf(text + used, sizeof text - used, "%s%s", i ? "," : "", part)
+                    : -1;
+        if (n < 0 || used + (size_t)n + 2 > sizeof text)
+            return bad_row(r);
+        used += (size_t)n;
+    }
+    memcpy(text + used, "]", 2);
+    return ssfer_yolo_config_arg(r->config, text, r->err);
+}
+
+/* [from, number, module, args] */
+static ssfer_status read_row(reader *r, const ssfer_json *row)
+{
+    const ssfer_json *from_value = element(row, 0), *args = element(row, 3);
+    long from[SSFER_YOLO_MAX_FROM], repeat;
+    size_t count = 0;
+    const char *module;
+    if (ssfer_json_kind_of(from_value) == SSFER_JSON_ARRAY) {
+        for (const ssfer_json *v = ssfer_json_first(from_value); v; v = ssfer_json_next(v))
+            if (count == SSFER_YOLO_MAX_FROM || !read_whole(&from[count++], v))
+                return bad_row(r);
+    } else if (!read_whole(&from[count++], from_value))
+        return bad_row(r);
+    if (!read_whole(&repeat, element(row, 1)) || repeat < 1 ||
+        ssfer_json_to_string(&module, element(row, 2), "", NULL) != SSFER_OK)
+        return bad_row(r);
+    ssfer_status st = ssfer_yolo_config_layer(r->config, from, count, (size_t)repeat, module, r->err);
+    for (const ssfer_json *v = ssfer_json_first(args); v && st == SSFER_OK; v = ssfer_json_next(v))
+        st = add_argument(r, v);
+    return st;
+}
+
+static ssfer_status read_anchors(reader *r, const ssfer_json *anchors)
+{
+    ssfer_yolo_config *c = r->config;
+    for (const ssfer_json *level = ssfer_json_first(anchors); level; level = ssfer_json_next(level)) {
+        size_t k = 0;
+        double number;
+        for (const ssfer_json *v = ssfer_json_first(level); v; v = ssfer_json_next(v), k++) {
+            if (c->levels == SSFER_YOLO_MAX_LEVELS || k == 2 * SSFER_YOLO_MAX_ANCHORS ||
+                ssfer_json_to_double(&number, v, "", NULL) != SSFER_OK)
+                return ssfer_fail(r->err, SSFER_ERR_FORMAT, "%s: anchors of the network's yaml cannot be read",
+                                  r->name);
+            c->anchors[c->levels][k / 2][k % 2] = (float)number;
+        }
+        if (k < 2)
+            break; /* a number of anchors instead of lists: the weights hold them */
+        c->anchor_count[c->levels++] = k / 2;
+    }
+    return SSFER_OK;
+}
+
+static void read_number(double *out, const ssfer_json *object, const char *key, double low, double high)
+{
+    double v;
+    if (ssfer_json_to_double(&v, ssfer_json_find(object, key), "", NULL) == SSFER_OK && v >= low && v <= high)
+        *out = v;
+}
+
+static ssfer_status read_document(reader *r, const ssfer_json *document)
+{
+    ssfer_yolo_config *c = r->config;
+    const char *parts[2] = {"backbone", "head"};
+    double classes = (double)c->classes, keypoints = (double)c->keypoints;
+    ssfer_status st = read_anchors(r, ssfer_json_find(document, "anchors"));
+    read_number(&classes, document, "nc", 0, 10000);
+    read_number(&keypoints, document, "nkpt", 0, 1000);
+    read_number(&c->depth, document, "depth_multiple", 0, 100);
+    read_number(&c->width, document, "width_multiple", 0, 100);
+    c->classes = (size_t)classes;
+    c->keypoints = (size_t)keypoints;
+    if (ssfer_json_to_bool(&c->keypoint_blocks, ssfer_json_find(document, "dw_conv_kpt"), "", NULL) != SSFER_OK)
+        c->keypoint_blocks = false;
+    for (size_t i = 0; i < 2; i++)
+        for (const ssfer_json *v = ssfer_json_first(ssfer_json_find(document, parts[i])); v && st == SSFER_OK;
+             v = ssfer_json_next(v))
+            st = read_row(r, v);
+    if (st == SSFER_OK && !c->layer_count)
+        st = ssfer_fail(r->err, SSFER_ERR_FORMAT, "%s: the network's yaml has no rows", r->name);
+    return st;
+}
+
+ssfer_status ssfer_yolo_yaml_json(ssfer_yolo_config *config, const char *text, const char *name, ssfer_error *err)
+{
+    ssfer_json *document;
+    reader r = {config, name, err};
+    ssfer_yolo_config_init(config);
+    ssfer_status st = ssfer_json_parse(&document, text, strlen(text), name, err);
+    if (st == SSFER_OK) {
+        st = read_document(&r, document);
+        ssfer_json_destroy(document);
+    }
+    if (st != SSFER_OK)
+        ssfer_yolo_config_deinit(config);
+    return st;
+}
