@@ -1,21 +1,36 @@
 #!/usr/bin/env bash
 # tests/valgrind.sh PROGRAM: commands that must neither leak nor touch memory wrongly, under valgrind. Still-reachable
 # blocks of libraries (OpenMP's thread pool, fontconfig's caches) are not leaks.
-set -euo pipefail
+. "$(dirname "$(readlink -f "$0")")/cli/lib.sh"
+suppressions=$(dirname "$(readlink -f "$0")")/valgrind.supp
+cd "$work" || exit 1
 
-program=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-check() {
-  if ! OMP_NUM_THREADS=2 valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
-    --show-leak-kinds=definite "$program" "$@" > "$work/out" 2> "$work/err"; then
-    cat "$work/err" >&2
-    echo "valgrind: error: ssfer $*" >&2
-    exit 1
+clean() {
+  if OMP_NUM_THREADS=2 valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+    --show-leak-kinds=definite --num-callers=30 --suppressions="$suppressions" "$program" "$@" > out.txt 2> err.txt < /dev/null; then
+    echo "   valgrind: ssfer $1 is clean"
+  else
+    cat err.txt >&2
+    problem "valgrind: ssfer $*"
   fi
-  echo "  valgrind: ssfer $1 is clean"
 }
 
-check help
-check version
+for i in 0 1 2 3; do
+  picture red "set/train/happy/$i.png"
+  picture blue "set/train/sad/$i.png"
+done
+picture red set/test/happy/0.png
+picture blue set/test/sad/0.png
+head -c 40 set/test/sad/0.png > cut.png
+run finetune --data set --split train --out run --image-size 8 --patch-size 4 --embed-dim 16 --depth 1 --heads 2 \
+  --batch-size 4 --epochs 2 --warmup-epochs 0 --threads 2
+expect_code 0
+
+clean help
+clean inspect run/model.safetensors
+clean convert run/model.safetensors model.pth
+clean split --data set --split train --fraction 0.5 --output labels.json
+clean predict --model run/model.safetensors --threads 2 --output pictures set/test cut.png
+clean eval --model run/model.safetensors --threads 2 --data set --split test --report report
+clean finetune --data set --split train --out again --image-size 8 --patch-size 4 --embed-dim 16 --depth 1 --heads 2 \
+  --batch-size 4 --epochs 1 --warmup-epochs 0 --threads 2
