@@ -6,7 +6,7 @@ enum { HELP_COLUMNS = 80, TERM_COLUMNS = 26, TEXT_SIZE = 1024 };
 
 const char *const SSFER_COMMAND_GROUP_TITLES[SSFER_COMMAND_GROUP_COUNT] = {
     [SSFER_COMMAND_GROUP_USE] = "Use a model",   [SSFER_COMMAND_GROUP_TRAIN] = "Train a model",
-    [SSFER_COMMAND_GROUP_DATA] = "Prepare data", [SSFER_COMMAND_GROUP_FILES] = "Look into and convert model files",
+    [SSFER_COMMAND_GROUP_DATA] = "Prepare data", [SSFER_COMMAND_GROUP_FILES] = "Examine and convert models",
     [SSFER_COMMAND_GROUP_ABOUT] = "About ssfer",
 };
 
@@ -14,7 +14,11 @@ const char SSFER_OVERVIEW_TEXT[] =
     "ssfer recognises facial expressions. It trains vision transformers from few labeled "
     "faces, measures them, and applies them to pictures.";
 
-const ssfer_example SSFER_OVERVIEW_EXAMPLES[] = {{"ssfer inspect model.safetensors", "What a model file holds."}, {0}};
+const ssfer_example SSFER_OVERVIEW_EXAMPLES[] = {
+    {"ssfer finetune --data faces.tar --split train --out run", "Train on labeled faces."},
+    {"ssfer eval --model run/model.safetensors --data faces.tar --split test", "Measure the result."},
+    {"ssfer predict --model run/model.safetensors photo.jpg", "Apply it."},
+    {0}};
 
 const char *const SSFER_EXIT_CODES[][2] = {
     {"0", "everything was done"},
