@@ -1,0 +1,49 @@
+# What `cmake --install` lays down can be used: the program, the man pages, and the library from C and C++ by pkg-config.
+. "$(dirname "$0")/lib.sh"
+build=$(dirname "$program")
+example=$(realpath "$(dirname "$0")/../../examples/classify.c")
+cd "$work" || exit 1
+
+if ! grep -q '^SSFER_SANITIZE:STRING=$' "$build/CMakeCache.txt" || grep -q '^SSFER_COVERAGE:BOOL=ON' "$build/CMakeCache.txt"
+then
+  echo "skipped: an instrumented library needs the same flags in its users"
+  exit 77
+fi
+
+cmake --install "$build" --prefix "$work/usr" > install.log || problem "install: $(cat install.log)"
+run --version
+version=$out
+[ "$("$work/usr/bin/ssfer" --version)" = "$version" ] || problem "the installed program does not run"
+expect_file usr/share/man/man1/ssfer.1
+expect_file usr/share/man/man1/ssfer-inspect.1
+expect_file usr/share/bash-completion/completions/ssfer
+
+for header in usr/include/ssfer/*.h; do
+  echo "#include <ssfer/$(basename "$header")>" > "one.c"
+  cp one.c one.cpp
+  cc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I usr/include one.c || problem "$header in C"
+  c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I usr/include one.cpp || problem "$header in C++"
+done
+
+pc=$(find usr -name ssfer.pc)
+export PKG_CONFIG_PATH
+PKG_CONFIG_PATH=$work/$(dirname "$pc")
+# shellcheck disable=SC2046
+cc -std=c17 "$example" $(pkg-config --define-variable=prefix="$work/usr" --cflags --libs ssfer) -o classify ||
+  problem "the example does not build"
+out=$(./classify missing.safetensors picture.png 2> err)
+code=$? err=$(cat err)
+expect_code 1
+expect_err "classify: missing.safetensors: No such file or directory; check the path"
+
+for i in 0 1; do
+  picture red "set/happy/$i.png"
+  picture blue "set/sad/$i.png"
+done
+run finetune --data set --valid-data set --out run --image-size 8 --patch-size 4 --embed-dim 16 --depth 1 --heads 2 \
+  --batch-size 4 --epochs 20 --warmup-epochs 0 --ema 0 --lr 5e-3 --threads 1 --quiet
+expect_code 0
+out=$(./classify run/model.safetensors set/happy/0.png 2> err)
+code=$?
+expect_code 0
+[[ "$out" =~ ^set/happy/0.png:\ happy\ 0\.[5-9].*set/happy/0.png:\ sad\ 0\.[0-4] ]] || problem "classified: $out"
