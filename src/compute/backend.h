@@ -30,6 +30,15 @@ typedef struct ssfer_backend {
     ssfer_status (*tokens_assemble_backward)(ssfer_compute *, float *, float *, float *, const float *,
                                              ssfer_token_dims);
     ssfer_status (*first_token_backward)(ssfer_compute *, float *, const float *, size_t, size_t, size_t);
+    ssfer_status (*patches_pick)(ssfer_compute *, float *, const float *, ssfer_mask, ssfer_patch_dims);
+    ssfer_status (*tokens_assemble_seen)(ssfer_compute *, float *, const float *, const float *, const float *,
+                                         ssfer_mask, ssfer_token_dims);
+    ssfer_status (*tokens_restore)(ssfer_compute *, float *, const float *, const float *, const float *, ssfer_mask,
+                                   ssfer_token_dims);
+    ssfer_status (*tokens_restore_backward)(ssfer_compute *, float *, float *, const float *, ssfer_mask,
+                                            ssfer_token_dims);
+    ssfer_status (*reconstruction_loss)(ssfer_compute *, float *, float *, const float *, const float *, const float *,
+                                        ssfer_mask, ssfer_reconstruction_dims);
     ssfer_status (*cross_entropy)(ssfer_compute *, float *, float *, const float *, const float *, const float *,
                                   size_t, size_t);
     ssfer_status (*adamw_step)(ssfer_compute *, float *, float *, float *, const float *, size_t,

@@ -34,6 +34,11 @@ static bool tokens_fit(ssfer_token_dims d)
     return d.batch && d.patches && d.width;
 }
 
+static bool mask_fits(ssfer_mask m, size_t patches)
+{
+    return m.kept >= 1 && m.kept <= patches && patches <= INT32_MAX;
+}
+
 ssfer_status ssfer_linear_forward(ssfer_compute *cx, float *y, const float *x, const float *w, const float *b,
                                   ssfer_linear_dims d, ssfer_epilogue epilogue)
 {
@@ -138,6 +143,49 @@ ssfer_status ssfer_first_token_backward(ssfer_compute *cx, float *dx, const floa
     if (!batch || !tokens || !width)
         return bad_shape(cx, "first token backward");
     return cx->backend->first_token_backward(cx, dx, d_first, batch, tokens, width);
+}
+
+ssfer_status ssfer_patches_pick(ssfer_compute *cx, float *out, const float *image, ssfer_mask mask, ssfer_patch_dims d)
+{
+    if (!patches_fit(d) || !mask_fits(mask, d.height / d.patch * (d.width / d.patch)))
+        return bad_shape(cx, "patches pick");
+    return cx->backend->patches_pick(cx, out, image, mask, d);
+}
+
+ssfer_status ssfer_tokens_assemble_seen(ssfer_compute *cx, float *x, const float *tokens, const float *cls,
+                                        const float *pos, ssfer_mask mask, ssfer_token_dims d)
+{
+    if (!tokens_fit(d) || !mask_fits(mask, d.patches))
+        return bad_shape(cx, "tokens assemble seen");
+    return cx->backend->tokens_assemble_seen(cx, x, tokens, cls, pos, mask, d);
+}
+
+ssfer_status ssfer_tokens_restore(ssfer_compute *cx, float *x, const float *tokens, const float *hidden,
+                                  const float *pos, ssfer_mask mask, ssfer_token_dims d)
+{
+    if (!tokens_fit(d) || !mask_fits(mask, d.patches))
+        return bad_shape(cx, "tokens restore");
+    return cx->backend->tokens_restore(cx, x, tokens, hidden, pos, mask, d);
+}
+
+ssfer_status ssfer_tokens_restore_backward(ssfer_compute *cx, float *dtokens, float *dhidden, const float *dx,
+                                           ssfer_mask mask, ssfer_token_dims d)
+{
+    if (!tokens_fit(d) || !mask_fits(mask, d.patches))
+        return bad_shape(cx, "tokens restore backward");
+    return cx->backend->tokens_restore_backward(cx, dtokens, dhidden, dx, mask, d);
+}
+
+ssfer_status ssfer_reconstruction_loss(ssfer_compute *cx, float *loss, float *dpred, const float *pred,
+                                       const float *image, const float *weight, ssfer_mask mask,
+                                       ssfer_reconstruction_dims d)
+{
+    const ssfer_patch_dims p = d.patch;
+    const size_t patches = patches_fit(p) ? p.height / p.patch * (p.width / p.patch) : 0;
+    const bool single = p.patch == 1 && p.channels == 1; /* one number has no unbiased variance */
+    if (!patches || !mask_fits(mask, patches) || mask.kept == patches || (d.normalize && single))
+        return bad_shape(cx, "reconstruction loss");
+    return cx->backend->reconstruction_loss(cx, loss, dpred, pred, image, weight, mask, d);
 }
 
 ssfer_status ssfer_cross_entropy(ssfer_compute *cx, float *loss, float *dlogits, const float *logits,

@@ -50,7 +50,8 @@ ssfer_status ssfer_residual_norm_forward(ssfer_compute *cx, float *y, float *sum
                                          const float *x, const float *branch, const float *scale, const float *gamma,
                                          const float *beta, ssfer_norm_dims d);
 
-/* x (M, C): what was normalised, its rows side by side. dx (M, C) += gradient through the norm; dgamma, dbeta (C) +=. */
+/* x (M, C): what was normalised, its rows side by side. dx (M, C) += gradient through the norm; dgamma, dbeta (C) +=.
+ */
 ssfer_status ssfer_norm_backward(ssfer_compute *cx, float *dx, float *dgamma, float *dbeta, const float *dy,
                                  const float *x, const float *mean, const float *rstd, const float *gamma,
                                  ssfer_norm_dims d);
@@ -109,6 +110,32 @@ ssfer_status ssfer_tokens_assemble_backward(ssfer_compute *cx, float *dtokens, f
 ssfer_status ssfer_first_token_backward(ssfer_compute *cx, float *dx, const float *d_first, size_t batch, size_t tokens,
                                         size_t width);
 
+/* ---- the masked autoencoder: patches that are seen, patches that are not ----------------------------------------- */
+
+/* Which patches of each picture are seen: He et al. 2022, section 3, "Masking". A mask names L patches in shuffled
+ * order and keeps the first K of them. It is made by models/mae.h; every entry must be in range. */
+typedef struct ssfer_mask {
+    const int32_t *keep;    /* (B, K): the patches seen, 0 .. L-1, in shuffled order */
+    const int32_t *restore; /* (B, L): where patch l stands in shuffled order; it is seen if that is below K */
+    size_t kept;            /* K: 1 .. L */
+} ssfer_mask;
+
+/* out (B, K, channels*P*P) = the patches mask.keep of image, each as ssfer_patches_gather has it. */
+ssfer_status ssfer_patches_pick(ssfer_compute *cx, float *out, const float *image, ssfer_mask mask, ssfer_patch_dims d);
+
+/* x (B, K+1, C) =: row 0 is cls + pos[0], row 1+j is token[j] + pos[1+keep[j]]. tokens (B, K, C), pos (L+1, C).
+ * Going backwards it is ssfer_tokens_assemble_backward with K patches and fixed positions. */
+ssfer_status ssfer_tokens_assemble_seen(ssfer_compute *cx, float *x, const float *tokens, const float *cls,
+                                        const float *pos, ssfer_mask mask, ssfer_token_dims d);
+
+/* x (B, L+1, C) =: all tokens in picture order. Row 0 is token[0] + pos[0]; row 1+l is token[1+restore[l]] + pos[1+l]
+ * for a patch that is seen, hidden + pos[1+l] for one that is not. tokens (B, K+1, C), hidden (C), pos (L+1, C). */
+ssfer_status ssfer_tokens_restore(ssfer_compute *cx, float *x, const float *tokens, const float *hidden,
+                                  const float *pos, ssfer_mask mask, ssfer_token_dims d);
+/* dtokens (B, K+1, C) =, dhidden (C) +=. */
+ssfer_status ssfer_tokens_restore_backward(ssfer_compute *cx, float *dtokens, float *dhidden, const float *dx,
+                                           ssfer_mask mask, ssfer_token_dims d);
+
 /* ---- loss -------------------------------------------------------------------------------------------------------- */
 
 /* Cross entropy with soft targets: loss[b] = -sum_k target[b,k] log softmax(logits[b])[k].
@@ -116,6 +143,23 @@ ssfer_status ssfer_first_token_backward(ssfer_compute *cx, float *dx, const floa
  * The targets of a row need not sum to 1: with S their sum, the gradient is S softmax - target. */
 ssfer_status ssfer_cross_entropy(ssfer_compute *cx, float *loss, float *dlogits, const float *logits,
                                  const float *target, const float *weight, size_t batch, size_t classes);
+
+typedef struct ssfer_reconstruction_dims {
+    ssfer_patch_dims patch;
+    bool normalize; /* each target patch is (t - mean) / sqrt(var + 1e-6), its variance unbiased (needs 2 numbers) */
+} ssfer_reconstruction_dims;
+
+/* Squared error of the hidden patches: loss[b] = mean over them of mean((pred - target)^2).
+ *   pred   (B, L+1, P*P*channels)  in   row 0, the class token's, is not looked at; inside a patch row, column, channel
+ *   image  (B, channels, H, W)     in   where the targets are cut from
+ *   loss   (B)                     out (=)
+ *   dpred  as pred                 out (=)  weight[b] * d loss[b] / d pred, zero in seen patches; NULL: not wanted;
+ *                                           it may be pred
+ *   weight (B)                     in   not read without dpred
+ * At least one patch must be hidden (K < L). Source: He et al. 2022, section 3, "Reconstruction target". */
+ssfer_status ssfer_reconstruction_loss(ssfer_compute *cx, float *loss, float *dpred, const float *pred,
+                                       const float *image, const float *weight, ssfer_mask mask,
+                                       ssfer_reconstruction_dims d);
 
 /* ---- flat passes over parameter blocks --------------------------------------------------------------------------- */
 

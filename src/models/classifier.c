@@ -126,14 +126,35 @@ static ssfer_status read_triple(float out[3], const ssfer_tensor_set *set, const
 /* The normalisation of the released code; data/transform.h has the same for training. */
 static const float RELEASED_MEAN[3] = {0.588f, 0.459f, 0.402f}, RELEASED_STD[3] = {0.228f, 0.202f, 0.190f};
 
+ssfer_status ssfer_normalization_read(float mean[3], float std[3], const ssfer_tensor_set *set, ssfer_error *err)
+{
+    TRY(read_triple(mean, set, "mean", RELEASED_MEAN, err));
+    TRY(read_triple(std, set, "std", RELEASED_STD, err));
+    for (int i = 0; i < 3; i++)
+        if (!(std[i] > 0.0f))
+            return ssfer_fail(err, SSFER_ERR_FORMAT, "metadata std has %g; it must be positive", (double)std[i]);
+    return SSFER_OK;
+}
+
+ssfer_status ssfer_normalization_store(const float mean[3], const float std[3], ssfer_tensor_set *set, ssfer_error *err)
+{
+    const struct {
+        const char *key;
+        const float *values;
+    } triples[] = {{"mean", mean}, {"std", std}};
+    for (size_t i = 0; i < 2; i++) {
+        char text[96];
+        const float *v = triples[i].values;
+        snprintf(text, sizeof text, "[%.9g, %.9g, %.9g]", (double)v[0], (double)v[1], (double)v[2]);
+        TRY(ssfer_tensor_set_put(set, triples[i].key, text, err));
+    }
+    return SSFER_OK;
+}
+
 static ssfer_status read_metadata(ssfer_classifier *c, const ssfer_tensor_set *set, const char *spec, ssfer_error *err)
 {
     const char *stored = ssfer_tensor_set_get(set, "classes");
-    TRY(read_triple(c->mean, set, "mean", RELEASED_MEAN, err));
-    TRY(read_triple(c->std, set, "std", RELEASED_STD, err));
-    for (int i = 0; i < 3; i++)
-        if (!(c->std[i] > 0.0f))
-            return ssfer_fail(err, SSFER_ERR_FORMAT, "metadata std has %g; it must be positive", (double)c->std[i]);
+    TRY(ssfer_normalization_read(c->mean, c->std, set, err));
     if (!spec)
         return stored ? names_from_json(&c->classes, c->vit.config.classes, stored, err) : SSFER_OK;
     char **names = NULL;
@@ -210,18 +231,9 @@ static char *names_to_json(char *const *names, size_t count)
 ssfer_status ssfer_classifier_store(const ssfer_classifier *c, const float *params, ssfer_tensor_set *set,
                                     ssfer_error *err)
 {
-    const struct {
-        const char *key;
-        const float *values;
-    } triples[] = {{"mean", c->mean}, {"std", c->std}};
     TRY(ssfer_params_store(params, &c->vit.table, set, "", err));
     TRY(ssfer_vit_config_to_metadata(&c->vit.config, set, err));
-    for (size_t i = 0; i < 2; i++) {
-        char text[96];
-        const float *v = triples[i].values;
-        snprintf(text, sizeof text, "[%.9g, %.9g, %.9g]", (double)v[0], (double)v[1], (double)v[2]);
-        TRY(ssfer_tensor_set_put(set, triples[i].key, text, err));
-    }
+    TRY(ssfer_normalization_store(c->mean, c->std, set, err));
     TRY(ssfer_tensor_set_put(set, "program_version", ssfer_version(), err));
     if (!c->classes)
         return SSFER_OK;

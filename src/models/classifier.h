@@ -28,6 +28,11 @@ ssfer_status ssfer_class_names(char ***names, size_t *count, const char *spec, s
 void ssfer_names_free(char **names, size_t count);
 ssfer_status ssfer_names_copy(char ***names, const char *const *from, size_t count, ssfer_error *err);
 
+/* What pictures are normalised with, as metadata "mean" and "std"; without these, the released code's. */
+ssfer_status ssfer_normalization_read(float mean[3], float std[3], const ssfer_tensor_set *set, ssfer_error *err);
+ssfer_status ssfer_normalization_store(const float mean[3], const float std[3], ssfer_tensor_set *set,
+                                       ssfer_error *err);
+
 /* Adds weights (any block of the table, borrowed) and all metadata to a set. */
 ssfer_status ssfer_classifier_store(const ssfer_classifier *classifier, const float *params, ssfer_tensor_set *set,
                                     ssfer_error *err);

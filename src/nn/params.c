@@ -30,6 +30,9 @@ size_t ssfer_params_add(ssfer_param_table *table, ssfer_init init, float scale, 
         table->failed = true;
         return 0;
     }
+    p.frozen = init == SSFER_INIT_GIVEN;
+    if (init == SSFER_INIT_XAVIER)
+        p.scale = (float)sqrt(6.0 / ((double)(p.count / p.shape[0]) + (double)p.shape[0]));
     table->block_floats = ssfer_align_size(p.offset + p.count, ALIGN_FLOATS);
     table->items[table->count++] = p;
     return p.offset;
@@ -83,6 +86,7 @@ static float draw(const ssfer_param *p, ssfer_rng *rng)
     case SSFER_INIT_NORMAL:
         return fminf(fmaxf((float)(ssfer_rng_normal(rng) * (double)p->scale), -2.0f), 2.0f);
     case SSFER_INIT_UNIFORM:
+    case SSFER_INIT_XAVIER:
         return (float)ssfer_rng_range(rng, -(double)p->scale, (double)p->scale);
     case SSFER_INIT_ZERO:
     case SSFER_INIT_GIVEN:

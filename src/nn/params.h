@@ -19,7 +19,9 @@ typedef enum ssfer_init {
     SSFER_INIT_ONE,
     SSFER_INIT_NORMAL,  /* N(0, scale^2), cut at +-2 as timm's trunc_normal_ */
     SSFER_INIT_UNIFORM, /* U(-scale, scale) */
-    SSFER_INIT_GIVEN    /* filled by the model itself (fixed position tables) */
+    SSFER_INIT_XAVIER,  /* U(-b, b), b = sqrt(6 / (in + out)), out the first dimension: Glorot and Bengio 2010, eq. (16)
+                         */
+    SSFER_INIT_GIVEN    /* filled by the model itself and frozen (fixed position tables) */
 } ssfer_init;
 
 enum { SSFER_PARAM_NAME_SIZE = 64, SSFER_PARAM_MAX_NDIM = 4 };
@@ -30,7 +32,7 @@ typedef struct ssfer_param {
     size_t offset; /* floats from the start of the block; a multiple of 16 */
     ssfer_init init;
     float scale;
-    bool frozen;  /* has no gradient and is not updated */
+    bool frozen;  /* SSFER_INIT_GIVEN: has no gradient and is not updated */
     size_t layer; /* depth for layer-wise decay: 0 embeddings, 1 .. depth blocks, depth + 1 norm and head */
 } ssfer_param;
 

@@ -38,6 +38,16 @@ ssfer_status CPU(tokens_assemble_backward)(ssfer_compute *cx, float *dtokens, fl
                                            ssfer_token_dims d);
 ssfer_status CPU(first_token_backward)(ssfer_compute *cx, float *dx, const float *d_first, size_t batch, size_t tokens,
                                        size_t width);
+ssfer_status CPU(patches_pick)(ssfer_compute *cx, float *out, const float *image, ssfer_mask mask, ssfer_patch_dims d);
+ssfer_status CPU(tokens_assemble_seen)(ssfer_compute *cx, float *x, const float *tokens, const float *cls,
+                                       const float *pos, ssfer_mask mask, ssfer_token_dims d);
+ssfer_status CPU(tokens_restore)(ssfer_compute *cx, float *x, const float *tokens, const float *hidden,
+                                 const float *pos, ssfer_mask mask, ssfer_token_dims d);
+ssfer_status CPU(tokens_restore_backward)(ssfer_compute *cx, float *dtokens, float *dhidden, const float *dx,
+                                          ssfer_mask mask, ssfer_token_dims d);
+ssfer_status CPU(reconstruction_loss)(ssfer_compute *cx, float *loss, float *dpred, const float *pred,
+                                      const float *image, const float *weight, ssfer_mask mask,
+                                      ssfer_reconstruction_dims d);
 ssfer_status CPU(cross_entropy)(ssfer_compute *cx, float *loss, float *dlogits, const float *logits,
                                 const float *target, const float *weight, size_t batch, size_t classes);
 ssfer_status CPU(adamw_step)(ssfer_compute *cx, float *p, float *m, float *v, const float *g, size_t n,

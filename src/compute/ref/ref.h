@@ -33,6 +33,14 @@ void REF(patches_gather)(real *out, const real *image, ssfer_patch_dims d);
 void REF(tokens_assemble)(real *x, const real *tokens, const real *cls, const real *pos, ssfer_token_dims d);
 void REF(tokens_assemble_backward)(real *dtokens, real *dcls, real *dpos, const real *dx, ssfer_token_dims d);
 void REF(first_token_backward)(real *dx, const real *d_first, size_t batch, size_t tokens, size_t width);
+void REF(patches_pick)(real *out, const real *image, ssfer_mask mask, ssfer_patch_dims d);
+void REF(tokens_assemble_seen)(real *x, const real *tokens, const real *cls, const real *pos, ssfer_mask mask,
+                               ssfer_token_dims d);
+void REF(tokens_restore)(real *x, const real *tokens, const real *hidden, const real *pos, ssfer_mask mask,
+                         ssfer_token_dims d);
+void REF(tokens_restore_backward)(real *dtokens, real *dhidden, const real *dx, ssfer_mask mask, ssfer_token_dims d);
+void REF(reconstruction_loss)(real *loss, real *dpred, const real *pred, const real *image, const real *weight,
+                              ssfer_mask mask, ssfer_reconstruction_dims d);
 void REF(cross_entropy)(real *loss, real *dlogits, const real *logits, const real *target, const real *weight,
                         size_t batch, size_t classes);
 void REF(adamw_step)(real *p, real *m, real *v, const real *g, size_t n, const ssfer_adamw_args *a);

@@ -113,6 +113,46 @@ static ssfer_status first_token_backward(ssfer_compute *cx, float *dx, const flo
     return SSFER_OK;
 }
 
+static ssfer_status patches_pick(ssfer_compute *cx, float *out, const float *image, ssfer_mask mask, ssfer_patch_dims d)
+{
+    (void)cx;
+    REF(patches_pick)(out, image, mask, d);
+    return SSFER_OK;
+}
+
+static ssfer_status tokens_assemble_seen(ssfer_compute *cx, float *x, const float *tokens, const float *cls,
+                                         const float *pos, ssfer_mask mask, ssfer_token_dims d)
+{
+    (void)cx;
+    REF(tokens_assemble_seen)(x, tokens, cls, pos, mask, d);
+    return SSFER_OK;
+}
+
+static ssfer_status tokens_restore(ssfer_compute *cx, float *x, const float *tokens, const float *hidden,
+                                   const float *pos, ssfer_mask mask, ssfer_token_dims d)
+{
+    (void)cx;
+    REF(tokens_restore)(x, tokens, hidden, pos, mask, d);
+    return SSFER_OK;
+}
+
+static ssfer_status tokens_restore_backward(ssfer_compute *cx, float *dtokens, float *dhidden, const float *dx,
+                                            ssfer_mask mask, ssfer_token_dims d)
+{
+    (void)cx;
+    REF(tokens_restore_backward)(dtokens, dhidden, dx, mask, d);
+    return SSFER_OK;
+}
+
+static ssfer_status reconstruction_loss(ssfer_compute *cx, float *loss, float *dpred, const float *pred,
+                                        const float *image, const float *weight, ssfer_mask mask,
+                                        ssfer_reconstruction_dims d)
+{
+    (void)cx;
+    REF(reconstruction_loss)(loss, dpred, pred, image, weight, mask, d);
+    return SSFER_OK;
+}
+
 static ssfer_status cross_entropy(ssfer_compute *cx, float *loss, float *dlogits, const float *logits,
                                   const float *target, const float *weight, size_t batch, size_t classes)
 {
@@ -166,6 +206,11 @@ const ssfer_backend ssfer_backend_ref = {
     .tokens_assemble = tokens_assemble,
     .tokens_assemble_backward = tokens_assemble_backward,
     .first_token_backward = first_token_backward,
+    .patches_pick = patches_pick,
+    .tokens_assemble_seen = tokens_assemble_seen,
+    .tokens_restore = tokens_restore,
+    .tokens_restore_backward = tokens_restore_backward,
+    .reconstruction_loss = reconstruction_loss,
     .cross_entropy = cross_entropy,
     .adamw_step = adamw_step,
     .ema_update = ema_update,

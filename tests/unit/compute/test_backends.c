@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "base/rng.h"
 #include "compute/cpu/cpu.h"
 #include "op_bank.h"
 
@@ -544,6 +545,140 @@ static void test_tokens(void **state)
     check_nan(&backward, &(shape){.n = {3, 5, 17}});
 }
 
+/* ---- the masked autoencoder -------------------------------------------------------------------------------------- */
+
+enum { MASK_MOST = 4096 };
+static int32_t mask_keep[MASK_MOST], mask_restore[MASK_MOST];
+
+/* A random mask of each picture, the same for every run of a shape. */
+static ssfer_mask make_mask(size_t batch, size_t patches, size_t kept)
+{
+    size_t order[MASK_MOST];
+    assert_true(batch * patches <= MASK_MOST);
+    ssfer_rng rng = ssfer_rng_stream(batch, 0, (uint32_t)kept, patches, SSFER_RNG_TEST);
+    for (size_t b = 0; b < batch; b++) {
+        for (size_t l = 0; l < patches; l++)
+            order[l] = l;
+        ssfer_rng_shuffle(&rng, order, patches);
+        for (size_t i = 0; i < patches; i++) {
+            mask_restore[b * patches + order[i]] = (int32_t)i;
+            if (i < kept)
+                mask_keep[b * kept + i] = (int32_t)order[i];
+        }
+    }
+    return (ssfer_mask){mask_keep, mask_restore, kept};
+}
+
+/* n: batch, channels, patches down, patches across, patch side; `variant` patches are seen. */
+static ssfer_patch_dims grid_dims(const shape *s)
+{
+    return (ssfer_patch_dims){s->n[0], s->n[1], s->n[2] * s->n[4], s->n[3] * s->n[4], s->n[4]};
+}
+
+static void run_pick(ssfer_compute *cx, bank *k, const shape *s)
+{
+    const ssfer_patch_dims d = grid_dims(s);
+    const ssfer_mask mask = make_mask(s->n[0], s->n[2] * s->n[3], s->variant);
+    const float *image = bank_input(k, "image", d.batch * d.channels * d.height * d.width);
+    float *out = bank_set(k, "out", d.batch * mask.kept * d.channels * d.patch * d.patch, 0, 0); /* only moved */
+    check_ok(cx, ssfer_patches_pick(cx, out, image, mask, d));
+}
+
+/* n: batch, patches, width, patches seen. */
+static void run_assemble_seen(ssfer_compute *cx, bank *k, const shape *s)
+{
+    const ssfer_token_dims d = {s->n[0], s->n[1], s->n[2]};
+    const ssfer_mask mask = make_mask(d.batch, d.patches, s->n[3]);
+    const float *tokens = bank_input(k, "tokens", d.batch * mask.kept * d.width), *cls = bank_input(k, "cls", d.width);
+    const float *pos = bank_input(k, "pos", (d.patches + 1) * d.width);
+    float *x = bank_set(k, "x", d.batch * (mask.kept + 1) * d.width, 0, 0); /* one addition: exact */
+    check_ok(cx, ssfer_tokens_assemble_seen(cx, x, tokens, cls, pos, mask, d));
+}
+
+static void run_restore(ssfer_compute *cx, bank *k, const shape *s)
+{
+    const ssfer_token_dims d = {s->n[0], s->n[1], s->n[2]};
+    const ssfer_mask mask = make_mask(d.batch, d.patches, s->n[3]);
+    const float *tokens = bank_input(k, "tokens", d.batch * (mask.kept + 1) * d.width);
+    const float *hidden = bank_input(k, "hidden", d.width), *pos = bank_input(k, "pos", (d.patches + 1) * d.width);
+    float *x = bank_set(k, "x", d.batch * (d.patches + 1) * d.width, 0, 0); /* one addition: exact */
+    check_ok(cx, ssfer_tokens_restore(cx, x, tokens, hidden, pos, mask, d));
+}
+
+static void run_restore_backward(ssfer_compute *cx, bank *k, const shape *s)
+{
+    const ssfer_token_dims d = {s->n[0], s->n[1], s->n[2]};
+    const ssfer_mask mask = make_mask(d.batch, d.patches, s->n[3]);
+    const float *dx = bank_input(k, "dx", d.batch * (d.patches + 1) * d.width);
+    float *dtokens = bank_set(k, "dtokens", d.batch * (mask.kept + 1) * d.width, 0, 0);
+    /* Sums of numbers below 1 in two orders: a partial sum is seldom above twice the root of the number of terms, and
+     * the errors, of either sign, add up as that root. */
+    float *dhidden = bank_add(k, "dhidden", d.width, U * (4.0 + 2.0 * (double)(d.batch * (d.patches - mask.kept))), 0);
+    check_ok(cx, ssfer_tokens_restore_backward(cx, dtokens, dhidden, dx, mask, d));
+}
+
+enum {
+    RECONSTRUCTION_NORMALIZE = 1 << 16,
+    RECONSTRUCTION_NO_GRADIENT = 1 << 17,
+    RECONSTRUCTION_IN_PLACE = 1 << 18,
+    RECONSTRUCTION_SEEN = 0xffff
+};
+
+static void run_reconstruction(ssfer_compute *cx, bank *k, const shape *s)
+{
+    const ssfer_reconstruction_dims d = {grid_dims(s), (s->variant & RECONSTRUCTION_NORMALIZE) != 0};
+    const size_t L = s->n[2] * s->n[3], D = s->n[1] * s->n[4] * s->n[4], all = s->n[0] * (L + 1) * D;
+    const bool gradient = !(s->variant & RECONSTRUCTION_NO_GRADIENT), in_place = s->variant & RECONSTRUCTION_IN_PLACE;
+    const ssfer_mask mask = make_mask(s->n[0], L, s->variant & RECONSTRUCTION_SEEN);
+    /* Both in double inside, but a normalised target is rounded to float here: U of a target up to 4 (sqrt(D) for the
+     * smallest D), in an error of about that size. */
+    const double step = 16.0 * U / (double)(D * (L - mask.kept));
+    float *pred = in_place ? bank_add(k, "pred", all, step, 4.0 * U) : bank_input(k, "pred", all);
+    const float *image = bank_input(k, "image", s->n[0] * L * D), *weight = bank_input(k, "weight", s->n[0]);
+    float *loss = bank_set(k, "loss", s->n[0], 0, 16.0 * U);
+    float *dpred = bank_set(k, "dpred", gradient && !in_place ? all : 0, step, 4.0 * U);
+    dpred = in_place ? pred : gradient ? dpred : NULL;
+    check_ok(cx, ssfer_reconstruction_loss(cx, loss, dpred, pred, image, weight, mask, d));
+}
+
+static void test_masked(void **state)
+{
+    (void)state;
+    const operation pick = {"patches pick", run_pick, false}, seen = {"assemble seen", run_assemble_seen, false},
+                    restore = {"restore", run_restore, false},
+                    backward = {"restore backward", run_restore_backward, false},
+                    loss = {"reconstruction loss", run_reconstruction, false};
+    shape grids[] = {{.n = {1, 1, 1, 2, 2}, .variant = 1},  {.n = {1, 3, 1, 5, 4}, .variant = 2},
+                     {.n = {2, 3, 5, 1, 3}, .variant = 4},  {.n = {3, 2, 3, 4, 7}, .variant = 3},
+                     {.n = {2, 3, 4, 3, 16}, .variant = 3}, {.n = {5, 1, 7, 2, 8}, .variant = 1}};
+    shape shapes[3 * COUNT(sizes) * COUNT(widths)];
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        for (size_t j = 0; j < COUNT(widths); j++) {
+            const size_t kepts[] = {1, (sizes[i] + 3) / 4, sizes[i]}; /* the last hides nothing */
+            for (size_t k = 0; k < COUNT(kepts); k++)
+                shapes[count++] = (shape){.n = {1 + (i + j) % 4, sizes[i], widths[j], kepts[k]}};
+        }
+    check_shapes(&pick, grids, COUNT(grids));
+    check_shapes(&seen, shapes, count);
+    check_shapes(&restore, shapes, count);
+    check_shapes(&backward, shapes, count);
+    check_nan(&pick, &grids[3]);
+    check_nan(&seen, &(shape){.n = {3, 5, 17, 2}});
+    check_nan(&restore, &(shape){.n = {3, 5, 17, 2}});
+    check_nan(&backward, &(shape){.n = {3, 5, 17, 2}});
+    const unsigned variants[] = {0, RECONSTRUCTION_NORMALIZE, RECONSTRUCTION_NO_GRADIENT, RECONSTRUCTION_IN_PLACE};
+    for (size_t v = 0; v < COUNT(variants); v++) {
+        shape each[COUNT(grids)];
+        for (size_t i = 0; i < COUNT(grids); i++) {
+            each[i] = grids[i];
+            each[i].variant |= variants[v];
+        }
+        check_shapes(&loss, each, COUNT(each));
+        check_nan(&loss, &each[3]);
+    }
+}
+
 /* ---- loss -------------------------------------------------------------------------------------------------------- */
 
 enum { LOSS_NO_GRADIENT = 1 };
@@ -673,6 +808,7 @@ int main(void)
         cmocka_unit_test(test_attention),
         cmocka_unit_test(test_attention_large),
         cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_masked),
         cmocka_unit_test(test_cross_entropy),
         cmocka_unit_test(test_flat_passes),
     };

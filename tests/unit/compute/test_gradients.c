@@ -396,6 +396,157 @@ static void test_patches(void **state)
     assert_memory_equal(out + 40, last, sizeof last);
 }
 
+/* ---- the masked autoencoder -------------------------------------------------------------------------------------- */
+
+/* Three pictures of a 2 x 3 grid: six patches, of which two are seen, in an order of their own. */
+enum { GRID_TALL = 2, GRID_WIDE = 3, GRID = GRID_TALL * GRID_WIDE, SEEN = 2, SIDE = 2, PLANES = 2 };
+enum { PATCH_SIZE = PLANES * SIDE * SIDE };
+
+static const int32_t keep[IMAGES * SEEN] = {4, 1, 0, 5, 2, 3};
+static const int32_t restore[IMAGES * GRID] = {2, 1, 3, 4, 0, 5, 0, 4, 2, 5, 3, 1, 5, 4, 0, 1, 3, 2};
+static const ssfer_mask mask = {keep, restore, SEEN};
+
+typedef struct restore_case {
+    double tokens[IMAGES * (SEEN + 1) * CHANNELS], hidden[CHANNELS], pos[(GRID + 1) * CHANNELS];
+    double g[IMAGES * (GRID + 1) * CHANNELS], x[IMAGES * (GRID + 1) * CHANNELS];
+} restore_case;
+
+static const ssfer_token_dims restore_dims = {IMAGES, GRID, CHANNELS};
+
+static double restore_loss(void *user)
+{
+    restore_case *c = user;
+    ref_tokens_restore_f64(c->x, c->tokens, c->hidden, c->pos, mask, restore_dims);
+    return dot(c->g, c->x, COUNT(c->x));
+}
+
+static void test_tokens_restore(void **state)
+{
+    (void)state;
+    restore_case c;
+    double dtokens[COUNT(c.tokens)], dhidden[CHANNELS], start[CHANNELS];
+    FILL(c, 30);
+    FILL(dtokens, 31);
+    FILL(start, 32);
+    memcpy(dhidden, start, sizeof dhidden);
+    ref_tokens_restore_backward_f64(dtokens, dhidden, c.g, mask, restore_dims);
+    check_gradient("dtokens", c.tokens, COUNT(c.tokens), dtokens, NULL, restore_loss, &c);
+    check_gradient("dhidden", c.hidden, CHANNELS, dhidden, start, restore_loss, &c);
+    restore_loss(&c);
+    for (size_t i = 0; i < CHANNELS; i++) {
+        assert_true(c.x[i] == c.tokens[i] + c.pos[i]); /* the class token */
+        assert_true(c.x[5 * CHANNELS + i] ==
+                    c.tokens[CHANNELS + i] + c.pos[5 * CHANNELS + i]);       /* patch 4: seen first */
+        assert_true(c.x[CHANNELS + i] == c.hidden[i] + c.pos[CHANNELS + i]); /* patch 0 */
+    }
+}
+
+typedef struct seen_case {
+    double tokens[IMAGES * SEEN * CHANNELS], cls[CHANNELS], pos[(GRID + 1) * CHANNELS];
+    double g[IMAGES * (SEEN + 1) * CHANNELS], x[IMAGES * (SEEN + 1) * CHANNELS];
+} seen_case;
+
+static double seen_loss(void *user)
+{
+    seen_case *c = user;
+    ref_tokens_assemble_seen_f64(c->x, c->tokens, c->cls, c->pos, mask, restore_dims);
+    return dot(c->g, c->x, COUNT(c->x));
+}
+
+/* Its backward operation is the one of all patches, with fixed positions. */
+static void test_tokens_assemble_seen(void **state)
+{
+    (void)state;
+    seen_case c;
+    double dtokens[COUNT(c.tokens)], dcls[CHANNELS] = {0};
+    FILL(c, 33);
+    ref_tokens_assemble_backward_f64(dtokens, dcls, NULL, c.g, (ssfer_token_dims){IMAGES, SEEN, CHANNELS});
+    check_gradient("dtokens", c.tokens, COUNT(c.tokens), dtokens, NULL, seen_loss, &c);
+    check_gradient("dcls", c.cls, CHANNELS, dcls, NULL, seen_loss, &c);
+    seen_loss(&c);
+    for (size_t i = 0; i < CHANNELS; i++)
+        assert_true(c.x[CHANNELS + i] == c.tokens[i] + c.pos[5 * CHANNELS + i]); /* patch 4 of picture 0 */
+}
+
+/* A part of all patches is what picking gives. */
+static void test_patches_pick(void **state)
+{
+    (void)state;
+    const ssfer_patch_dims d = {IMAGES, PLANES, GRID_TALL * SIDE, GRID_WIDE * SIDE, SIDE};
+    double image[IMAGES * GRID * PATCH_SIZE], all[IMAGES][GRID][PATCH_SIZE], some[IMAGES][SEEN][PATCH_SIZE];
+    FILL(image, 34);
+    ref_patches_gather_f64((double *)all, image, d);
+    ref_patches_pick_f64((double *)some, image, mask, d);
+    for (size_t b = 0; b < IMAGES; b++)
+        for (size_t j = 0; j < SEEN; j++)
+            assert_memory_equal(some[b][j], all[b][keep[b * SEEN + j]], sizeof some[b][j]);
+}
+
+typedef struct reconstruction_case {
+    ssfer_reconstruction_dims dims;
+    double pred[IMAGES * (GRID + 1) * PATCH_SIZE], image[IMAGES * GRID * PATCH_SIZE], weight[IMAGES], loss[IMAGES];
+} reconstruction_case;
+
+static double reconstruction_loss(void *user)
+{
+    reconstruction_case *c = user;
+    ref_reconstruction_loss_f64(c->loss, NULL, c->pred, c->image, c->weight, mask, c->dims);
+    return dot(c->loss, c->weight, IMAGES);
+}
+
+/* The loss by its definition, with the order of a patch's numbers spelled out. */
+static double expected_reconstruction(const reconstruction_case *c, size_t b)
+{
+    double sum = 0.0;
+    for (size_t l = 0; l < GRID; l++) {
+        double target[SIDE][SIDE][PLANES], mean = 0.0, variance = 0.0;
+        if (l == (size_t)keep[b * SEEN] || l == (size_t)keep[b * SEEN + 1])
+            continue;
+        const double(*image)[PLANES][GRID_TALL * SIDE][GRID_WIDE * SIDE] =
+            (const double(*)[PLANES][GRID_TALL * SIDE][GRID_WIDE * SIDE]) c->image;
+        for (size_t y = 0; y < SIDE; y++)
+            for (size_t x = 0; x < SIDE; x++)
+                for (size_t k = 0; k < PLANES; k++)
+                    mean += target[y][x][k] = image[b][k][l / GRID_WIDE * SIDE + y][l % GRID_WIDE * SIDE + x];
+        mean /= PATCH_SIZE;
+        for (size_t i = 0; i < PATCH_SIZE; i++)
+            variance += pow((&target[0][0][0])[i] - mean, 2) / (PATCH_SIZE - 1);
+        for (size_t i = 0; i < PATCH_SIZE; i++) {
+            double t = (&target[0][0][0])[i];
+            t = c->dims.normalize ? (t - mean) / sqrt(variance + 1e-6) : t;
+            sum += pow(c->pred[(b * (GRID + 1) + 1 + l) * PATCH_SIZE + i] - t, 2);
+        }
+    }
+    return sum / (PATCH_SIZE * (GRID - SEEN));
+}
+
+static void check_reconstruction(bool normalize)
+{
+    static reconstruction_case c;
+    static double dpred[COUNT(c.pred)];
+    fill(c.pred, COUNT(c.pred), 35);
+    fill(c.image, COUNT(c.image), 36);
+    fill(c.weight, IMAGES, 37);
+    fill(dpred, COUNT(dpred), 38);
+    c.dims = (ssfer_reconstruction_dims){{IMAGES, PLANES, GRID_TALL * SIDE, GRID_WIDE * SIDE, SIDE}, normalize};
+    ref_reconstruction_loss_f64(c.loss, dpred, c.pred, c.image, c.weight, mask, c.dims);
+    check_gradient("dpred", c.pred, COUNT(c.pred), dpred, NULL, reconstruction_loss, &c);
+    static double in_place[COUNT(c.pred)];
+    memcpy(in_place, c.pred, sizeof in_place);
+    ref_reconstruction_loss_f64(c.loss, in_place, in_place, c.image, c.weight, mask, c.dims);
+    assert_memory_equal(in_place, dpred, sizeof dpred);
+    reconstruction_loss(&c);
+    for (size_t b = 0; b < IMAGES; b++)
+        assert_true(fabs(c.loss[b] - expected_reconstruction(&c, b)) <= 1e-13);
+}
+
+static void test_reconstruction(void **state)
+{
+    (void)state;
+    check_reconstruction(false);
+    check_reconstruction(true);
+}
+
 /* ---- loss -------------------------------------------------------------------------------------------------------- */
 
 enum { EXAMPLES = 3, CLASSES = 7 };
@@ -503,6 +654,10 @@ int main(void)
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_first_token),
         cmocka_unit_test(test_patches),
+        cmocka_unit_test(test_tokens_restore),
+        cmocka_unit_test(test_tokens_assemble_seen),
+        cmocka_unit_test(test_patches_pick),
+        cmocka_unit_test(test_reconstruction),
         cmocka_unit_test(test_cross_entropy),
         cmocka_unit_test(test_adamw),
         cmocka_unit_test(test_flat_passes),
