@@ -1,9 +1,10 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "image/plot.h"
 #include "models/classifier.h"
 #include "train/evaluate.h"
-#include "train/report.h"
+#include "train/report_gallery.h"
 
 #include <string.h>
 
@@ -30,7 +31,7 @@ static const ssfer_option OPTIONS[] = {
     {SSFER_OPTION_CHOICE(eval_args, format), .name = "format", .choices = FORMATS, .initial = "table",
      .help = "how to print the figures"},
     {SSFER_OPTION_STRING(eval_args, report), .name = "report", .value = "DIR",
-     .help = "also write report.html, evaluation.json and predictions.csv into this folder"},
+     .help = "also write report.html, confusion.png, evaluation.json and predictions.csv into this folder"},
     {SSFER_OPTION_STRING(eval_args, predictions), .name = "predictions", .value = "FILE",
      .help = "also write a CSV with a line for every picture"},
     {SSFER_OPTION_INT(eval_args, batch_size), .name = "batch-size", .value = "N", .initial = "32", .min = 1,
@@ -116,19 +117,34 @@ static ssfer_status write_json(const char *path, const ssfer_evaluation *figures
 
 static ssfer_status write_report(const evaluation *e, const eval_args *a, const ssfer_cli *cli, ssfer_error *err)
 {
-    char *csv = ssfer_format("%s/predictions.csv", a->report), *json = ssfer_format("%s/evaluation.json", a->report);
+    char *png = ssfer_format("%s/confusion.png", a->report), *csv = ssfer_format("%s/predictions.csv", a->report),
+         *json = ssfer_format("%s/evaluation.json", a->report);
     char *html = ssfer_format("%s/report.html", a->report), *title = ssfer_format("%s on %s", a->model, a->data);
-    ssfer_status st = csv && json && html && title ? ssfer_folder_create(a->report, err)
-                                                   : ssfer_fail(err, SSFER_ERR_MEMORY, "report: out of memory");
+    ssfer_status st = png && csv && json && html && title ? ssfer_folder_create(a->report, err)
+                                                          : ssfer_fail(err, SSFER_ERR_MEMORY, "report: out of memory");
     if (st == SSFER_OK)
         st = ssfer_predictions_write_csv(csv, e->metrics, path_of, e->set, err);
     if (st == SSFER_OK)
         st = write_json(json, &e->figures, err);
+    ssfer_gallery gallery = {0};
     if (st == SSFER_OK)
-        st = ssfer_report_write(
-            html,
-            &(ssfer_report){.title = "Evaluation", .evaluation = &e->figures, .evaluated = title, .log = &cli->log},
-            err);
+        st = ssfer_plot_confusion_save(&(ssfer_plot_confusion){.counts = e->figures.confusion,
+                                                               .names = ssfer_dataset_class_names(e->set),
+                                                               .classes = e->figures.class_count},
+                                       png, err);
+    if (st == SSFER_OK)
+        st = ssfer_gallery_init(&gallery, e->metrics, e->set, err);
+    if (st == SSFER_OK)
+        st = ssfer_report_write(html,
+                                &(ssfer_report){.title = "Evaluation",
+                                                .evaluation = &e->figures,
+                                                .evaluated = title,
+                                                .groups = gallery.groups,
+                                                .group_count = gallery.group_count,
+                                                .log = &cli->log},
+                                err);
+    ssfer_gallery_deinit(&gallery);
+    ssfer_free(png);
     ssfer_free(csv);
     ssfer_free(json);
     ssfer_free(html);

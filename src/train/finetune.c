@@ -8,7 +8,7 @@
 #include "nn/try.h"
 #include "train/evaluate.h"
 #include "train/loop.h"
-#include "train/report.h"
+#include "train/report_gallery.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -392,6 +392,27 @@ static ssfer_status open_run(finetune *f, ssfer_error *err)
     return st;
 }
 
+/* report.html of the finished run: curves, figures on the validation pictures, examples of them. */
+static ssfer_status write_report(const finetune *f, const ssfer_evaluation *figures, ssfer_error *err)
+{
+    ssfer_gallery gallery;
+    TRY(ssfer_gallery_init(&gallery, f->metrics, f->valid_set ? f->valid_set : f->train_set, err));
+    char *path = ssfer_run_path(f->run, "report.html");
+    ssfer_status st =
+        path ? ssfer_report_write(path,
+                                  &(ssfer_report){.folder = f->options->out,
+                                                  .evaluation = figures,
+                                                  .evaluated = "model.safetensors on the validation pictures",
+                                                  .groups = gallery.groups,
+                                                  .group_count = gallery.group_count,
+                                                  .log = ssfer_run_log(f->run)},
+                                  err)
+             : ssfer_fail(err, SSFER_ERR_MEMORY, "report: out of memory");
+    ssfer_free(path);
+    ssfer_gallery_deinit(&gallery);
+    return st;
+}
+
 static ssfer_status train(finetune *f, ssfer_evaluation *evaluation, ssfer_error *err)
 {
     const ssfer_finetune_options *o = f->options;
@@ -424,11 +445,12 @@ static ssfer_status train(finetune *f, ssfer_evaluation *evaluation, ssfer_error
     TRY(ssfer_evaluate(f->cx, f->model.params, &f->valid_acts, f->valid_loader, f->metrics, o->progress, err));
     ssfer_evaluation e;
     TRY(ssfer_metrics_compute(&e, f->metrics, err));
-    if (evaluation)
+    ssfer_status st = write_report(f, &e, err);
+    if (evaluation && st == SSFER_OK)
         *evaluation = e;
     else
         ssfer_evaluation_deinit(&e);
-    return SSFER_OK;
+    return st;
 }
 
 static ssfer_status prepare(finetune *f, ssfer_error *err)
