@@ -59,7 +59,7 @@ static ssfer_status prepare(bench *b, ssfer_error *err)
     TRY(ssfer_vit_init(&b->vit, &o->config, err));
     TRY(ssfer_compute_create(&b->cx, SSFER_BACKEND_CPU, o->threads, err));
     TRY(ssfer_params_alloc(&b->params, &b->vit.table, err));
-    ssfer_params_init(b->params, &b->vit.table, 1);
+    ssfer_vit_init_params(b->params, &b->vit, 1);
     TRY(ssfer_vit_acts_init(&b->acts, &b->vit, o->batch, training, err));
     TRY(allocate(b, err));
     if (!training)

@@ -1,5 +1,6 @@
 #include "models/mae.h"
 
+#include "nn/positions.h"
 #include "nn/try.h"
 
 #include <math.h>
@@ -43,8 +44,8 @@ static ssfer_status add_stacks(ssfer_mae *mae, ssfer_error *err)
     const ssfer_mae_config *c = &mae->config;
     const size_t C = c->embed_dim, Cd = c->decoder_dim, D = patch_floats(c);
     ssfer_param_table *t = &mae->table;
-    const ssfer_stack_config encoder = {C, c->depth, c->heads, c->hidden, c->eps, 0.0f, true};
-    const ssfer_stack_config decoder = {Cd, c->decoder_depth, c->decoder_heads, c->decoder_hidden, c->eps, 0.0f, true};
+    const ssfer_stack_config encoder = {C, c->depth, c->heads, c->hidden, c->eps, 0.0f};
+    const ssfer_stack_config decoder = {Cd, c->decoder_depth, c->decoder_heads, c->decoder_hidden, c->eps, 0.0f};
     TRY(ssfer_stack_init(&mae->encoder, &encoder, t, "blocks", err));
     ssfer_stack_add_norm(&mae->encoder, t, "norm");
     mae->embed_w = ssfer_params_add(t, SSFER_INIT_XAVIER, 0.0f, (size_t[]){Cd, C}, 2, "decoder_embed.weight");
@@ -73,22 +74,6 @@ void ssfer_mae_deinit(ssfer_mae *mae)
     ssfer_stack_deinit(&mae->decoder);
     ssfer_params_deinit(&mae->table);
     *mae = (ssfer_mae){0};
-}
-
-void ssfer_sincos_positions(float *table, size_t dim, size_t side)
-{
-    const size_t quarter = dim / 4;
-    memset(table, 0, dim * sizeof *table);
-    for (size_t row = 0; row < side; row++)
-        for (size_t column = 0; column < side; column++)
-            for (size_t i = 0; i < quarter; i++) {
-                float *to = table + (1 + row * side + column) * dim;
-                const double omega = pow(10000.0, -(double)i / (double)quarter);
-                to[i] = (float)sin((double)column * omega);
-                to[quarter + i] = (float)cos((double)column * omega);
-                to[2 * quarter + i] = (float)sin((double)row * omega);
-                to[3 * quarter + i] = (float)cos((double)row * omega);
-            }
 }
 
 void ssfer_mae_init_params(float *params, const ssfer_mae *mae, uint64_t seed)

@@ -43,11 +43,6 @@ ssfer_status ssfer_mae_config_from_checkpoint(ssfer_mae_config *config, const ss
                                               size_t decoder_heads, ssfer_error *err);
 ssfer_status ssfer_mae_config_to_metadata(const ssfer_mae_config *config, ssfer_tensor_set *set, ssfer_error *err);
 
-/* Fixed positions of a square grid: table (side * side + 1, dim), row 0 (the class token) zero, then the patches in row
- * order. The first half of the channels encodes the column, the second half the row; each half is dim/4 sines, then
- * dim/4 cosines, of position / 10000^(i / (dim/4)). Vaswani et al. 2017, section 3.5, in two dimensions. */
-void ssfer_sincos_positions(float *table, size_t dim, size_t side);
-
 typedef struct ssfer_mae {
     ssfer_mae_config config;
     ssfer_param_table table;

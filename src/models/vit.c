@@ -1,5 +1,6 @@
 #include "models/vit.h"
 
+#include "nn/positions.h"
 #include "nn/try.h"
 
 #include <math.h>
@@ -41,6 +42,12 @@ void ssfer_vit_deinit(ssfer_vit *vit)
     ssfer_stack_deinit(&vit->stack);
     ssfer_params_deinit(&vit->table);
     *vit = (ssfer_vit){0};
+}
+
+void ssfer_vit_init_params(float *params, const ssfer_vit *vit, uint64_t seed)
+{
+    ssfer_params_init(params, &vit->table, seed);
+    ssfer_sincos_positions(params + vit->pos, vit->config.embed_dim, vit->config.image_size / vit->config.patch_size);
 }
 
 static ssfer_patch_dims patch_dims(const ssfer_vit_config *c, size_t batch)

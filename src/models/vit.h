@@ -42,6 +42,10 @@ typedef struct ssfer_vit {
 } ssfer_vit;
 
 ssfer_status ssfer_vit_init(ssfer_vit *vit, const ssfer_vit_config *config, ssfer_error *err);
+
+/* Random weights for training from scratch: linear layers as He et al.'s MAE (Xavier), which unlike timm's fixed
+ * deviation of 0.02 also suits narrow models; positions start as the sine-cosine table and are learned from there. */
+void ssfer_vit_init_params(float *params, const ssfer_vit *vit, uint64_t seed);
 void ssfer_vit_deinit(ssfer_vit *vit);
 
 /* The activations of one pass over up to `batch` pictures; one allocation. */

@@ -9,8 +9,6 @@ ssfer_status ssfer_stack_init(ssfer_stack *stack, const ssfer_stack_config *conf
                               const char *blocks, ssfer_error *err)
 {
     const size_t C = config->width, hidden = config->hidden, C3 = 3 * C;
-    const float std = 0.02f; /* timm's initialisation of linear layers */
-    const ssfer_init weight = config->xavier ? SSFER_INIT_XAVIER : SSFER_INIT_NORMAL;
     *stack = (ssfer_stack){.config = *config, .blocks = ssfer_calloc(config->depth, sizeof *stack->blocks)};
     if (!stack->blocks)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "model: out of memory");
@@ -18,19 +16,19 @@ ssfer_status ssfer_stack_init(ssfer_stack *stack, const ssfer_stack_config *conf
         ssfer_block_params *b = &stack->blocks[i];
         table->layer = i + 1;
 #define ADD(field, init, name, ...)                                                                                    \
-    b->field = ssfer_params_add(table, init, std, (const size_t[]){__VA_ARGS__},                                       \
+    b->field = ssfer_params_add(table, init, 0.0f, (const size_t[]){__VA_ARGS__},                                      \
                                 sizeof((const size_t[]){__VA_ARGS__}) / sizeof(size_t), "%s.%zu." name, blocks, i)
         ADD(norm1_w, SSFER_INIT_ONE, "norm1.weight", C);
         ADD(norm1_b, SSFER_INIT_ZERO, "norm1.bias", C);
-        ADD(qkv_w, weight, "attn.qkv.weight", C3, C);
+        ADD(qkv_w, SSFER_INIT_XAVIER, "attn.qkv.weight", C3, C);
         ADD(qkv_b, SSFER_INIT_ZERO, "attn.qkv.bias", C3);
-        ADD(proj_w, weight, "attn.proj.weight", C, C);
+        ADD(proj_w, SSFER_INIT_XAVIER, "attn.proj.weight", C, C);
         ADD(proj_b, SSFER_INIT_ZERO, "attn.proj.bias", C);
         ADD(norm2_w, SSFER_INIT_ONE, "norm2.weight", C);
         ADD(norm2_b, SSFER_INIT_ZERO, "norm2.bias", C);
-        ADD(fc1_w, weight, "mlp.fc1.weight", hidden, C);
+        ADD(fc1_w, SSFER_INIT_XAVIER, "mlp.fc1.weight", hidden, C);
         ADD(fc1_b, SSFER_INIT_ZERO, "mlp.fc1.bias", hidden);
-        ADD(fc2_w, weight, "mlp.fc2.weight", C, hidden);
+        ADD(fc2_w, SSFER_INIT_XAVIER, "mlp.fc2.weight", C, hidden);
         ADD(fc2_b, SSFER_INIT_ZERO, "mlp.fc2.bias", C);
 #undef ADD
     }

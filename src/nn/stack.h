@@ -16,7 +16,6 @@ typedef struct ssfer_stack_config {
     size_t width, depth, heads, hidden; /* C, number of blocks, H, width of the MLP (4 C) */
     float eps;                          /* of every layer norm: 1e-6 */
     float drop_path;                    /* rate of the last block; it grows linearly from 0 (timm) */
-    bool xavier;                        /* weights start as He et al.'s MAE has them; else N(0, 0.02^2) as timm's ViT */
 } ssfer_stack_config;
 
 /* Offsets into a parameter block. */

@@ -206,7 +206,7 @@ static ssfer_status make_model(finetune *f, ssfer_error *err)
     config.classes = K;
     TRY(ssfer_vit_init(&f->model.vit, &config, err));
     TRY(ssfer_params_alloc(&f->model.params, &f->model.vit.table, err));
-    ssfer_params_init(f->model.params, &f->model.vit.table, o->seed);
+    ssfer_vit_init_params(f->model.params, &f->model.vit, o->seed);
     memcpy(f->model.mean, o->transform.mean, sizeof f->model.mean);
     memcpy(f->model.std, o->transform.std, sizeof f->model.std);
     TRY(ssfer_names_copy(&f->model.classes, ssfer_dataset_class_names(f->train_set), K, err));

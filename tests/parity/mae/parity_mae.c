@@ -2,6 +2,7 @@
  * Models, sizes and files are what the fixture's config.json and folder hold. */
 #include "mae_fixture.h"
 #include "models/mae.h"
+#include "nn/positions.h"
 
 #include <dirent.h>
 
