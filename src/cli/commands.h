@@ -9,6 +9,7 @@ extern const ssfer_command SSFER_COMMAND_HELP;
 extern const ssfer_command SSFER_COMMAND_INSPECT;
 extern const ssfer_command SSFER_COMMAND_SPLIT;
 extern const ssfer_command SSFER_COMMAND_BENCH;
+extern const ssfer_command SSFER_COMMAND_DETECT;
 extern const ssfer_command SSFER_COMMAND_EVAL;
 extern const ssfer_command SSFER_COMMAND_FINETUNE;
 extern const ssfer_command SSFER_COMMAND_FORWARD;
