@@ -18,9 +18,20 @@ void ssfer_names_free(char **names, size_t count)
     ssfer_free(names);
 }
 
+/* Two outputs of one name could not be told apart in any result. */
+static ssfer_status check_different(const char *const *names, size_t count, ssfer_error *err)
+{
+    for (size_t i = 1; i < count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(names[i], names[k]) == 0)
+                return ssfer_fail(err, SSFER_ERR_FORMAT, "the class name %.100s is there twice", names[i]);
+    return SSFER_OK;
+}
+
 ssfer_status ssfer_names_copy(char ***names, const char *const *from, size_t count, ssfer_error *err)
 {
     *names = NULL;
+    TRY(check_different(from, count, err));
     char **copy = ssfer_calloc(count, sizeof *copy);
     for (size_t i = 0; copy && i < count; i++)
         if (!(copy[i] = ssfer_strdup(from[i]))) {
@@ -33,30 +44,45 @@ ssfer_status ssfer_names_copy(char ***names, const char *const *from, size_t cou
     return SSFER_OK;
 }
 
-/* A name a line; blank lines and white space around names do not count. */
-static ssfer_status names_from_file(char ***names, size_t *count, const char *path, ssfer_error *err)
+enum { MOST_NAMES = 4096 };
+
+/* The lines of a text, which is cut up; blank ones and white space around names do not count. Returns how many there
+ * are, of which the first MOST_NAMES are in `lines`. */
+static size_t names_from_text(const char **lines, char *text)
 {
-    enum { MOST = 4096, MOST_BYTES = 1 << 20 };
-    unsigned char *text = NULL;
-    size_t size, n = 0;
-    TRY(ssfer_file_read(&text, &size, path, MOST_BYTES, err));
-    const char **lines = ssfer_calloc(MOST, sizeof *lines);
+    size_t n = 0;
     char *rest = NULL;
-    for (char *line = lines ? strtok_r((char *)text, "\r\n", &rest) : NULL; line && n < MOST;
-         line = strtok_r(NULL, "\r\n", &rest)) {
+    for (char *line = strtok_r(text, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest)) {
         line += strspn(line, " \t");
         for (size_t end = strlen(line); end && strchr(" \t", line[end - 1]); end--)
             line[end - 1] = 0;
-        if (*line)
-            lines[n++] = line;
+        if (*line && n++ < MOST_NAMES)
+            lines[n - 1] = line;
     }
-    ssfer_status st = !lines ? ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path)
-                      : n    ? ssfer_names_copy(names, lines, n, err)
-                             : ssfer_fail(err, SSFER_ERR_FORMAT, "%s: no class names; put one on each line", path);
-    *count = n;
+    return n;
+}
+
+static ssfer_status names_from_file(char ***names, size_t *count, const char *path, ssfer_error *err)
+{
+    enum { MOST_BYTES = 1 << 20 };
+    unsigned char *text = NULL;
+    size_t size;
+    TRY(ssfer_file_read(&text, &size, path, MOST_BYTES, err));
+    const char **lines = ssfer_calloc(MOST_NAMES, sizeof *lines);
+    ssfer_status st = SSFER_OK;
+    if (!lines)
+        st = ssfer_fail(err, SSFER_ERR_MEMORY, "out of memory");
+    else if (memchr(text, 0, size)) /* a picture, an archive */
+        st = ssfer_fail(err, SSFER_ERR_FORMAT, "not a text file; put a class name on each line");
+    else if ((*count = names_from_text(lines, (char *)text)) == 0)
+        st = ssfer_fail(err, SSFER_ERR_FORMAT, "no class names; put one on each line");
+    else if (*count > MOST_NAMES)
+        st = ssfer_fail(err, SSFER_ERR_LIMIT, "more than %d class names", MOST_NAMES);
+    else
+        st = ssfer_names_copy(names, lines, *count, err);
     ssfer_free(lines);
     ssfer_free(text);
-    return st;
+    return st == SSFER_OK ? st : ssfer_fail_prefix(err, st, "%s", path);
 }
 
 ssfer_status ssfer_class_names(char ***names, size_t *count, const char *spec, ssfer_error *err)
@@ -77,6 +103,7 @@ ssfer_status ssfer_class_names(char ***names, size_t *count, const char *spec, s
             *count = known[i].count;
             return ssfer_names_copy(names, known[i].classes, known[i].count, err);
         }
+    *names = NULL;
     if (!ssfer_file_exists(spec))
         return ssfer_fail(err, SSFER_ERR_ARGUMENT,
                           "classes '%s': give rafdb, ferplus, affectnet7, affectnet8 or a file with a name a line",
@@ -182,8 +209,13 @@ ssfer_status ssfer_classifier_load(ssfer_classifier *out, const char *path,
         st = ssfer_fail(err, SSFER_ERR_SHAPE,
                         "an encoder without a classification head; train one with 'ssfer finetune "
                         "--init'");
+    if (st == SSFER_OK && config.channels != 3)
+        st = ssfer_fail(err, SSFER_ERR_SHAPE, "a model for pictures of %zu channels; only RGB is supported",
+                        config.channels);
     if (st == SSFER_OK)
         st = ssfer_vit_init(&out->vit, &config, err);
+    if (st == SSFER_OK) /* a small file must not make us allocate for a large model */
+        st = ssfer_params_check(&out->vit.table, set, "", NULL, err);
     if (st == SSFER_OK)
         st = ssfer_params_alloc(&out->params, &out->vit.table, err);
     if (st == SSFER_OK)

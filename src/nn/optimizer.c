@@ -1,6 +1,7 @@
 #include "nn/optimizer.h"
 
 #include "base/memory.h"
+#include "nn/schedule.h"
 #include "nn/try.h"
 
 #include <math.h>
@@ -82,9 +83,7 @@ static ssfer_status update_ema(ssfer_compute *cx, ssfer_optimizer *o, const floa
 {
     if (!o->ema)
         return SSFER_OK;
-    double decay = (double)o->options.ema_decay, t = (double)o->updates;
-    if (o->options.ema_warmup)
-        decay = fmin(decay, (1.0 + t) / (10.0 + t));
+    const double decay = ssfer_ema_decay((double)o->options.ema_decay, o->updates, o->options.ema_warmup);
     return ssfer_ema_update(cx, o->ema, params, o->table->block_floats, (float)decay);
 }
 
@@ -96,7 +95,7 @@ static ssfer_status compute_failed(ssfer_compute *cx, ssfer_status st, ssfer_err
 ssfer_status ssfer_optimizer_step(ssfer_compute *cx, ssfer_optimizer *o, float *params, const float *grads, double lr,
                                   float grad_scale, double *grad_norm, ssfer_error *err)
 {
-    double squares;
+    double squares = 0.0;
     ssfer_status st = ssfer_sum_squares(cx, &squares, grads, o->table->block_floats);
     double norm = sqrt(squares) * (double)grad_scale;
     if (st == SSFER_OK && !isfinite(norm))

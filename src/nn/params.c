@@ -23,13 +23,15 @@ size_t ssfer_params_add(ssfer_param_table *table, ssfer_init init, float scale, 
     for (size_t i = 0; i < ndim; i++) {
         p.shape[i] = shape[i];
         if (!ssfer_mul_size(p.count, shape[i], &p.count))
-            table->failed = true;
+            table->failed = SSFER_ERR_LIMIT;
     }
-    if (table->failed || !ssfer_add_size(p.offset, p.count, &end) || !ssfer_add_size(end, ALIGN_FLOATS, &end) ||
-        ssfer_reserve((void **)&table->items, &table->capacity, table->count + 1, sizeof *table->items)) {
-        table->failed = true;
+    if (!ssfer_add_size(p.offset, p.count, &end) || !ssfer_add_size(end, ALIGN_FLOATS, &end))
+        table->failed = SSFER_ERR_LIMIT;
+    if (table->failed == SSFER_OK &&
+        ssfer_reserve((void **)&table->items, &table->capacity, table->count + 1, sizeof *table->items))
+        table->failed = SSFER_ERR_MEMORY;
+    if (table->failed != SSFER_OK)
         return 0;
-    }
     p.frozen = init == SSFER_INIT_GIVEN;
     if (init == SSFER_INIT_XAVIER)
         p.scale = (float)sqrt(6.0 / ((double)(p.count / p.shape[0]) + (double)p.shape[0]));
@@ -40,7 +42,9 @@ size_t ssfer_params_add(ssfer_param_table *table, ssfer_init init, float scale, 
 
 ssfer_status ssfer_params_finish(const ssfer_param_table *table, ssfer_error *err)
 {
-    if (table->failed || table->block_floats > SIZE_MAX / sizeof(float))
+    if (table->failed == SSFER_ERR_MEMORY)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "model: out of memory");
+    if (table->failed != SSFER_OK || table->block_floats > SIZE_MAX / sizeof(float))
         return ssfer_fail(err, SSFER_ERR_LIMIT, "model: too many parameters for this machine");
     return SSFER_OK;
 }
@@ -124,14 +128,20 @@ static bool same_shape(const ssfer_param *p, const ssfer_tensor *t)
     return true;
 }
 
-ssfer_status ssfer_params_load(float *block, const ssfer_param_table *table, const ssfer_tensor_set *set,
-                               const char *prefix, bool *loaded, ssfer_error *err)
+static const ssfer_tensor *find_tensor(const ssfer_tensor_set *set, const char *prefix, const ssfer_param *p,
+                                       char name[2 * SSFER_PARAM_NAME_SIZE])
 {
+    snprintf(name, 2 * SSFER_PARAM_NAME_SIZE, "%s%s", prefix, p->name);
+    return ssfer_tensor_set_find(set, name);
+}
+
+ssfer_status ssfer_params_check(const ssfer_param_table *table, const ssfer_tensor_set *set, const char *prefix,
+                                bool *loaded, ssfer_error *err)
+{
+    char name[2 * SSFER_PARAM_NAME_SIZE];
     for (size_t i = 0; i < table->count; i++) {
         const ssfer_param *p = &table->items[i];
-        char name[2 * SSFER_PARAM_NAME_SIZE];
-        snprintf(name, sizeof name, "%s%s", prefix, p->name);
-        const ssfer_tensor *t = ssfer_tensor_set_find(set, name);
+        const ssfer_tensor *t = find_tensor(set, prefix, p, name);
         if (loaded)
             loaded[i] = t != NULL;
         if (!t && loaded)
@@ -144,9 +154,21 @@ ssfer_status ssfer_params_load(float *block, const ssfer_param_table *table, con
             format_shape(have, sizeof have, t->shape, t->ndim);
             return ssfer_fail(err, SSFER_ERR_SHAPE, "%s has shape %s, the model needs %s", name, have, want);
         }
-        ssfer_tensor_to_f32(block + p->offset, t);
     }
     return SSFER_OK;
+}
+
+ssfer_status ssfer_params_load(float *block, const ssfer_param_table *table, const ssfer_tensor_set *set,
+                               const char *prefix, bool *loaded, ssfer_error *err)
+{
+    char name[2 * SSFER_PARAM_NAME_SIZE];
+    ssfer_status st = ssfer_params_check(table, set, prefix, loaded, err);
+    for (size_t i = 0; st == SSFER_OK && i < table->count; i++) {
+        const ssfer_tensor *t = find_tensor(set, prefix, &table->items[i], name);
+        if (t)
+            ssfer_tensor_to_f32(block + table->items[i].offset, t);
+    }
+    return st;
 }
 
 ssfer_status ssfer_params_store(const float *block, const ssfer_param_table *table, ssfer_tensor_set *set,

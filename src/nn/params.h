@@ -41,7 +41,7 @@ typedef struct ssfer_param_table {
     size_t count, capacity;
     size_t block_floats; /* size of a block, padding included */
     size_t layer;        /* given to parameters added from now on */
-    bool failed;         /* an addition failed; reported by ssfer_params_finish */
+    ssfer_status failed; /* why an addition failed; reported by ssfer_params_finish */
 } ssfer_param_table;
 
 /* Appends a parameter (name by printf format) and returns its offset. Errors are kept for ssfer_params_finish. */
@@ -60,8 +60,14 @@ ssfer_status ssfer_params_alloc(float **block, const ssfer_param_table *table, s
 /* Initial values: parameter i draws from the stream (seed, 0, 0, i, SSFER_RNG_INIT). GIVEN ones are left alone. */
 void ssfer_params_init(float *block, const ssfer_param_table *table, uint64_t seed);
 
+/* Whether the set has the tensors that load wants, in their shapes: to be asked before a block is allocated for a model
+ * whose sizes come from a file. Errors as those of load. */
+ssfer_status ssfer_params_check(const ssfer_param_table *table, const ssfer_tensor_set *set, const char *prefix,
+                                bool *loaded, ssfer_error *err);
+
 /* Copies tensors named prefix + name into the block, converted to float32. `loaded` (table->count flags) may be NULL.
- * Errors: SSFER_ERR_SHAPE when a shape differs. A missing tensor is an error unless `loaded` is given. */
+ * Errors: SSFER_ERR_SHAPE when a shape differs; the block is then untouched. A missing tensor is an error unless
+ * `loaded` is given. */
 ssfer_status ssfer_params_load(float *block, const ssfer_param_table *table, const ssfer_tensor_set *set,
                                const char *prefix, bool *loaded, ssfer_error *err);
 

@@ -121,6 +121,8 @@ void ssfer_stack_acts_bind(ssfer_stack_acts *acts, const ssfer_arena *arena)
 {
     for (size_t i = 0; i < acts->slot_count; i++)
         *acts->slots[i].pointer = ssfer_arena_at(arena, acts->slots[i].offset);
+    for (size_t i = 0; acts->drop && i < 2 * acts->stack->config.depth * acts->batch; i++)
+        acts->drop[i] = 1.0f; /* nothing is dropped until factors are drawn */
 }
 
 void ssfer_stack_acts_deinit(ssfer_stack_acts *acts)
