@@ -27,6 +27,7 @@ run finetune --data set --split train --out run --image-size 8 --patch-size 4 --
 expect_code 0
 
 clean help
+clean synth --count 4 --size 32 --threads 2 --output faces
 clean inspect run/model.safetensors
 clean convert run/model.safetensors model.pth
 clean split --data set --split train --fraction 0.5 --output labels.json

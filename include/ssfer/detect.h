@@ -51,7 +51,8 @@ ssfer_status ssfer_detector_create(ssfer_detector **out, const char *path, const
 void ssfer_detector_destroy(ssfer_detector *detector); /* NULL is fine */
 
 /* Finds the faces of `count` pictures of any sizes; those that have one network size run as a batch. out: `count`
- * elements, set on success only (and all of them then). Boxes and keypoints lie within the picture.
+ * elements, set on success only (and all of them then). Boxes and keypoints are clipped to the picture, and a face that
+ * lies wholly beyond its border is none.
  * Detectors may be used from several threads, also one detector: calls on the same one wait for each other. */
 ssfer_status ssfer_detector_run(ssfer_detector *detector, const ssfer_image *images, size_t count, ssfer_faces *out,
                                 ssfer_error *err);
@@ -82,6 +83,10 @@ typedef struct ssfer_detector_times {
     size_t pictures;
 } ssfer_detector_times;
 ssfer_detector_times ssfer_detector_get_times(const ssfer_detector *detector);
+
+/* 1 if the file holds a pickled detector or one that ssfer_detector_convert wrote, as far as a glance tells; 0 for
+ * anything else, also what cannot be read. Bare weights are not recognised. */
+int ssfer_detector_recognise(const char *path);
 
 /* Writes the weights as float16/float32 .safetensors, as the file has them, with the network's configuration in the
  * metadata, so that it needs neither pickles nor options from then on. network: as in the options. */

@@ -1,5 +1,8 @@
 #include "cli/commands.h"
 #include "io/convert.h"
+#include "ssfer/detect.h"
+
+#include <string.h>
 
 typedef struct convert_args {
     const char *in, *out, *key;
@@ -19,11 +22,20 @@ static const ssfer_option OPERANDS[] = {
      .help = "file to write, ending in .safetensors, .pth or .pt; replaced if it exists"},
     {0}};
 
+/* A detector becomes a file that describes its network, which the general conversion does in part only. */
+static bool is_detector(const convert_args *args)
+{
+    size_t n = strlen(args->out);
+    return !args->key && !args->fp32 && n > 12 && strcmp(args->out + n - 12, ".safetensors") == 0 &&
+           ssfer_detector_recognise(args->in);
+}
+
 static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
 {
     const convert_args *args = data;
     const ssfer_convert_options options = {.which = args->key, .to_f32 = args->fp32};
-    ssfer_status st = ssfer_convert(args->in, args->out, &options, err);
+    ssfer_status st = is_detector(args) ? ssfer_detector_convert(args->in, args->out, NULL, err)
+                                        : ssfer_convert(args->in, args->out, &options, err);
     if (st == SSFER_OK)
         ssfer_info(&cli->log, "wrote %s", args->out);
     return st;
@@ -39,6 +51,7 @@ const ssfer_command SSFER_COMMAND_CONVERT = {
     .groups = {{"Options", OPTIONS, 0}},
     .operands = OPERANDS,
     .examples = {{"ssfer convert SSFER_FERPlus_0.10_model.pth ferplus.safetensors", "A published checkpoint."},
+                 {"ssfer convert yolov7s-face.pt yolov7s-face.safetensors", "A face detector."},
                  {"ssfer convert model.safetensors model.pth",
                   "For torch.load('model.pth', weights_only=True) in PyTorch."}},
     .args_size = sizeof(convert_args),

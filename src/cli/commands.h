@@ -9,10 +9,12 @@ extern const ssfer_command SSFER_COMMAND_HELP;
 extern const ssfer_command SSFER_COMMAND_INSPECT;
 extern const ssfer_command SSFER_COMMAND_SPLIT;
 extern const ssfer_command SSFER_COMMAND_BENCH;
+extern const ssfer_command SSFER_COMMAND_DETECT;
 extern const ssfer_command SSFER_COMMAND_EVAL;
 extern const ssfer_command SSFER_COMMAND_FINETUNE;
 extern const ssfer_command SSFER_COMMAND_FORWARD;
 extern const ssfer_command SSFER_COMMAND_PREDICT;
+extern const ssfer_command SSFER_COMMAND_SYNTH;
 extern const ssfer_command SSFER_COMMAND_VERSION;
 
 /* Fails with "unknown command 'x'; did you mean y?" and exit code 2. */

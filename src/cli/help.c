@@ -15,6 +15,7 @@ const char SSFER_OVERVIEW_TEXT[] =
     "faces, measures them, and applies them to pictures.";
 
 const ssfer_example SSFER_OVERVIEW_EXAMPLES[] = {
+    {"ssfer synth --count 4000 --output faces.tar", "Draw faces to try things out on."},
     {"ssfer finetune --data faces.tar --split train --out run", "Train on labeled faces."},
     {"ssfer eval --model run/model.safetensors --data faces.tar --split test", "Measure the result."},
     {"ssfer predict --model run/model.safetensors photo.jpg", "Apply it."},

@@ -48,7 +48,7 @@ static void json_row(ssfer_json_writer *w, const ssfer_output *o, const ssfer_fa
         ssfer_json_put_string(w, "message", row->message);
     if (row->detected)
         put_detection(w, row);
-    if (row->status == SSFER_FACE_OK) {
+    if (row->status == SSFER_FACE_OK && o->class_count) {
         ssfer_json_put_string(w, "expression", o->classes[best_of(row->probabilities, o->class_count)]);
         ssfer_json_key(w, "probabilities");
         ssfer_json_begin_flat_object(w);
@@ -80,7 +80,12 @@ static void csv_text(FILE *stream, const char *text)
 
 static void csv_header(const ssfer_output *o)
 {
-    fputs("file,frame,status,x1,y1,x2,y2,confidence,expression", o->stream);
+    static const char *const points[5] = {"left_eye", "right_eye", "nose", "left_mouth", "right_mouth"};
+    fputs("file,frame,status,x1,y1,x2,y2,confidence", o->stream);
+    for (size_t i = 0; i < 5 && !o->class_count; i++)
+        fprintf(o->stream, ",%s_x,%s_y,%s_confidence", points[i], points[i], points[i]);
+    if (o->class_count)
+        fputs(",expression", o->stream);
     for (size_t k = 0; k < o->class_count; k++) {
         fputs(",p_", o->stream);
         csv_text(o->stream, o->classes[k]);
@@ -98,10 +103,17 @@ static void csv_row(const ssfer_output *o, const ssfer_face_row *row)
     else
         fputs(",,,,", o->stream);
     if (row->detected)
-        fprintf(o->stream, ",%.4f,", (double)row->confidence);
+        fprintf(o->stream, ",%.4f", (double)row->confidence);
     else
-        fputs(",,", o->stream);
-    if (row->status == SSFER_FACE_OK)
+        fputs(",", o->stream);
+    for (size_t i = 0; i < 15 && !o->class_count; i++) {
+        fputc(',', o->stream);
+        if (row->detected)
+            fprintf(o->stream, i % 3 == 2 ? "%.4f" : "%.2f", (double)row->keypoints[i / 3][i % 3]);
+    }
+    if (o->class_count)
+        fputc(',', o->stream);
+    if (row->status == SSFER_FACE_OK && o->class_count)
         csv_text(o->stream, o->classes[best_of(row->probabilities, o->class_count)]);
     for (size_t k = 0; k < o->class_count; k++) {
         fputc(',', o->stream);
@@ -131,6 +143,13 @@ static void table_row(const ssfer_output *o, const ssfer_face_row *row)
     if (row->status != SSFER_FACE_OK) {
         fprintf(o->stream, "  %s%s%s%s\n", o->dim, row->status == SSFER_FACE_NONE ? "no face" : "error: ",
                 row->status == SSFER_FACE_ERROR && row->message ? row->message : "", o->reset);
+        return;
+    }
+    if (!o->class_count) {
+        const float *b = row->box;
+        fprintf(o->stream, "  %s%5.1f %%%s  %6.0f x %-6.0f %sat %.0f, %.0f%s\n", o->bold,
+                100.0 * (double)row->confidence, o->reset, (double)(b[2] - b[0]), (double)(b[3] - b[1]), o->dim,
+                (double)b[0], (double)b[1], o->reset);
         return;
     }
     const size_t K = o->class_count, first = best_of(row->probabilities, K);

@@ -1,4 +1,4 @@
-/* Predictions as text: a table for people, JSON, JSON lines and CSV for programs. */
+/* Predictions and detections as text: a table for people, JSON, JSON lines and CSV for programs. */
 #ifndef SSFER_PREDICT_OUTPUT_H
 #define SSFER_PREDICT_OUTPUT_H
 
@@ -34,8 +34,8 @@ typedef enum ssfer_output_format {
 typedef struct ssfer_output {
     FILE *stream;
     ssfer_output_format format;
-    const char *const *classes; /* K names */
-    size_t class_count, rows;
+    const char *const *classes;     /* K names */
+    size_t class_count, rows;       /* K = 0: faces only, without expressions; then CSV has the keypoints */
     const char *bold, *dim, *reset; /* terminal styles, "" for none */
     ssfer_json_writer json;
 } ssfer_output;

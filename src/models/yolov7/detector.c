@@ -185,7 +185,8 @@ static ssfer_status make_faces(ssfer_faces *out, const job *j, size_t i, const s
                points * sizeof face->keypoints[0]);
         if (j->finish)
             j->finish(j, i, face);
-        out->count += fminf(face->box[2] - face->box[0], face->box[3] - face->box[1]) >= o->min_face;
+        float shorter = fminf(face->box[2] - face->box[0], face->box[3] - face->box[1]);
+        out->count += shorter > 0 && shorter >= o->min_face; /* nothing is left of a box in the letterbox's border */
     }
     ssfer_free(picks);
     return st;

@@ -193,6 +193,25 @@ ssfer_status ssfer_yolo_load_memory(ssfer_yolo **out, const unsigned char *bytes
     return st;
 }
 
+int ssfer_detector_recognise(const char *path)
+{
+    const input in = {.path = path};
+    ssfer_torch_file *file;
+    ssfer_tensor_set *set;
+    bool torch = false, found = false;
+    if (is_torch(&torch, &in, NULL) != SSFER_OK)
+        return 0;
+    if (torch && ssfer_torch_file_open(&file, path, NULL) == SSFER_OK) {
+        const char *class = ssfer_pickle_class(ssfer_yolo_pickled_module(ssfer_torch_file_root(file)));
+        found = class && strncmp(class, "models.yolo.", 12) == 0;
+        ssfer_torch_file_close(file);
+    } else if (!torch && ssfer_safetensors_read(&set, path, NULL) == SSFER_OK) {
+        found = ssfer_tensor_set_get(set, metadata_key) != NULL;
+        ssfer_tensor_set_destroy(set);
+    }
+    return found;
+}
+
 ssfer_status ssfer_detector_convert(const char *in, const char *out, const char *network, ssfer_error *err)
 {
     ssfer_yolo *net;

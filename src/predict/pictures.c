@@ -1,0 +1,104 @@
+#include "predict/pictures.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+static const size_t ENOUGH_PIXELS = (size_t)64 << 20;
+
+struct ssfer_pictures {
+    const ssfer_dataset *set;
+    size_t most, threads, next;
+    ssfer_image *images; /* most */
+    ssfer_error *errors;
+    size_t *place;
+};
+
+ssfer_status ssfer_pictures_create(ssfer_pictures **out, const ssfer_dataset *set, size_t most, size_t threads,
+                                   ssfer_error *err)
+{
+    *out = NULL;
+    ssfer_pictures *p = ssfer_calloc(1, sizeof *p);
+    if (p) {
+        *p = (ssfer_pictures){.set = set, .most = most, .threads = threads ? threads : 1};
+        p->images = ssfer_calloc(most, sizeof *p->images);
+        p->errors = ssfer_calloc(most, sizeof *p->errors);
+        p->place = ssfer_calloc(most, sizeof *p->place);
+    }
+    if (!p || !p->images || !p->errors || !p->place) {
+        ssfer_pictures_destroy(p);
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "pictures: out of memory for %zu at a time", most);
+    }
+    *out = p;
+    return SSFER_OK;
+}
+
+void ssfer_pictures_destroy(ssfer_pictures *pictures)
+{
+    if (!pictures)
+        return;
+    for (size_t i = 0; pictures->images && i < pictures->most; i++)
+        ssfer_image_deinit(&pictures->images[i]);
+    ssfer_free(pictures->images);
+    ssfer_free(pictures->errors);
+    ssfer_free(pictures->place);
+    ssfer_free(pictures);
+}
+
+/* Messages name the picture, as those of ssfer_dataset_image. */
+static void read_picture(const ssfer_dataset *set, size_t i, ssfer_image *image, ssfer_error *error)
+{
+    const ssfer_image_options upright = {.apply_exif_orientation = 1};
+    const unsigned char *bytes;
+    unsigned char *owned = NULL;
+    size_t size;
+    char file[1024];
+    *error = (ssfer_error){0};
+    ssfer_dataset_location(set, i, file, sizeof file);
+    if (ssfer_dataset_bytes(set, i, &bytes, &size, &owned, error) == SSFER_OK)
+        error->status = ssfer_image_decode(image, bytes, size, file, &upright, error);
+    ssfer_free(owned);
+}
+
+/* Reads pictures [from, to) of the portion at their own index. */
+static void read_pictures(ssfer_pictures *p, size_t from, size_t to)
+{
+    int threads = (int)p->threads;
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+    for (int64_t i = (int64_t)from; i < (int64_t)to; i++)
+        read_picture(p->set, p->next + (size_t)i, &p->images[i], &p->errors[i]);
+}
+
+ssfer_status ssfer_pictures_next(ssfer_pictures *p, ssfer_portion *portion, ssfer_error *err)
+{
+    size_t total = ssfer_dataset_count(p->set), pixels = 0, count = 0, readable = 0;
+    size_t left = total > p->next ? total - p->next : 0, limit = left < p->most ? left : p->most;
+    for (size_t i = 0; i < p->most; i++)
+        ssfer_image_deinit(&p->images[i]);
+    while (count < limit && pixels < ENOUGH_PIXELS) { /* a few at a time: their sizes are not known before */
+        size_t to = count + p->threads < limit ? count + p->threads : limit;
+        read_pictures(p, count, to);
+        for (; count < to; count++)
+            pixels += p->images[count].width * p->images[count].height;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (p->errors[i].status == SSFER_ERR_MEMORY)
+            return ssfer_fail(err, SSFER_ERR_MEMORY, "%s", p->errors[i].message);
+        p->place[i] = readable;
+        if (p->errors[i].status == SSFER_OK && i != readable) {
+            p->images[readable] = p->images[i];
+            p->images[i] = (ssfer_image){0};
+        }
+        readable += p->errors[i].status == SSFER_OK;
+    }
+    *portion = (ssfer_portion){p->next, count, readable, p->images, p->errors, p->place};
+    p->next += count;
+    return SSFER_OK;
+}
+
+const char *ssfer_picture_message(const ssfer_error *error, const char *file)
+{
+    size_t length = strlen(file);
+    bool named = strncmp(error->message, file, length) == 0 && strncmp(error->message + length, ": ", 2) == 0;
+    return error->message + (named ? length + 2 : 0);
+}
