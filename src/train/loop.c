@@ -27,21 +27,16 @@ static const float *weights_of(const loop *l)
     return l->optimizer.ema ? l->optimizer.ema : l->params;
 }
 
-/* Validates what the checkpoint says before anything is taken from it: it may be of another run. */
-static ssfer_status resume(loop *l, ssfer_error *err)
+/* Takes everything from a checkpoint, which is freed. */
+static ssfer_status restore(loop *l, ssfer_tensor_set *set, const ssfer_train_state *state, ssfer_error *err)
 {
-    ssfer_train_state state = {0};
-    ssfer_tensor_set *set = ssfer_run_take_checkpoint(l->run, &state);
-    if (!set)
-        return SSFER_OK;
     ssfer_status st = ssfer_params_load(l->params, l->task->table, set, "", NULL, err);
     if (st == SSFER_OK)
-        st = ssfer_optimizer_load(&l->optimizer, set, state.step, err);
+        st = ssfer_optimizer_load(&l->optimizer, set, state->step, err);
     ssfer_tensor_set_destroy(set);
     if (st != SSFER_OK)
         return ssfer_fail_prefix(err, st, "checkpoint to resume from");
-    l->state = state;
-    ssfer_info(ssfer_run_log(l->run), "resumed at epoch %zu, step %zu", state.epoch + 1, state.step);
+    l->state = *state;
     return SSFER_OK;
 }
 
@@ -66,15 +61,79 @@ static ssfer_status save(loop *l, bool best, ssfer_error *err)
     return st;
 }
 
+static ssfer_status save_good(loop *l, ssfer_error *err)
+{
+    TRY(save(l, false, err));
+    return ssfer_run_mark_good(l->run, l->state.step, err);
+}
+
+/* Where the run goes on, or starts. */
+static ssfer_status take_position(loop *l, ssfer_error *err)
+{
+    ssfer_train_state state = {0};
+    ssfer_tensor_set *set = ssfer_run_take_checkpoint(l->run, &state);
+    if (!set) {
+        if (l->task->begin)
+            TRY(l->task->begin(l->task->user, l->params, &l->optimizer, &l->state, err));
+        return l->options->rollbacks ? save_good(l, err) : SSFER_OK;
+    }
+    TRY(restore(l, set, &state, err));
+    ssfer_info(ssfer_run_log(l->run), "resumed at epoch %zu, step %zu", state.epoch + 1, state.step);
+    return SSFER_OK;
+}
+
+/* Goes back to the last good checkpoint after `why`, at half the rate. The new state is saved at once, so that a
+ * process killed from here on does not meet the same numbers again. */
+static ssfer_status roll_back(loop *l, ssfer_error *err)
+{
+    const ssfer_error why = err ? *err : (ssfer_error){0};
+    const size_t rollbacks = l->state.rollbacks + 1;
+    const double lr_scale = l->state.lr_scale * 0.5;
+    ssfer_tensor_set *set = NULL;
+    ssfer_train_state state = {0};
+    if (!l->options->rollbacks)
+        return SSFER_ERR_NUMERIC;
+    if (rollbacks > l->options->rollbacks)
+        return ssfer_fail_prefix(err, SSFER_ERR_NUMERIC, "after %zu returns to a good checkpoint",
+                                 l->options->rollbacks);
+    count_time(l);
+    const double elapsed_s = l->state.elapsed_s;
+    TRY(ssfer_run_rewind(l->run, &set, &state, err));
+    TRY(restore(l, set, &state, err));
+    l->state.rollbacks = rollbacks;
+    l->state.lr_scale = lr_scale;
+    l->state.elapsed_s = elapsed_s;
+    TRY(save_good(l, err));
+    ssfer_warn(ssfer_run_log(l->run), "%s; back to epoch %zu, step %zu, with %g of the learning rate", why.message,
+               l->state.epoch + 1, l->state.step, lr_scale);
+    const ssfer_metric metrics[] = {{"rollbacks", (double)rollbacks}, {"lr_scale", lr_scale}};
+    return ssfer_run_record(l->run, l->state.epoch + 1, l->state.step, metrics, 2, err);
+}
+
+/* The first step of an epoch that starts from a checkpoint of save_every proves it: weights that an update has just
+ * ruined would show now. */
+static ssfer_status prove_checkpoint(loop *l, const ssfer_loop_position *at, ssfer_error *err)
+{
+    const size_t every = l->options->save_every;
+    const bool saved = every && at->epoch && at->epoch % every == 0 && at->iteration == 0;
+    return saved && l->options->rollbacks ? ssfer_run_mark_good(l->run, (size_t)at->step, err) : SSFER_OK;
+}
+
 static ssfer_status one_step(loop *l, size_t iteration, ssfer_loop_sums *sums, ssfer_error *err)
 {
     const ssfer_loop_position at = {l->state.epoch, iteration, l->state.step};
     ssfer_loop_sums step = {0};
     ssfer_zero(l->cx, l->grads, l->task->table->block_floats);
     TRY(l->task->gradients(l->task->user, l->params, l->grads, &at, &step, err));
-    l->lr = ssfer_schedule_at(&l->options->schedule, at.epoch, iteration);
+    l->lr = l->state.lr_scale * ssfer_schedule_at(&l->options->schedule, at.epoch, iteration);
+    if (!isfinite(step.loss))
+        return ssfer_fail(err, SSFER_ERR_NUMERIC,
+                          "the loss is not finite at epoch %zu, step %zu (rate %.3g); try a lower --lr, a longer "
+                          "--warmup-epochs or --clip-grad 1",
+                          at.epoch + 1, l->state.step + 1, l->lr);
     TRY(ssfer_optimizer_step(l->cx, &l->optimizer, l->params, l->grads, l->lr, 1.0f / (float)l->options->accumulate,
                              &l->grad_norm, err));
+    TRY(prove_checkpoint(l, &at, err));
     l->state.step++;
     l->state.iteration = iteration + 1;
     sums->loss += step.loss;
@@ -159,6 +218,11 @@ static void print_epoch(const loop *l, double rate, const ssfer_metric *metrics,
     for (size_t i = 0; i < count; i++)
         if (strcmp(metrics[i].name, "accuracy") == 0 || strcmp(metrics[i].name, "mean_class_accuracy") == 0)
             fprintf(out, "  %s %.2f %%", metrics[i].name[0] == 'a' ? "accuracy" : "mean class", 100 * metrics[i].value);
+        else if (strcmp(metrics[i].name, "validation_loss") == 0)
+            fprintf(out, "  validation %.4f", metrics[i].value);
+    const double left_s = s->elapsed_s / (double)(s->epoch + 1) * (double)(l->options->epochs - s->epoch - 1);
+    if (left_s >= 60.0) /* at the pace of the epochs so far */
+        fprintf(out, "  %.0f:%02.0f h left", floor(left_s / 3600.0), floor(fmod(left_s, 3600.0) / 60.0));
     fprintf(out, "%s\n", best ? "  *" : "");
 }
 
@@ -170,7 +234,12 @@ static ssfer_status end_epoch(loop *l, double rate, ssfer_error *err)
     ssfer_metric metrics[SSFER_LOOP_MAX_METRICS];
     size_t count = 0;
     double score = 0.0;
+    count_time(l);
+    l->lr =
+        s->lr_scale * ssfer_schedule_at(&o->schedule, s->epoch, o->iterations - 1); /* resumed after the last step */
     metrics[count++] = (ssfer_metric){"epoch_loss", s->epoch_images ? s->epoch_loss / (double)s->epoch_images : 0.0};
+    if (!o->record_every || s->step % o->record_every) /* else the step's own record has it */
+        metrics[count++] = (ssfer_metric){"lr", l->lr};
     if (s->epoch_right)
         metrics[count++] = (ssfer_metric){"training_accuracy", (double)s->epoch_right / (double)s->epoch_images};
     if (l->task->judge) {
@@ -237,16 +306,21 @@ ssfer_status ssfer_loop_run(ssfer_compute *cx, ssfer_run *run, const ssfer_loop_
 {
     loop l = {.cx = cx, .run = run, .task = task, .options = options, .params = params, .clock_s = ssfer_clock_s()};
     snprintf(l.state.stage, sizeof l.state.stage, "%s", options->stage);
+    l.state.lr_scale = 1.0;
     TRY(ssfer_schedule_check(&options->schedule, err));
+    if (options->rollbacks && task->score_name) /* the best checkpoint may be of what is undone */
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "a training that keeps its best checkpoint cannot be rolled back");
     TRY(ssfer_params_alloc(&l.grads, task->table, err));
     ssfer_status st = ssfer_optimizer_init(&l.optimizer, task->table, &options->optimizer, params, err);
     if (st == SSFER_OK)
-        st = resume(&l, err);
+        st = take_position(&l, err);
     while (st == SSFER_OK && l.state.epoch < options->epochs) {
         double rate = 0.0;
         st = run_steps(&l, &rate, err);
         if (st == SSFER_OK)
             st = end_epoch(&l, rate, err);
+        if (st == SSFER_ERR_NUMERIC)
+            st = roll_back(&l, err);
     }
     if (st == SSFER_OK)
         st = finish(&l, best, err);

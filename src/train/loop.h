@@ -2,7 +2,14 @@
  * stopping. A stage says how a step's gradients come about and how the result is judged.
  *
  * A run that is stopped and resumed ends with the same weights, byte for byte, as one that was not (same thread count):
- * parameters, moments and EMA are in the checkpoint, and everything random is named by its position (base/rng.h). */
+ * parameters, moments and EMA are in the checkpoint, and everything random is named by its position (base/rng.h).
+ *
+ * A loss or gradient that is not finite changes nothing and ends the run with SSFER_ERR_NUMERIC; or, with rollbacks,
+ * the run returns to the last good checkpoint and goes on at half the learning rate, for good. Good checkpoints are
+ * that of the start, and those of every save_every-th epoch once a step has been made from them; never those that a
+ * signal left behind. Where the run returns to is then a function of the run alone, and stopping and resuming still
+ * changes nothing.
+ */
 #ifndef SSFER_TRAIN_LOOP_H
 #define SSFER_TRAIN_LOOP_H
 
@@ -30,6 +37,10 @@ enum { SSFER_LOOP_MAX_METRICS = 24 };
 typedef struct ssfer_loop_task {
     void *user;
     const ssfer_param_table *table;
+    /* Before a run that does not resume: may change where it starts (parameters, moments, state.epoch and .step). May
+     * be NULL. */
+    ssfer_status (*begin)(void *user, float *params, ssfer_optimizer *optimizer, ssfer_train_state *state,
+                          ssfer_error *err);
     const char
         *score_name; /* of the figure that decides which checkpoint is best, larger is better; NULL: no judging */
 
@@ -51,6 +62,7 @@ typedef struct ssfer_loop_options {
     size_t accumulate;         /* micro-batches of a step */
     size_t record_every;       /* steps between records inside an epoch; 0: epochs only */
     size_t save_every;         /* epochs between checkpoints; 0: only the best and the last */
+    size_t rollbacks;          /* at most so many, for tasks without a score; 0: stop at the first bad number */
     ssfer_schedule schedule;
     ssfer_optimizer_options optimizer;
     FILE *progress;    /* for the bar; NULL: none */

@@ -148,7 +148,7 @@ static ssfer_status settle_recipe(ssfer_run *run, const ssfer_recipe *recipe, bo
     return st;
 }
 
-/* Opens metrics.jsonl and the event file, cut to what was recorded up to the step to resume from. */
+/* Opens metrics.jsonl and the event file, cut to what was recorded up to the checkpoint's step. */
 static ssfer_status open_records(ssfer_run *run, bool exists, ssfer_error *err)
 {
     uint64_t keep, end_step = run->checkpoint ? run->state.step + 1 : 0;
@@ -223,6 +223,21 @@ void ssfer_run_close(ssfer_run *run)
     ssfer_free(run->folder);
     ssfer_free(run->stage);
     ssfer_free(run);
+}
+
+ssfer_status ssfer_run_rewind(ssfer_run *run, ssfer_tensor_set **set, ssfer_train_state *state, ssfer_error *err)
+{
+    *set = NULL;
+    ssfer_status st = ssfer_run_find_good(run, err);
+    if (st != SSFER_OK)
+        return st;
+    ssfer_append_close(&run->metrics);
+    ssfer_events_close(run->events);
+    run->events = NULL;
+    st = open_records(run, true, err);
+    if (st == SSFER_OK)
+        *set = ssfer_run_take_checkpoint(run, state);
+    return st;
 }
 
 /* ---- records ------------------------------------------------------------------------------------------------- */
@@ -316,6 +331,8 @@ ssfer_status ssfer_train_state_write(char **text, const ssfer_train_state *state
     ssfer_json_put_double(&w, "epoch_loss", state->epoch_loss);
     ssfer_json_put_uint(&w, "epoch_images", state->epoch_images);
     ssfer_json_put_uint(&w, "epoch_right", state->epoch_right);
+    ssfer_json_put_uint(&w, "rollbacks", state->rollbacks);
+    ssfer_json_put_double(&w, "lr_scale", state->lr_scale);
     ssfer_json_end(&w);
     if (fclose(stream) == 0)
         *text = copy_line(printed);
@@ -335,11 +352,13 @@ ssfer_status ssfer_train_state_parse(ssfer_train_state *state, const char *text,
         const char *key;
         size_t *value;
     } sizes[] = {{"epoch", &s.epoch},           {"iteration", &s.iteration},       {"step", &s.step},
-                 {"best_epoch", &s.best_epoch}, {"epoch_images", &s.epoch_images}, {"epoch_right", &s.epoch_right}};
+                 {"best_epoch", &s.best_epoch}, {"epoch_images", &s.epoch_images}, {"epoch_right", &s.epoch_right},
+                 {"rollbacks", &s.rollbacks}};
     struct {
         const char *key;
         double *value;
-    } doubles[] = {{"best", &s.best}, {"elapsed_s", &s.elapsed_s}, {"epoch_loss", &s.epoch_loss}};
+    } doubles[] = {
+        {"best", &s.best}, {"elapsed_s", &s.elapsed_s}, {"epoch_loss", &s.epoch_loss}, {"lr_scale", &s.lr_scale}};
     st = ssfer_json_get_string(&stage, json, "stage", name, err);
     for (size_t i = 0; st == SSFER_OK && i < sizeof sizes / sizeof *sizes; i++)
         st = ssfer_json_get_size(sizes[i].value, json, sizes[i].key, name, err);

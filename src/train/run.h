@@ -4,7 +4,7 @@
  *     RUN/metrics.jsonl        an object a record: {"stage", "epoch", "step", NAME: number...}
  *     RUN/events.out.tfevents.* the same for TensorBoard, tags "STAGE/NAME"
  *     RUN/training.log         what was said, with the time
- *     RUN/checkpoints/step-00001200.safetensors   the newest K, and best.safetensors
+ *     RUN/checkpoints/step-00001200.safetensors   the newest K, and best.safetensors, good.safetensors
  *     RUN/model.safetensors    the result; its presence means that the run is finished
  *
  * Contract with the loop: all records of a step are written before the checkpoint of that step is saved. On resume the
@@ -39,6 +39,8 @@ typedef struct ssfer_train_state {
     double elapsed_s;  /* training time in all */
     double epoch_loss; /* sums over the epoch under way, so that its means survive a resume */
     size_t epoch_images, epoch_right;
+    size_t rollbacks; /* returns to a good checkpoint so far */
+    double lr_scale;  /* what they left of the learning rate; 1 without any */
 } ssfer_train_state;
 
 /* JSON on one line; freed with ssfer_free. */
@@ -89,6 +91,15 @@ ssfer_status ssfer_run_record(ssfer_run *run, size_t epoch, size_t step, const s
  * where the file system has none). The set's tensors are only read. */
 ssfer_status ssfer_run_save(ssfer_run *run, ssfer_tensor_set *set, const ssfer_train_state *state, bool best,
                             ssfer_error *err);
+
+/* Names the checkpoint of this step, which is among the newest K, as the one to return to:
+ * checkpoints/good.safetensors, a hard link like the best one (a copy where there are none). It stays when its step is
+ * removed. */
+ssfer_status ssfer_run_mark_good(ssfer_run *run, size_t step, ssfer_error *err);
+
+/* Goes back to the good checkpoint as if what came after it had not happened: cuts the records beyond its step, removes
+ * younger checkpoints, and gives its set (the caller's) and state. */
+ssfer_status ssfer_run_rewind(ssfer_run *run, ssfer_tensor_set **set, ssfer_train_state *state, ssfer_error *err);
 
 /* Writes model.safetensors: the run is finished. */
 ssfer_status ssfer_run_finish(ssfer_run *run, const ssfer_tensor_set *model, ssfer_error *err);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static const char STATE_KEY[] = "train_state";
-static const char BEST[] = "checkpoints/best.safetensors";
+static const char BEST[] = "checkpoints/best.safetensors", GOOD[] = "checkpoints/good.safetensors";
 
 static char *checkpoint_path(const ssfer_run *run, uint64_t step)
 {
@@ -80,11 +80,11 @@ static void remove_temporaries(const ssfer_run *run)
     ssfer_free(folder);
 }
 
-static ssfer_status load(ssfer_run *run, uint64_t step, ssfer_error *err)
+/* Takes `path`, which it frees. */
+static ssfer_status load(ssfer_run *run, char *path, ssfer_error *err)
 {
     ssfer_tensor_set *set = NULL;
     ssfer_train_state state;
-    char *path = checkpoint_path(run, step);
     if (!path)
         return no_memory(run, err);
     ssfer_status st = ssfer_safetensors_read(&set, path, err);
@@ -106,18 +106,25 @@ static ssfer_status load(ssfer_run *run, uint64_t step, ssfer_error *err)
     return SSFER_OK;
 }
 
-/* Gives `path` the second name `best`, replacing what had it. Without hard links the set is written again. */
-static ssfer_status make_best(const char *best, const char *path, const ssfer_tensor_set *set, ssfer_error *err)
+/* Gives `path` the second name `name`, replacing what had it. Without hard links it becomes a second file. */
+static ssfer_status make_link(const char *name, const char *path, ssfer_error *err)
 {
-    char *temporary = ssfer_format("%s.tmp.%ld", best, (long)getpid());
+    ssfer_tensor_set *set = NULL;
+    char *temporary = ssfer_format("%s.tmp.%ld", name, (long)getpid());
     if (!temporary)
-        return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", best);
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", name);
     unlink(temporary);
-    bool linked = link(path, temporary) == 0 && rename(temporary, best) == 0;
+    bool linked = link(path, temporary) == 0 && rename(temporary, name) == 0;
     if (!linked || access(temporary, F_OK) == 0) /* rename does nothing when both names are the same file already */
         unlink(temporary);
     ssfer_free(temporary);
-    return linked ? SSFER_OK : ssfer_safetensors_write(set, best, err);
+    if (linked)
+        return SSFER_OK;
+    ssfer_status st = ssfer_safetensors_read(&set, path, err);
+    if (st == SSFER_OK)
+        st = ssfer_safetensors_write(set, name, err);
+    ssfer_tensor_set_destroy(set);
+    return st;
 }
 
 /* A process killed between saving a checkpoint and naming it the best left that undone. */
@@ -127,7 +134,7 @@ static ssfer_status complete_best(const ssfer_run *run, ssfer_error *err)
     if (s->best_epoch == 0 || s->best_epoch != s->epoch || s->iteration != 0)
         return SSFER_OK;
     char *path = checkpoint_path(run, s->step), *best = ssfer_run_path(run, BEST);
-    ssfer_status st = path && best ? make_best(best, path, run->checkpoint, err) : no_memory(run, err);
+    ssfer_status st = path && best ? make_link(best, path, err) : no_memory(run, err);
     ssfer_free(path);
     ssfer_free(best);
     return st;
@@ -141,7 +148,7 @@ ssfer_status ssfer_run_find_checkpoint(ssfer_run *run, ssfer_error *err)
     ssfer_status st = list_steps(&steps, &count, run, err);
     for (size_t i = 0; i < count; i++) {
         ssfer_error why = {0};
-        st = load(run, steps[i], &why);
+        st = load(run, checkpoint_path(run, steps[i]), &why);
         if (st == SSFER_OK || st == SSFER_ERR_MEMORY || i + 1 == count) {
             if (st != SSFER_OK)
                 ssfer_fail(err, st, "%s; remove %s to start anew", why.message, run->folder);
@@ -187,7 +194,7 @@ static ssfer_status save(ssfer_run *run, const char *path, const char *best_path
     if (st == SSFER_OK)
         st = ssfer_safetensors_write(set, path, err);
     if (st == SSFER_OK && best)
-        st = make_best(best_path, path, set, err);
+        st = make_link(best_path, path, err);
     return st;
 }
 
@@ -201,6 +208,34 @@ ssfer_status ssfer_run_save(ssfer_run *run, ssfer_tensor_set *set, const ssfer_t
     ssfer_free(path);
     ssfer_free(best_path);
     return st;
+}
+
+ssfer_status ssfer_run_mark_good(ssfer_run *run, size_t step, ssfer_error *err)
+{
+    char *path = checkpoint_path(run, step), *good = ssfer_run_path(run, GOOD);
+    ssfer_status st = path && good ? make_link(good, path, err) : no_memory(run, err);
+    ssfer_free(path);
+    ssfer_free(good);
+    return st;
+}
+
+ssfer_status ssfer_run_find_good(ssfer_run *run, ssfer_error *err)
+{
+    uint64_t *steps;
+    size_t count;
+    ssfer_status st = load(run, ssfer_run_path(run, GOOD), err);
+    if (st == SSFER_OK)
+        st = list_steps(&steps, &count, run, err);
+    if (st != SSFER_OK)
+        return st;
+    for (size_t i = 0; i < count; i++) {
+        char *path = steps[i] > run->state.step ? checkpoint_path(run, steps[i]) : NULL;
+        if (path)
+            unlink(path);
+        ssfer_free(path);
+    }
+    ssfer_free(steps);
+    return SSFER_OK;
 }
 
 ssfer_status ssfer_run_finish(ssfer_run *run, const ssfer_tensor_set *model, ssfer_error *err)

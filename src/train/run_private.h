@@ -28,4 +28,7 @@ struct ssfer_run {
  * none at all. Unfinished temporary files of a killed process are removed. */
 ssfer_status ssfer_run_find_checkpoint(ssfer_run *run, ssfer_error *err);
 
+/* Loads checkpoints/good.safetensors into run->checkpoint and run->state and removes the checkpoints after it. */
+ssfer_status ssfer_run_find_good(ssfer_run *run, ssfer_error *err);
+
 #endif

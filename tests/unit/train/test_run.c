@@ -304,7 +304,7 @@ static void test_full_disk(void **state)
 static void test_state(void **unused)
 {
     (void)unused;
-    ssfer_train_state s = {"pretrain", 3, 7, 1234567890123, 2, 0.1, 1e9 + 1.0 / 3, NAN, 99, 98}, back;
+    ssfer_train_state s = {"pretrain", 3, 7, 1234567890123, 2, 0.1, 1e9 + 1.0 / 3, NAN, 99, 98, 2, 0.25}, back;
     ssfer_error err = {0};
     char *text;
     assert_int_equal(ssfer_train_state_write(&text, &s, NULL), SSFER_OK);

@@ -1,0 +1,226 @@
+#include "cli/commands.h"
+#include "train/pretrain.h"
+#include "train/signal.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct pretrain_args {
+    const char *data, *init, *continue_from, *out;
+    double holdout, max_bad;
+    int64_t start_epoch;
+    int64_t decoder_dim, decoder_depth, decoder_heads;
+    double mask_ratio;
+    int norm_pix;
+    double crop_scale, flip;
+    int schedule, decay, on_nan;
+    ssfer_model_args model;
+    ssfer_training_args training;
+} pretrain_args;
+
+enum { MAX_ROLLBACKS = 5 }; /* five halvings: a rate of 3 % that still fails is not the cause */
+
+static const char *const OFF_ON[] = {"off", "on", NULL};
+static const char *const DECAY_CHOICES[] = {"all", "matrices", NULL};
+static const char *const SCHEDULE_CHOICES[] = {"released", "mae", "cosine", "constant", NULL};
+static const char *const ON_NAN_CHOICES[] = {"stop", "rollback", NULL};
+
+static const ssfer_option DATA[] = {
+    {SSFER_OPTION_STRING(pretrain_args, data), .name = "data", .value = "D[,D...]", .required = true,
+     .help = "pictures of faces: folders, tars or CSV lists, several with commas; labels are ignored"},
+    {SSFER_OPTION_FLOAT(pretrain_args, holdout), .name = "holdout", .value = "X", .initial = "0.02", .max = 1,
+     .below_max = true, .help = "share of the pictures that is kept aside and measured after each epoch; 0: none"},
+    {SSFER_OPTION_FLOAT(pretrain_args, max_bad), .name = "max-bad", .value = "X", .initial = "0.1", .max = 1,
+     .help = "stop when a larger share of the pictures cannot be read"},
+    {0}};
+
+static const ssfer_option RUN[] = {
+    {SSFER_OPTION_STRING(pretrain_args, out), .name = "out", .letter = 'o', .value = "RUN", .required = true,
+     .help = "folder of the run: recipe, metrics, checkpoints, curves, model"},
+    {SSFER_OPTION_STRING(pretrain_args, init), .name = "init", .value = "CKPT", .conflicts = "continue",
+     .help = "start from these weights (.safetensors or .pth) instead of random ones"},
+    {SSFER_OPTION_STRING(pretrain_args, continue_from), .name = "continue", .value = "CKPT",
+     .help =
+         "go on from a training checkpoint, optimizer and epoch included: the published one, or one of another run"},
+    {SSFER_OPTION_INT(pretrain_args, start_epoch), .name = "start-epoch", .value = "N", .initial = "-1",
+     .initial_help = "what the checkpoint says", .min = -1, .max = 1000000,
+     .help = "with --continue: how many epochs count as done"},
+    {0}};
+
+static const ssfer_option DECODER[] = {
+    {SSFER_OPTION_INT(pretrain_args, decoder_dim), .name = "decoder-dim", .value = "N",
+     .initial_help = "that of --arch", .min = 1, .max = 16384, .help = "width of the decoder's tokens"},
+    {SSFER_OPTION_INT(pretrain_args, decoder_depth), .name = "decoder-depth", .value = "N",
+     .initial_help = "that of --arch", .min = 1, .max = 256, .help = "blocks of the decoder"},
+    {SSFER_OPTION_INT(pretrain_args, decoder_heads), .name = "decoder-heads", .value = "N",
+     .initial_help = "that of --arch", .min = 1, .max = 1024, .help = "attention heads of the decoder"},
+    {SSFER_OPTION_FLOAT(pretrain_args, mask_ratio), .name = "mask-ratio", .value = "X", .initial = "0.75",
+     .above_min = true, .max = 1, .below_max = true, .help = "share of the patches that is hidden"},
+    {SSFER_OPTION_CHOICE(pretrain_args, norm_pix), .name = "norm-pix", .choices = OFF_ON, .initial = "off",
+     .help = "learn each hidden patch relative to its own mean and deviation: finer features, but the model cannot "
+             "paint a whole picture by itself"},
+    {0}};
+
+static const ssfer_option METHOD[] = {
+    {SSFER_OPTION_FLOAT(pretrain_args, crop_scale), .name = "crop-scale", .value = "X", .initial = "0.2",
+     .above_min = true, .max = 1, .help = "smallest area of a random crop, as a share of the picture"},
+    {SSFER_OPTION_FLOAT(pretrain_args, flip), .name = "flip", .value = "P", .initial = "0.5", .max = 1,
+     .help = "probability of a horizontal flip"},
+    {SSFER_OPTION_CHOICE(pretrain_args, schedule), .name = "schedule", .choices = SCHEDULE_CHOICES,
+     .initial = "released",
+     .help =
+         "learning rate over time: the published code's curve per epoch, MAE's own per step, the same without a jump "
+         "at its start, or constant"},
+    {SSFER_OPTION_CHOICE(pretrain_args, decay), .name = "decay", .choices = DECAY_CHOICES, .initial = "all",
+     .help = "what weight decay applies to: all parameters (as published) or matrices only"},
+    {SSFER_OPTION_CHOICE(pretrain_args, on_nan), .name = "on-nan", .choices = ON_NAN_CHOICES, .initial = "stop",
+     .help =
+         "at a loss that is not finite: stop, or return to the last checkpoint of --save-every and go on at half the "
+         "learning rate, at most five times"},
+    {0}};
+
+/* The architecture by name, then the single dimensions over it. */
+static ssfer_status model_config(ssfer_mae_config *c, const pretrain_args *a, ssfer_error *err)
+{
+    const ssfer_model_args *m = &a->model;
+    ssfer_mae_config_named(c, SSFER_ARCH_CHOICES[m->arch]);
+    if (m->image_size)
+        c->image_size = (size_t)m->image_size;
+    if (m->patch_size)
+        c->patch_size = (size_t)m->patch_size;
+    if (m->embed_dim) {
+        c->embed_dim = (size_t)m->embed_dim;
+        c->hidden = 4 * c->embed_dim;
+        c->heads = ssfer_mae_heads_for(c->embed_dim);
+    }
+    if (m->depth)
+        c->depth = (size_t)m->depth;
+    if (m->heads)
+        c->heads = (size_t)m->heads;
+    if (a->decoder_dim) {
+        c->decoder_dim = (size_t)a->decoder_dim;
+        c->decoder_hidden = 4 * c->decoder_dim;
+        c->decoder_heads = ssfer_mae_decoder_heads_for(c->decoder_dim);
+    }
+    if (a->decoder_depth)
+        c->decoder_depth = (size_t)a->decoder_depth;
+    if (a->decoder_heads)
+        c->decoder_heads = (size_t)a->decoder_heads;
+    c->mask_ratio = a->mask_ratio;
+    c->norm_pix = a->norm_pix == 1;
+    return ssfer_mae_config_check(c, err);
+}
+
+/* Whether the command line says anything about the model's sizes. */
+static bool sizes_given(const ssfer_cli *cli)
+{
+    static const char *const sizes[] = {"arch",  "image-size",  "patch-size",    "embed-dim",    "depth",
+                                        "heads", "decoder-dim", "decoder-depth", "decoder-heads"};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (ssfer_cli_given(cli, sizes[i]))
+            return true;
+    return false;
+}
+
+static void fill_options(ssfer_pretrain_options *o, const pretrain_args *a, const ssfer_cli *cli)
+{
+    static const ssfer_schedule_kind schedules[] = {SSFER_SCHEDULE_STAGE1_RELEASED, SSFER_SCHEDULE_MAE,
+                                                    SSFER_SCHEDULE_COSINE, SSFER_SCHEDULE_CONSTANT};
+    const ssfer_training_args *t = &a->training;
+    *o = ssfer_pretrain_defaults();
+    o->data = a->data;
+    o->holdout = a->holdout;
+    o->max_bad_share = a->max_bad;
+    o->init = a->init;
+    o->continue_from = a->continue_from;
+    o->start_epoch = a->start_epoch;
+    o->epochs = (size_t)t->epochs;
+    o->batch = (size_t)t->batch_size;
+    o->accumulate = (size_t)t->accumulate;
+    o->lr = t->lr;
+    o->min_lr = t->min_lr;
+    o->warmup_epochs = t->warmup_epochs;
+    o->schedule = schedules[a->schedule];
+    o->optimizer.weight_decay = (float)t->weight_decay;
+    o->optimizer.decay_all = a->decay == 0;
+    o->optimizer.clip_grad = (float)t->clip_grad;
+    o->optimizer.ema_decay = (float)t->ema;
+    o->transform.scale_min = a->crop_scale;
+    o->transform.flip = a->flip;
+    o->rollbacks = a->on_nan == 1 ? MAX_ROLLBACKS : 0;
+    o->seed = (uint64_t)cli->common.seed;
+    o->out = a->out;
+    o->resume = t->resume;
+    o->save_every = (size_t)t->save_every;
+    o->threads = (size_t)cli->common.threads;
+    o->log = &cli->log;
+    o->progress = cli->progress;
+    o->report = cli->common.quiet ? NULL : stderr;
+    o->stop = ssfer_signals_received;
+    /* A warm-up that the user did not ask for must not take up a short run: the published share of it, 50 of 600. */
+    if (!ssfer_cli_given(cli, "warmup-epochs"))
+        o->warmup_epochs = fmin(o->warmup_epochs, (double)o->epochs / 12.0);
+}
+
+static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
+{
+    const pretrain_args *a = data;
+    ssfer_pretrain_options options;
+    ssfer_pretrain_result result;
+    if (a->training.drop_path > 0.0)
+        return ssfer_cli_usage(cli, err, "--drop-path: the masked autoencoder has no stochastic depth");
+    if (a->start_epoch >= 0 && !a->continue_from)
+        return ssfer_cli_usage(cli, err, "--start-epoch goes with --continue");
+    fill_options(&options, a, cli);
+    ssfer_status st = model_config(&options.model, a, err);
+    if (st != SSFER_OK)
+        return ssfer_cli_usage(cli, err, "%s", err->message);
+    if ((a->init || a->continue_from) && !sizes_given(cli))
+        options.model.embed_dim = 0; /* the checkpoint's */
+    st = ssfer_signals_install(err);
+    if (st == SSFER_OK) {
+        st = ssfer_pretrain(&options, &result, err);
+        ssfer_signals_restore();
+    }
+    if (st != SSFER_OK)
+        return st;
+    fprintf(cli->out, "pictures         %zu\n", result.training_pictures);
+    if (result.held_out)
+        fprintf(cli->out, "held out         %zu\nvalidation loss  %.5f\n", result.held_out, result.validation_loss);
+    ssfer_info(&cli->log, "the model is %s/model.safetensors", a->out);
+    return SSFER_OK;
+}
+
+const ssfer_command SSFER_COMMAND_PRETRAIN = {
+    .name = "pretrain",
+    .group = SSFER_COMMAND_GROUP_TRAIN,
+    .summary = "learn from unlabeled faces by painting hidden patches (Stage I)",
+    .description =
+        "Trains a masked autoencoder: a vision transformer sees a quarter of each picture's patches and a small "
+        "decoder "
+        "paints the others. Its encoder is what 'ssfer finetune --init' starts from; 'ssfer reconstruct' shows what it "
+        "has learned. RUN/model.safetensors holds the whole autoencoder after the last epoch.\n\n"
+        "The defaults are the published recipe. With --init or --continue, and no option about sizes, the model has "
+        "those of the checkpoint. Without --warmup-epochs a short run warms up for a twelfth of its epochs.\n\n"
+        "A run that is interrupted (Ctrl-C once, or SIGTERM) saves a checkpoint; --resume goes on and ends with the "
+        "same weights as if nothing had happened.",
+    .groups = {{"Data", DATA, 0},
+               {"Run", RUN, 0},
+               {"Model", SSFER_MODEL_OPTIONS, offsetof(pretrain_args, model)},
+               {"Decoder and masking", DECODER, 0},
+               {"Training", SSFER_TRAINING_OPTIONS, offsetof(pretrain_args, training)},
+               {"Method", METHOD, 0}},
+    .initials = {{"epochs", "600"},
+                 {"batch-size", "256"},
+                 {"lr", "3.4e-4"},
+                 {"min-lr", "0"},
+                 {"warmup-epochs", "50"},
+                 {"ema", "0"},
+                 {"save-every", "10"}},
+    .examples = {{"ssfer pretrain --data faces.tar --arch tiny --image-size 48 --patch-size 8 --epochs 200 -o mae",
+                  "A small model, which a notebook can train."},
+                 {"ssfer pretrain --data faces.tar,ferplus.tar/train --init mae.pth -o mae",
+                  "From given weights, on two sets of pictures."}},
+    .args_size = sizeof(pretrain_args),
+    .run = run,
+};

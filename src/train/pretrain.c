@@ -1,0 +1,437 @@
+#include "train/pretrain.h"
+
+#include "base/memory.h"
+#include "data/loader.h"
+#include "nn/try.h"
+#include "train/curves.h"
+#include "train/loop.h"
+#include "train/pretrain_start.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STAGE = 1 };                           /* of the paper; part of every random stream's name */
+static const uint32_t NO_EPOCH = 0xffffffffu; /* validation hides the same patches every time */
+
+ssfer_pretrain_options ssfer_pretrain_defaults(void)
+{
+    ssfer_pretrain_options o = {.holdout = 0.02,
+                                .max_bad_share = 0.1,
+                                .start_epoch = -1,
+                                .epochs = 600,
+                                .batch = 256,
+                                .accumulate = 1,
+                                .lr = 3.4e-4,
+                                .warmup_epochs = 50,
+                                .schedule = SSFER_SCHEDULE_STAGE1_RELEASED,
+                                .optimizer = ssfer_optimizer_defaults(),
+                                .transform = ssfer_transform_train(224),
+                                .save_every = 10,
+                                .keep = 1};
+    o.optimizer.ema_decay = 0.0f;
+    ssfer_mae_config_named(&o.model, "base");
+    return o;
+}
+
+/* Everything that a pre-training owns. */
+typedef struct pretrain {
+    const ssfer_pretrain_options *options;
+    ssfer_compute *cx;
+    ssfer_dataset *set;
+    size_t *train, train_count, *valid, valid_count; /* indices, ascending */
+    ssfer_loader *loader, *valid_loader;
+    ssfer_mae_model model;
+    ssfer_mae_acts acts;
+    ssfer_mae_masks masks;
+    ssfer_run *run;
+    float *weights, *losses; /* (B), (B) */
+    size_t batch, iterations;
+    uint32_t epoch; /* under way */
+} pretrain;
+
+/* ---- data -------------------------------------------------------------------------------------------------------- */
+
+static int compare_index(const void *a, const void *b)
+{
+    const size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Which pictures are held out depends on their number and the seed alone. */
+static ssfer_status hold_out(pretrain *p, ssfer_error *err)
+{
+    const size_t n = ssfer_dataset_count(p->set);
+    const double wanted = p->options->holdout * (double)n;
+    size_t held = p->options->holdout > 0.0 ? (size_t)fmax(1.0, floor(wanted + 0.5)) : 0;
+    if (held >= n)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: no training pictures are left of %zu; use a smaller --holdout",
+                          p->options->data, n);
+    size_t *order = ssfer_calloc(n, sizeof *order);
+    p->train = ssfer_calloc(n, sizeof *p->train);
+    p->valid = ssfer_calloc(held + 1, sizeof *p->valid);
+    if (!order || !p->train || !p->valid) {
+        ssfer_free(order);
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", p->options->data);
+    }
+    for (size_t i = 0; i < n; i++)
+        order[i] = i;
+    ssfer_rng rng = ssfer_rng_stream(p->options->seed, STAGE, 0, 0, SSFER_RNG_SPLIT);
+    ssfer_rng_shuffle(&rng, order, n);
+    p->valid_count = held;
+    p->train_count = n - held;
+    memcpy(p->valid, order, held * sizeof *order);
+    memcpy(p->train, order + held, (n - held) * sizeof *order);
+    qsort(p->valid, held, sizeof *order, compare_index);
+    qsort(p->train, n - held, sizeof *order, compare_index);
+    ssfer_free(order);
+    return SSFER_OK;
+}
+
+static ssfer_status open_data(pretrain *p, ssfer_error *err)
+{
+    const ssfer_pretrain_options *o = p->options;
+    TRY(ssfer_dataset_open(&p->set, o->data, &(ssfer_dataset_options){.unlabeled = true, .log = o->log}, err));
+    if (!ssfer_dataset_count(p->set))
+        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: no pictures", o->data);
+    return hold_out(p, err);
+}
+
+static ssfer_status make_loaders(pretrain *p, ssfer_error *err)
+{
+    const ssfer_pretrain_options *o = p->options;
+    const size_t size = p->model.mae.config.image_size;
+    ssfer_loader_options train = {.set = p->set,
+                                  .indices = p->train,
+                                  .index_count = p->train_count,
+                                  .batch = p->batch,
+                                  .threads = o->threads,
+                                  .shuffle = true,
+                                  .drop_last = true,
+                                  .seed = o->seed,
+                                  .stage = STAGE,
+                                  .max_bad_share = o->max_bad_share,
+                                  .transform = o->transform,
+                                  .log = ssfer_run_log(p->run)};
+    train.transform.size = size;
+    ssfer_loader_options valid = {.set = p->set,
+                                  .indices = p->valid,
+                                  .index_count = p->valid_count,
+                                  .batch = p->batch < 64 ? p->batch : 64,
+                                  .threads = o->threads,
+                                  .max_bad_share = o->max_bad_share,
+                                  .transform = ssfer_transform_eval(size),
+                                  .log = ssfer_run_log(p->run)};
+    memcpy(valid.transform.mean, o->transform.mean, sizeof valid.transform.mean);
+    memcpy(valid.transform.std, o->transform.std, sizeof valid.transform.std);
+    TRY(ssfer_loader_create(&p->loader, &train, err));
+    return p->valid_count ? ssfer_loader_create(&p->valid_loader, &valid, err) : SSFER_OK;
+}
+
+/* ---- model ------------------------------------------------------------------------------------------------------- */
+
+static ssfer_status build_model(pretrain *p, const ssfer_tensor_set *set, ssfer_error *err)
+{
+    const ssfer_pretrain_options *o = p->options;
+    ssfer_mae_config config = o->model;
+    if (!config.embed_dim)
+        TRY(ssfer_mae_config_from_checkpoint(&config, set, 0, 0, err));
+    config.mask_ratio = o->model.mask_ratio;
+    config.norm_pix = o->model.norm_pix;
+    TRY(ssfer_mae_init(&p->model.mae, &config, err));
+    TRY(ssfer_params_alloc(&p->model.params, &p->model.mae.table, err));
+    ssfer_mae_init_params(p->model.params, &p->model.mae, o->seed);
+    memcpy(p->model.mean, o->transform.mean, sizeof p->model.mean);
+    memcpy(p->model.std, o->transform.std, sizeof p->model.std);
+    if (!set)
+        return SSFER_OK;
+    return ssfer_pretrain_take_weights(p->model.params, &p->model.mae, set, o->continue_from != NULL, o->log, err);
+}
+
+static ssfer_status make_model(pretrain *p, ssfer_error *err)
+{
+    const ssfer_pretrain_options *o = p->options;
+    const char *path = o->continue_from ? o->continue_from : o->init;
+    ssfer_tensor_set *set = NULL;
+    if (!path)
+        return build_model(p, NULL, err);
+    TRY(ssfer_checkpoint_read(&set, path, NULL, err));
+    ssfer_status st = build_model(p, set, err);
+    ssfer_tensor_set_destroy(set);
+    return st == SSFER_OK ? st : ssfer_fail_prefix(err, st, "%s", path);
+}
+
+static ssfer_status make_buffers(pretrain *p, ssfer_error *err)
+{
+    const ssfer_mae_config *c = &p->model.mae.config;
+    const size_t L = ssfer_mae_patches(c), K = ssfer_mae_kept(L, c->mask_ratio), B = p->batch;
+    p->weights = ssfer_calloc(B, sizeof *p->weights);
+    p->losses = ssfer_calloc(B, sizeof *p->losses);
+    if (!p->weights || !p->losses)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
+    TRY(ssfer_mae_masks_init(&p->masks, B, L, K, err));
+    return ssfer_mae_acts_init(&p->acts, &p->model.mae, B, K, true, err);
+}
+
+/* ---- what the loop calls ----------------------------------------------------------------------------------------- */
+
+static ssfer_status begin(void *user, float *params, ssfer_optimizer *optimizer, ssfer_train_state *state,
+                          ssfer_error *err)
+{
+    const pretrain *p = user;
+    const ssfer_pretrain_options *o = p->options;
+    (void)params; /* they were loaded with the model */
+    TRY(ssfer_pretrain_take_optimizer(optimizer, state, o->continue_from, o->start_epoch, err));
+    if (state->epoch >= o->epochs)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: %zu epochs are done already; use a larger --epochs than %zu",
+                          o->continue_from, state->epoch, o->epochs);
+    ssfer_info(ssfer_run_log(p->run), "%s: going on with epoch %zu, after %zu steps", o->continue_from,
+               state->epoch + 1, state->step);
+    return SSFER_OK;
+}
+
+static ssfer_status start_epoch(void *user, const ssfer_loop_position *at, ssfer_error *err)
+{
+    pretrain *p = user;
+    p->epoch = (uint32_t)at->epoch;
+    return ssfer_loader_start(p->loader, p->epoch, at->iteration * p->options->accumulate, err);
+}
+
+static ssfer_status failed(const pretrain *p, ssfer_status st, ssfer_error *err)
+{
+    return st == SSFER_OK ? st : ssfer_fail(err, st, "%s", ssfer_compute_error(p->cx)->message);
+}
+
+/* The losses of a batch. With grads: grads += the gradient of their mean. */
+static ssfer_status pass(pretrain *p, const float *params, float *grads, const ssfer_batch *batch, uint32_t epoch,
+                         ssfer_loop_sums *sums)
+{
+    for (size_t b = 0; b < batch->count; b++) {
+        ssfer_mae_masks_draw(&p->masks, b, p->options->seed, STAGE, epoch, batch->indices[b]);
+        p->weights[b] = 1.0f / (float)batch->count;
+    }
+    const ssfer_mask mask = ssfer_mae_mask(&p->masks);
+    TRY(ssfer_mae_forward(p->cx, params, &p->acts, batch->images, mask, batch->count));
+    TRY(ssfer_mae_loss(p->cx, &p->acts, p->losses, batch->images, grads ? p->weights : NULL, mask, batch->count));
+    for (size_t b = 0; b < batch->count; b++)
+        sums->loss += (double)p->losses[b];
+    sums->images += batch->count;
+    return grads ? ssfer_mae_backward(p->cx, params, grads, &p->acts, mask, batch->count) : SSFER_OK;
+}
+
+static ssfer_status gradients(void *user, const float *params, float *grads, const ssfer_loop_position *at,
+                              ssfer_loop_sums *sums, ssfer_error *err)
+{
+    pretrain *p = user;
+    (void)at;
+    for (size_t a = 0; a < p->options->accumulate; a++) {
+        ssfer_batch batch;
+        TRY(ssfer_loader_next(p->loader, &batch, err));
+        if (!batch.count)
+            return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: too few pictures can be read", p->options->data);
+        TRY(failed(p, pass(p, params, grads, &batch, p->epoch, sums), err));
+    }
+    return SSFER_OK;
+}
+
+static ssfer_status validate(pretrain *p, const float *weights, double *loss, ssfer_error *err)
+{
+    ssfer_loop_sums sums = {0};
+    ssfer_batch batch;
+    TRY(ssfer_loader_start(p->valid_loader, 0, 0, err));
+    do {
+        TRY(ssfer_loader_next(p->valid_loader, &batch, err));
+        if (batch.count)
+            TRY(failed(p, pass(p, weights, NULL, &batch, NO_EPOCH, &sums), err));
+    } while (batch.count);
+    *loss = sums.images ? sums.loss / (double)sums.images : NAN;
+    return SSFER_OK;
+}
+
+static ssfer_status judge(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
+                          ssfer_error *err)
+{
+    double loss;
+    (void)score; /* the last weights are the result, as the method has it */
+    TRY(validate(user, weights, &loss, err));
+    metrics[(*count)++] = (ssfer_metric){"validation_loss", loss};
+    return SSFER_OK;
+}
+
+static ssfer_status store(void *user, const float *weights, ssfer_tensor_set *set, ssfer_error *err)
+{
+    const pretrain *p = user;
+    return ssfer_mae_model_store(&p->model, weights, set, err);
+}
+
+/* ---- the run ----------------------------------------------------------------------------------------------------- */
+
+static void describe_model(ssfer_recipe *r, const ssfer_pretrain_options *o, const ssfer_mae_config *c)
+{
+    ssfer_recipe_section(r, "model");
+    ssfer_recipe_size(r, "image_size", c->image_size);
+    ssfer_recipe_size(r, "patch_size", c->patch_size);
+    ssfer_recipe_size(r, "embed_dim", c->embed_dim);
+    ssfer_recipe_size(r, "depth", c->depth);
+    ssfer_recipe_size(r, "num_heads", c->heads);
+    ssfer_recipe_size(r, "decoder_embed_dim", c->decoder_dim);
+    ssfer_recipe_size(r, "decoder_depth", c->decoder_depth);
+    ssfer_recipe_size(r, "decoder_num_heads", c->decoder_heads);
+    ssfer_recipe_double(r, "mask_ratio", c->mask_ratio);
+    ssfer_recipe_bool(r, "norm_pix", c->norm_pix);
+    ssfer_recipe_string(r, "init", o->init);
+    ssfer_recipe_string(r, "continue_from", o->continue_from);
+}
+
+static void describe_training(ssfer_recipe *r, const pretrain *p)
+{
+    const ssfer_pretrain_options *o = p->options;
+    ssfer_recipe_section(r, "training");
+    ssfer_recipe_size(r, "epochs", o->epochs);
+    ssfer_recipe_size(r, "batch_size", p->batch);
+    ssfer_recipe_size(r, "accumulate", o->accumulate);
+    ssfer_recipe_string(r, "schedule", ssfer_schedule_name(o->schedule));
+    ssfer_recipe_double(r, "lr", o->lr);
+    ssfer_recipe_double(r, "min_lr", o->min_lr);
+    ssfer_recipe_double(r, "warmup_epochs", o->warmup_epochs);
+    ssfer_recipe_double(r, "weight_decay", (double)o->optimizer.weight_decay);
+    ssfer_recipe_bool(r, "decay_all", o->optimizer.decay_all);
+    ssfer_recipe_doubles(r, "betas", (double[]){(double)o->optimizer.beta1, (double)o->optimizer.beta2}, 2);
+    ssfer_recipe_double(r, "clip_grad", (double)o->optimizer.clip_grad);
+    ssfer_recipe_double(r, "ema", (double)o->optimizer.ema_decay);
+    ssfer_recipe_size(r, "rollbacks", o->rollbacks);
+    ssfer_recipe_size(r, "save_every", o->save_every); /* decides where a rollback returns to */
+    ssfer_recipe_u64(r, "seed", o->seed);
+}
+
+static void describe_data(ssfer_recipe *r, const pretrain *p)
+{
+    const ssfer_pretrain_options *o = p->options;
+    const ssfer_transform *t = &o->transform;
+    ssfer_recipe_section(r, "data");
+    ssfer_recipe_string(r, "data", o->data);
+    ssfer_recipe_double(r, "holdout", o->holdout);
+    ssfer_recipe_size(r, "training_pictures", p->train_count);
+    ssfer_recipe_size(r, "held_out", p->valid_count);
+    ssfer_recipe_section(r, "augmentation");
+    ssfer_recipe_doubles(r, "crop_scale", (double[]){t->scale_min, t->scale_max}, 2);
+    ssfer_recipe_doubles(r, "crop_ratio", (double[]){t->ratio_min, t->ratio_max}, 2);
+    ssfer_recipe_double(r, "flip", t->flip);
+    ssfer_recipe_doubles(r, "mean", (double[]){(double)t->mean[0], (double)t->mean[1], (double)t->mean[2]}, 3);
+    ssfer_recipe_doubles(r, "std", (double[]){(double)t->std[0], (double)t->std[1], (double)t->std[2]}, 3);
+}
+
+static ssfer_status open_run(pretrain *p, ssfer_error *err)
+{
+    const ssfer_pretrain_options *o = p->options;
+    ssfer_recipe r = {0};
+    describe_model(&r, o, &p->model.mae.config);
+    describe_training(&r, p);
+    describe_data(&r, p);
+    ssfer_recipe_section(&r, "machine");
+    ssfer_recipe_free_choice(&r);
+    ssfer_recipe_size(&r, "threads", o->threads);
+    ssfer_recipe_string(&r, "backend", ssfer_compute_backend_name(p->cx));
+    ssfer_status st = ssfer_run_open(&p->run,
+                                     &(ssfer_run_options){.folder = o->out,
+                                                          .stage = "pretrain",
+                                                          .resume = o->resume,
+                                                          .keep_checkpoints = o->keep,
+                                                          .recipe = &r,
+                                                          .log = o->log},
+                                     err);
+    ssfer_recipe_deinit(&r);
+    return st;
+}
+
+static ssfer_status prepare(pretrain *p, ssfer_error *err)
+{
+    const ssfer_pretrain_options *o = p->options;
+    TRY(open_data(p, err));
+    p->batch = o->batch < p->train_count ? o->batch : p->train_count;
+    TRY(ssfer_compute_create(&p->cx, SSFER_BACKEND_CPU, o->threads, err));
+    TRY(make_model(p, err));
+    TRY(make_buffers(p, err));
+    p->iterations = p->train_count / p->batch / o->accumulate;
+    if (!p->iterations)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT,
+                          "%zu training pictures make no step of %zu batches of %zu; use a smaller --batch-size or "
+                          "--accumulate",
+                          p->train_count, o->accumulate, p->batch);
+    TRY(open_run(p, err)); /* last: nothing is written before all that can be refused has been */
+    TRY(make_loaders(p, err));
+    const ssfer_mae_config *c = &p->model.mae.config;
+    const size_t L = ssfer_mae_patches(c);
+    ssfer_info(o->log, "%zu training pictures, %zu held out; %zu of %zu patches seen; %.2f million parameters",
+               p->train_count, p->valid_count, ssfer_mae_kept(L, c->mask_ratio), L,
+               (double)ssfer_params_total(&p->model.mae.table) / 1e6);
+    return SSFER_OK;
+}
+
+static ssfer_status train(pretrain *p, ssfer_error *err)
+{
+    const ssfer_pretrain_options *o = p->options;
+    const ssfer_loop_task task = {.user = p,
+                                  .table = &p->model.mae.table,
+                                  .begin = o->continue_from ? begin : NULL,
+                                  .start_epoch = start_epoch,
+                                  .gradients = gradients,
+                                  .judge = p->valid_loader ? judge : NULL,
+                                  .store = store};
+    ssfer_loop_options loop = {.stage = "pretrain",
+                               .epochs = o->epochs,
+                               .iterations = p->iterations,
+                               .accumulate = o->accumulate,
+                               .record_every = 50,
+                               .save_every = o->save_every,
+                               .rollbacks = o->rollbacks,
+                               .optimizer = o->optimizer,
+                               .progress = o->progress,
+                               .report = o->report,
+                               .stop = o->stop};
+    loop.schedule = (ssfer_schedule){.kind = o->schedule,
+                                     .base_lr = o->lr,
+                                     .min_lr = o->min_lr,
+                                     .epochs = (double)o->epochs,
+                                     .warmup_epochs = o->warmup_epochs,
+                                     .iterations = p->iterations};
+    ssfer_status st = ssfer_loop_run(p->cx, p->run, &task, p->model.params, &loop, p->model.params, err);
+    if (st == SSFER_ERR_NUMERIC && !o->rollbacks && err) {
+        const ssfer_error why = *err;
+        return ssfer_fail(err, st, "%s, or --on-nan rollback", why.message);
+    }
+    return st;
+}
+
+static void release(pretrain *p)
+{
+    ssfer_run_close(p->run);
+    ssfer_loader_destroy(p->loader);
+    ssfer_loader_destroy(p->valid_loader);
+    ssfer_mae_acts_deinit(&p->acts);
+    ssfer_mae_masks_deinit(&p->masks);
+    ssfer_mae_model_deinit(&p->model);
+    ssfer_dataset_close(p->set);
+    ssfer_compute_destroy(p->cx);
+    ssfer_free(p->train);
+    ssfer_free(p->valid);
+    ssfer_free(p->weights);
+    ssfer_free(p->losses);
+}
+
+ssfer_status ssfer_pretrain(const ssfer_pretrain_options *options, ssfer_pretrain_result *result, ssfer_error *err)
+{
+    pretrain p = {.options = options};
+    double loss = NAN;
+    ssfer_status st = prepare(&p, err);
+    if (st == SSFER_OK)
+        st = train(&p, err);
+    if (st == SSFER_OK && p.valid_loader)
+        st = validate(&p, p.model.params, &loss, err);
+    if (st == SSFER_OK)
+        st = ssfer_curves_write(p.run, "pretrain", err);
+    if (st == SSFER_OK && result)
+        *result = (ssfer_pretrain_result){p.train_count, p.valid_count, loss};
+    release(&p);
+    return st;
+}

@@ -1,0 +1,374 @@
+/* Pre-training from end to end on a handful of small pictures: stopping and resuming, damaged pictures, refusals. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "scratch.h"
+#include "ssfer/image.h"
+#include "train/pretrain.h"
+
+#include <math.h>
+
+enum { PICTURES = 26, EPOCHS = 3, BATCH = 4, STEPS = 5 * EPOCHS }; /* 5 are held out: 21 make 5 batches of 4 */
+
+/* Soft blobs: something that a decoder can learn. */
+static void make_picture(size_t i, const char *folder)
+{
+    ssfer_image image;
+    char name[64];
+    ssfer_rng rng = ssfer_rng_stream(9, 0, 0, i, SSFER_RNG_TEST);
+    assert_int_equal(ssfer_image_create(&image, 20, 18, NULL), SSFER_OK);
+    double x = ssfer_rng_range(&rng, 4, 16), y = ssfer_rng_range(&rng, 4, 14), r = ssfer_rng_range(&rng, 3, 8);
+    for (size_t row = 0; row < image.height; row++)
+        for (size_t column = 0; column < image.width; column++)
+            for (size_t k = 0; k < 3; k++) {
+                double d = hypot((double)column - x, (double)row - y) / r;
+                image.data[(row * image.width + column) * 3 + k] =
+                    (uint8_t)(40.0 + 50.0 * (double)k + 110.0 * exp(-d * d));
+            }
+    snprintf(name, sizeof name, "%s/%02zu.png", folder, i);
+    assert_int_equal(ssfer_image_save(&image, scratch_path(name), NULL), SSFER_OK);
+    ssfer_image_deinit(&image);
+}
+
+static void write_text(const char *name, const char *text)
+{
+    FILE *f = fopen(scratch_path(name), "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static int setup(void **state)
+{
+    if (scratch_setup(state) != 0)
+        return -1;
+    const char *const folders[] = {"faces", "more", "damaged", "empty"};
+    for (size_t i = 0; i < 4; i++)
+        if (ssfer_folder_create(scratch_path(folders[i]), NULL) != SSFER_OK)
+            return -1;
+    for (size_t i = 0; i < PICTURES; i++)
+        make_picture(i, i < 20 ? "faces" : "more");
+    for (size_t i = 0; i < 8; i++)
+        make_picture(i, "damaged");
+    write_text("damaged/08.png", "this is no picture");
+    write_text("damaged/09.png", "");
+    write_text("empty/readme.txt", "no pictures here");
+    return 0;
+}
+
+static char sources[1200];
+
+static ssfer_pretrain_options small_options(const char *out)
+{
+    ssfer_pretrain_options o = ssfer_pretrain_defaults();
+    snprintf(sources, sizeof sources, "%s,%s", scratch_path("faces"), scratch_path("more"));
+    o.data = sources;
+    o.holdout = 0.2;
+    o.model = (ssfer_mae_config){.image_size = 16,
+                                 .patch_size = 4,
+                                 .channels = 3,
+                                 .embed_dim = 16,
+                                 .depth = 1,
+                                 .heads = 2,
+                                 .hidden = 24,
+                                 .decoder_dim = 8,
+                                 .decoder_depth = 1,
+                                 .decoder_heads = 1,
+                                 .decoder_hidden = 16,
+                                 .eps = 1e-6f,
+                                 .mask_ratio = 0.75};
+    o.epochs = EPOCHS;
+    o.batch = BATCH;
+    o.lr = 5e-3;
+    o.warmup_epochs = 0.5;
+    o.schedule = SSFER_SCHEDULE_MAE;
+    o.seed = 3;
+    o.out = out;
+    o.save_every = 1;
+    o.threads = 2;
+    return o;
+}
+
+static void must(ssfer_status st, const ssfer_error *err)
+{
+    if (st != SSFER_OK)
+        fail_msg("%s: %s", ssfer_status_name(st), err->message);
+}
+
+static void check_same_file(const char *a, const char *b)
+{
+    unsigned char *x = NULL, *y = NULL;
+    size_t nx = 0, ny = 0;
+    must(ssfer_file_read(&x, &nx, a, 1 << 24, NULL), &(ssfer_error){0});
+    must(ssfer_file_read(&y, &ny, b, 1 << 24, NULL), &(ssfer_error){0});
+    assert_int_equal(nx, ny);
+    assert_memory_equal(x, y, nx);
+    ssfer_free(x);
+    ssfer_free(y);
+}
+
+/* The figures of metrics.jsonl but for the speed, which no two runs share. */
+static char *metrics_of(const char *run)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s/metrics.jsonl", run);
+    char *text = scratch_read(name);
+    assert_non_null(text);
+    for (char *at = text; (at = strstr(at, "\"images_per_second\":"));)
+        for (at += 20; *at && *at != ',' && *at != '}'; at++)
+            *at = '#';
+    return text;
+}
+
+/* ---- stopping ---------------------------------------------------------------------------------------------------- */
+
+static int steps_left;
+
+static int stop_after(void)
+{
+    return --steps_left == 0;
+}
+
+static void train_through(const char *out, ssfer_pretrain_result *result)
+{
+    ssfer_error err = {0};
+    ssfer_pretrain_options o = small_options(out);
+    must(ssfer_pretrain(&o, result, &err), &err);
+}
+
+/* Stops at random steps, again and again, until the run is done. Returns how often it stopped. */
+static size_t train_in_pieces(const char *out, ssfer_rng *rng)
+{
+    ssfer_error err = {0};
+    ssfer_pretrain_options o = small_options(out);
+    o.stop = stop_after;
+    for (size_t stops = 0;; stops++) {
+        steps_left = 1 + (int)ssfer_rng_below(rng, STEPS / 2);
+        ssfer_status st = ssfer_pretrain(&o, NULL, &err);
+        if (st == SSFER_OK)
+            return stops;
+        assert_int_equal(st, SSFER_ERR_CANCELLED);
+        assert_true(stops < STEPS);
+        o.resume = true;
+    }
+}
+
+/* Ten runs, each stopped at random moments, the last step of an epoch among them: the same weights, byte for byte. */
+static void test_resume(void **state)
+{
+    (void)state;
+    ssfer_pretrain_result result;
+    char whole[256], piece[256], a[300], b[300];
+    size_t stops = 0;
+    snprintf(whole, sizeof whole, "%s", scratch_path("whole"));
+    train_through(whole, &result);
+    assert_int_equal(result.training_pictures, 21);
+    assert_int_equal(result.held_out, 5);
+    assert_true(isfinite(result.validation_loss));
+    snprintf(a, sizeof a, "%s/model.safetensors", whole);
+    char *figures = metrics_of(whole);
+    ssfer_rng rng = ssfer_rng_stream(21, 0, 0, 0, SSFER_RNG_TEST);
+    for (size_t i = 0; i < 10; i++) {
+        snprintf(piece, sizeof piece, "%s/pieces%zu", scratch, i);
+        stops += train_in_pieces(piece, &rng);
+        snprintf(b, sizeof b, "%s/model.safetensors", piece);
+        check_same_file(a, b);
+        char *same = metrics_of(piece);
+        assert_string_equal(figures, same);
+        ssfer_free(same);
+    }
+    assert_true(stops >= 10);
+    ssfer_free(figures);
+}
+
+/* The loss falls, and the files that a run leaves are there. */
+static void test_run(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"recipe.yaml", "metrics.jsonl",     "training.log", "loss.png",   "loss.svg",
+                                        "lr.png",      "model.safetensors", "lr.svg",       "report.html"};
+    ssfer_error err = {0};
+    ssfer_pretrain_result few, many;
+    char out[256], file[300];
+    snprintf(out, sizeof out, "%s", scratch_path("run"));
+    ssfer_pretrain_options o = small_options(out);
+    o.epochs = 1;
+    must(ssfer_pretrain(&o, &few, &err), &err);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(file, sizeof file, "%s/%s", out, files[i]);
+        if (!ssfer_file_exists(file))
+            fail_msg("no %s", file);
+    }
+    o.out = scratch_path("longer");
+    o.epochs = 12;
+    o.accumulate = 1;
+    must(ssfer_pretrain(&o, &many, &err), &err);
+    assert_true(many.validation_loss < 0.8 * few.validation_loss);
+
+    ssfer_mae_model model; /* the whole autoencoder, with all it needs to be used */
+    snprintf(file, sizeof file, "%s/model.safetensors", out);
+    must(ssfer_mae_model_load(&model, file, 0, 0, &err), &err);
+    assert_int_equal(model.mae.config.heads, 2);
+    assert_int_equal(model.mae.config.decoder_dim, 8);
+    ssfer_mae_model_deinit(&model);
+}
+
+/* Two micro-batches of 2 are one batch of 4 in exact arithmetic; here up to rounding. */
+static void test_accumulation(void **state)
+{
+    (void)state;
+    ssfer_error err = {0};
+    ssfer_pretrain_result once, twice;
+    ssfer_pretrain_options o = small_options(scratch_path("batch4"));
+    o.epochs = 1;
+    must(ssfer_pretrain(&o, &once, &err), &err);
+    o.out = scratch_path("batch2");
+    o.batch = BATCH / 2;
+    o.accumulate = 2;
+    must(ssfer_pretrain(&o, &twice, &err), &err);
+    assert_true(fabs(once.validation_loss - twice.validation_loss) <= 1e-4 * once.validation_loss);
+}
+
+/* ---- where a run starts ------------------------------------------------------------------------------------------ */
+
+/* With a constant rate, two epochs and then two more are four. */
+static void test_continue(void **state)
+{
+    (void)state;
+    ssfer_error err = {0};
+    char from[256], model[256], four[256];
+    ssfer_pretrain_options o = small_options(scratch_path("four"));
+    o.schedule = SSFER_SCHEDULE_CONSTANT;
+    o.epochs = 4;
+    must(ssfer_pretrain(&o, NULL, &err), &err);
+    o.out = scratch_path("two");
+    o.epochs = 2;
+    must(ssfer_pretrain(&o, NULL, &err), &err);
+    snprintf(from, sizeof from, "%s", scratch_path("two/checkpoints/step-00000010.safetensors"));
+    o.out = scratch_path("two_more");
+    o.continue_from = from;
+    o.model.embed_dim = 0; /* sizes from the file */
+    assert_int_equal(ssfer_pretrain(&o, NULL, &err), SSFER_ERR_ARGUMENT);
+    assert_non_null(strstr(err.message, "--epochs"));
+    o.epochs = 4;
+    o.resume = true; /* the folder is there already */
+    o.out = scratch_path("two_more_again");
+    must(ssfer_pretrain(&o, NULL, &err), &err);
+    snprintf(four, sizeof four, "%s", scratch_path("four/model.safetensors"));
+    snprintf(model, sizeof model, "%s", scratch_path("two_more_again/model.safetensors"));
+    check_same_file(four, model);
+}
+
+/* Weights alone: training goes on from them with a new optimizer; a file of something else is refused. */
+static void test_init(void **state)
+{
+    (void)state;
+    ssfer_error err = {0};
+    ssfer_pretrain_result before, after;
+    char from[256];
+    ssfer_pretrain_options o = small_options(scratch_path("first"));
+    o.epochs = 8;
+    must(ssfer_pretrain(&o, &before, &err), &err);
+    snprintf(from, sizeof from, "%s", scratch_path("first/model.safetensors"));
+    o.init = from;
+    o.out = scratch_path("second");
+    o.epochs = 1;
+    o.lr = 1e-6;
+    must(ssfer_pretrain(&o, &after, &err), &err);
+    assert_true(fabs(after.validation_loss - before.validation_loss) < 0.02 * before.validation_loss);
+
+    o.out = scratch_path("third");
+    o.model.hidden = 32;
+    assert_int_equal(ssfer_pretrain(&o, NULL, &err), SSFER_ERR_SHAPE);
+    assert_non_null(strstr(err.message, "mlp.fc1"));
+    assert_non_null(strstr(err.message, "first/model.safetensors"));
+}
+
+/* ---- refusals ---------------------------------------------------------------------------------------------------- */
+
+static void check_refused(ssfer_pretrain_options o, const char *data, ssfer_status wanted, const char *words)
+{
+    ssfer_error err = {0};
+    o.data = data;
+    o.out = scratch_path("refused");
+    ssfer_status st = ssfer_pretrain(&o, NULL, &err);
+    if (st != wanted || !strstr(err.message, words))
+        fail_msg("%s: '%s', wanted %s: '...%s...'", ssfer_status_name(st), err.message, ssfer_status_name(wanted),
+                 words);
+    assert_false(ssfer_file_exists(scratch_path("refused/recipe.yaml"))); /* nothing was started */
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    char faces[256], empty[256], missing[256];
+    const ssfer_pretrain_options good = small_options("");
+    snprintf(faces, sizeof faces, "%s", scratch_path("faces"));
+    snprintf(empty, sizeof empty, "%s", scratch_path("empty"));
+    snprintf(missing, sizeof missing, "%s", scratch_path("nowhere"));
+    check_refused(good, missing, SSFER_ERR_IO, "nowhere");
+    check_refused(good, empty, SSFER_ERR_FORMAT, "empty");
+    ssfer_pretrain_options o = good;
+    o.holdout = 0.99;
+    check_refused(o, faces, SSFER_ERR_ARGUMENT, "--holdout");
+    o = good;
+    o.accumulate = 100;
+    check_refused(o, faces, SSFER_ERR_ARGUMENT, "--accumulate");
+    o = good;
+    o.model.mask_ratio = 0.99;
+    check_refused(o, faces, SSFER_ERR_ARGUMENT, "mask ratio");
+    o = good;
+    o.init = missing;
+    check_refused(o, faces, SSFER_ERR_IO, "nowhere");
+    o.init = NULL;
+    o.continue_from = faces; /* a folder */
+    check_refused(o, faces, SSFER_ERR_IO, "faces");
+}
+
+static void test_damaged(void **state)
+{
+    (void)state;
+    ssfer_error err = {0};
+    char data[256];
+    snprintf(data, sizeof data, "%s", scratch_path("damaged"));
+    ssfer_pretrain_options o = small_options(scratch_path("tolerant"));
+    o.data = data;
+    o.batch = 2;
+    o.max_bad_share = 0.5;
+    must(ssfer_pretrain(&o, NULL, &err), &err);
+    o.out = scratch_path("strict");
+    o.max_bad_share = 0.1;
+    assert_int_equal(ssfer_pretrain(&o, NULL, &err), SSFER_ERR_FORMAT);
+}
+
+/* Rates that no network survives: the message says what to try. With rollbacks it says how many were made. */
+static void test_not_finite(void **state)
+{
+    (void)state;
+    ssfer_error err = {0};
+    ssfer_pretrain_options o = small_options(scratch_path("nan"));
+    o.lr = 1e38;
+    o.schedule = SSFER_SCHEDULE_CONSTANT;
+    assert_int_equal(ssfer_pretrain(&o, NULL, &err), SSFER_ERR_NUMERIC);
+    assert_non_null(strstr(err.message, "--lr"));
+    assert_non_null(strstr(err.message, "--on-nan rollback"));
+    o.out = scratch_path("nan_again");
+    o.rollbacks = 2;
+    assert_int_equal(ssfer_pretrain(&o, NULL, &err), SSFER_ERR_NUMERIC);
+    assert_non_null(strstr(err.message, "after 2 returns"));
+    assert_false(ssfer_file_exists(scratch_path("nan_again/model.safetensors")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_resume),     cmocka_unit_test(test_run),     cmocka_unit_test(test_accumulation),
+        cmocka_unit_test(test_continue),   cmocka_unit_test(test_init),    cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_damaged),
+    };
+    return cmocka_run_group_tests(tests, setup, scratch_teardown);
+}
