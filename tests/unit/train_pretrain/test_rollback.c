@@ -158,7 +158,7 @@ static void test_from_the_start(void **state)
     assert_non_null(strstr(o.message, "after 1 returns"));
 }
 
-/* Stopped after every number of steps there is, and once more at every step: the same result as in one go. */
+/* Stopped every so many steps, down to every single one: the same result as in one go. */
 static void test_stops(void **state)
 {
     (void)state;
@@ -167,7 +167,7 @@ static void test_stops(void **state)
     unsigned char *bytes = NULL;
     size_t size;
     assert_int_equal(ssfer_file_read(&bytes, &size, scratch_path("whole/model.safetensors"), 1 << 20, NULL), SSFER_OK);
-    for (int pause = 1; pause <= 45; pause++) {
+    for (int pause = 1; pause <= 45; pause += 1 + pause / 3) {
         char name[64];
         snprintf(name, sizeof name, "stops%d", pause);
         outcome o = {.status = SSFER_ERR_CANCELLED};
