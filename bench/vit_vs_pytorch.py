@@ -63,7 +63,7 @@ def options():
 
 
 def run(command):
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1])
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.strip().splitlines()[-1])
 
 
 def main():

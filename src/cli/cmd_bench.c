@@ -56,7 +56,6 @@ static void print_json(const ssfer_cli *cli, const bench_args *a, const ssfer_be
     ssfer_json_put_string(&w, "precision", "fp32");
     ssfer_json_put_int(&w, "batch", a->batch_size);
     ssfer_json_end(&w);
-    fputc('\n', cli->out);
 }
 
 static void print_table(const ssfer_cli *cli, const bench_args *a, const ssfer_bench_result *r)
