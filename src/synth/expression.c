@@ -233,7 +233,7 @@ static void add_stray(double au[][2], ssfer_synth_expression expression, double 
     static const ssfer_synth_au candidates[] = {AU(1),  AU(2),  AU(4),  AU(5),  AU(6),  AU(7),  AU(12), AU(14),
                                                 AU(15), AU(17), AU(18), AU(20), AU(23), AU(25), AU(26), AU(43)};
     enum { CANDIDATES = sizeof candidates / sizeof *candidates };
-    double cap = expression == SSFER_SYNTH_NEUTRAL ? 0.12 : 0.18;
+    double cap = expression == SSFER_SYNTH_NEUTRAL ? 0.10 : 0.15;
     for (int i = 0; i < 3; i++) {
         ssfer_synth_au unit = candidates[ssfer_rng_below(rng, CANDIDATES)];
         double value = stray * cap * ssfer_rng_uniform(rng);

@@ -106,10 +106,10 @@ static ssfer_synth_expression sample_expression(const ssfer_synth_options *o, ui
 /* From the lightest to the darkest skin; colours in between are mixed. Chosen by eye along the Fitzpatrick scale. */
 static synth_rgb sample_skin(ssfer_rng *rng, double *tone)
 {
-    static const unsigned char steps[][3] = {{252, 226, 208}, {243, 208, 180}, {229, 184, 148}, {203, 152, 113},
-                                             {166, 114, 79},  {124, 81, 55},   {84, 55, 40}};
+    static const unsigned char steps[][3] = {{250, 226, 210}, {240, 208, 184}, {226, 186, 156}, {200, 154, 122},
+                                             {164, 118, 90},  {124, 86, 65},   {88, 62, 49}};
     enum { STEPS = sizeof steps / sizeof *steps };
-    *tone = ssfer_rng_uniform(rng);
+    *tone = ssfer_rng_beta(rng, 1.5, 1.7); /* the whole range, its ends less often than its middle */
     double at = *tone * (STEPS - 1);
     size_t i = (size_t)clamp(floor(at), 0, STEPS - 2);
     return jitter(mix(byte_colour(steps[i]), byte_colour(steps[i + 1]), at - (double)i), 0.03, rng);
@@ -170,7 +170,7 @@ static void sample_colours(synth_identity *id, ssfer_rng *rng)
     double tone;
     id->skin = sample_skin(rng, &tone);
     id->hair_colour = sample_hair_colour(rng, tone, id->age);
-    id->brow_colour = mix(id->hair_colour, (synth_rgb){0.16, 0.11, 0.09}, ssfer_rng_range(rng, 0.35, 0.75));
+    id->brow_colour = mix(id->hair_colour, (synth_rgb){0.16, 0.11, 0.09}, ssfer_rng_range(rng, 0.6, 0.9));
     double reach = tone < 0.4 ? 6 : tone < 0.6 ? 3 : 2;
     id->iris = jitter(byte_colour(irises[(size_t)(ssfer_rng_uniform(rng) * reach)]), 0.1, rng);
     id->makeup = ssfer_rng_uniform(rng) < 0.45 * (1 - id->masculine) ? ssfer_rng_range(rng, 0.3, 1) : 0;
@@ -186,9 +186,9 @@ static void sample_colours(synth_identity *id, ssfer_rng *rng)
 static void sample_kinds(synth_kinds *kinds, const synth_identity *id, ssfer_rng *rng)
 {
     static const double short_hair[SYNTH_HAIR_COUNT] = {.09, .13, .32, .22, .10, .05, .01, .03, .05, .0, .0};
-    static const double long_hair[SYNTH_HAIR_COUNT] = {.01, .02, .07, .06, .0, .16, .16, .24, .08, .13, .07};
-    static const double beards[] = {.52, .16, .09, .09, .14};
-    static const double glasses[] = {.80, .07, .08, .05};
+    static const double long_hair[SYNTH_HAIR_COUNT] = {.01, .02, .08, .09, .00, .08, .20, .27, .08, .11, .06};
+    static const double beards[] = {.62, .15, .08, .07, .08};
+    static const double glasses[] = {.85, .06, .06, .03};
     bool shorter = ssfer_rng_uniform(rng) < clamp(id->masculine * 1.5 - 0.25, 0.08, 0.97);
     kinds->hair = (synth_hair)pick(shorter ? short_hair : long_hair, SYNTH_HAIR_COUNT, ssfer_rng_uniform(rng));
     if (id->age < 0.4 && kinds->hair == SYNTH_HAIR_RECEDING)
@@ -218,14 +218,14 @@ static void sample_pose(synth_params *p, double variation)
     ssfer_rng rng = ssfer_rng_stream(p->seed, 0, SYNTH_STREAM_POSE, p->index, SSFER_RNG_SYNTH);
     synth_pose *pose = &p->pose;
     double degree = pi / 180 * variation;
-    pose->yaw = 8 * degree * deviate(&rng);
+    pose->yaw = 9 * degree * deviate(&rng);
     pose->pitch = 4 * degree * deviate(&rng);
-    pose->roll = 4 * degree * deviate(&rng);
+    pose->roll = 5 * degree * deviate(&rng);
     pose->gaze_x = clamp(0.35 * variation * deviate(&rng) - 0.5 * pose->yaw, -0.8, 0.8); /* eyes seek the camera */
     pose->gaze_y = 0.2 * variation * deviate(&rng);
-    p->camera.fill = 1 - 0.14 * variation * ssfer_rng_uniform(&rng);
-    p->camera.offset_x = clamp(0.4 * variation, 0, 1) * ssfer_rng_range(&rng, -1, 1);
-    p->camera.offset_y = clamp(0.4 * variation, 0, 1) * ssfer_rng_range(&rng, -1, 1);
+    p->camera.fill = 1 - 0.16 * variation * ssfer_rng_uniform(&rng);
+    p->camera.offset_x = clamp(0.5 * variation, 0, 1) * ssfer_rng_range(&rng, -1, 1);
+    p->camera.offset_y = clamp(0.5 * variation, 0, 1) * ssfer_rng_range(&rng, -1, 1);
 }
 
 static void sample_light(synth_params *p, double variation)
@@ -233,7 +233,7 @@ static void sample_light(synth_params *p, double variation)
     ssfer_rng rng = ssfer_rng_stream(p->seed, 0, SYNTH_STREAM_LIGHT, p->index, SSFER_RNG_SYNTH);
     synth_light *light = &p->light;
     light->angle = -pi / 2 + pi * 0.75 * ssfer_rng_range(&rng, -1, 1); /* mostly from above, never from right below */
-    light->strength = clamp(0.25 + variation * ssfer_rng_range(&rng, -0.15, 0.65), 0.05, 0.95);
+    light->strength = clamp(0.22 + variation * ssfer_rng_range(&rng, -0.15, 0.35), 0.05, 0.95);
     light->ambient = ssfer_rng_uniform(&rng);
     light->gloss = ssfer_rng_uniform(&rng);
 }
@@ -243,16 +243,19 @@ static void sample_camera(synth_params *p, double variation)
     ssfer_rng rng = ssfer_rng_stream(p->seed, 0, SYNTH_STREAM_CAMERA, p->index, SSFER_RNG_SYNTH);
     synth_camera *camera = &p->camera;
     double v = variation, u = ssfer_rng_uniform(&rng);
-    camera->blur = 0.002 + 0.011 * v * u * u;
-    camera->exposure = exp(0.16 * v * deviate(&rng));
-    camera->contrast = exp(0.13 * v * deviate(&rng));
-    camera->gamma = exp(0.12 * v * deviate(&rng));
+    camera->blur = 0.002 + 0.008 * v * u * u;
+    /* Cameras expose for the face: half of a skin's distance from the middle of the scale is made up for. */
+    const synth_rgb *skin = &p->identity.skin;
+    double luma = 0.299 * skin->r + 0.587 * skin->g + 0.114 * skin->b;
+    camera->exposure = pow(0.58 / luma, 0.45) * exp(0.10 * v * deviate(&rng));
+    camera->contrast = exp(0.09 * v * deviate(&rng));
+    camera->gamma = exp(0.08 * v * deviate(&rng));
     camera->warmth = 0.05 * v * deviate(&rng);
-    camera->saturation = ssfer_rng_uniform(&rng) < 0.2 * v ? 0 : clamp(1 + 0.2 * v * deviate(&rng), 0.3, 1.4);
+    camera->saturation = ssfer_rng_uniform(&rng) < 0.12 * v ? 0 : clamp(0.95 + 0.15 * v * deviate(&rng), 0.3, 1.3);
     camera->vignette = v * fmax(0.0, ssfer_rng_range(&rng, -0.3, 0.4));
     u = ssfer_rng_uniform(&rng);
-    camera->noise = v * 0.035 * u * u;
-    camera->quantiser = ssfer_rng_uniform(&rng) < 0.4 * v ? ssfer_rng_range(&rng, 0.1, 0.8) : 0;
+    camera->noise = v * 0.025 * u * u;
+    camera->quantiser = ssfer_rng_uniform(&rng) < 0.35 * v ? ssfer_rng_range(&rng, 0.1, 0.6) : 0;
 }
 
 static void sample_scene(synth_params *p, double variation)
@@ -265,12 +268,12 @@ static void sample_scene(synth_params *p, double variation)
     scene->scale = ssfer_rng_range(&rng, 0.5, 1.5);
     scene->x = ssfer_rng_uniform(&rng);
     scene->y = ssfer_rng_uniform(&rng);
-    synth_rgb base = random_colour(&rng, 0.05, 0.95);
+    synth_rgb base = random_colour(&rng, 0.12, 0.88);
     double gray = (base.r + base.g + base.b) / 3; /* real walls are duller than random colours */
-    base = mix(base, (synth_rgb){gray, gray, gray}, ssfer_rng_range(&rng, 0.2, 0.9));
+    base = mix(base, (synth_rgb){gray, gray, gray}, ssfer_rng_range(&rng, 0.45, 0.95));
     for (int i = 0; i < 3; i++)
         scene->colour[i] = mix(base, random_colour(&rng, 0.0, 1.0), i * 0.2);
-    bool covered = ssfer_rng_uniform(&rng) < 0.10 * variation;
+    bool covered = ssfer_rng_uniform(&rng) < 0.07 * variation;
     p->kinds.occluder = (synth_occluder)(1 + pick(occluders, 4, ssfer_rng_uniform(&rng)));
     if (!covered)
         p->kinds.occluder = SYNTH_OCCLUDER_NONE;

@@ -25,9 +25,9 @@ static void move_brow(synth_side *s, const synth_params *p, int k)
     s->brow[0] = (synth_point){0.135 - 0.045 * a4, base + 0.02 + id->brow_tilt};
     s->brow[1] = (synth_point){0.335 * (0.6 + 0.4 * length), base - 0.03 - 0.03 * id->brow_arch};
     s->brow[2] = (synth_point){0.545 * length, base + 0.035 - id->brow_tilt};
-    s->brow[0].y += -0.135 * a1 - 0.02 * a2 + 0.115 * down + 0.055 * a9;
-    s->brow[1].y += -0.045 * a1 - 0.115 * a2 + 0.075 * down + 0.025 * a9 - 0.01 * a5;
-    s->brow[2].y += 0.015 * a1 - 0.12 * a2 + 0.015 * down;
+    s->brow[0].y += -0.155 * a1 - 0.025 * a2 + 0.125 * down + 0.06 * a9;
+    s->brow[1].y += -0.05 * a1 - 0.135 * a2 + 0.085 * down + 0.025 * a9 - 0.01 * a5;
+    s->brow[2].y += 0.03 * a1 - 0.14 * a2 + 0.01 * down;
     for (int i = 0; i < 3; i++)
         s->brow[i].x *= s->sign;
     s->lower = down;
@@ -41,7 +41,7 @@ static void move_eye(synth_side *s, const synth_params *p, int k)
     s->eye = (synth_point){s->sign * id->eye_spacing, 0.0};
     s->eye_half = 0.142 * id->eye_size;
     double open = id->eye_open * id->eye_size;
-    s->lid_up = open * 0.074 * (1 + 0.62 * a5 - 0.28 * a7 - 0.18 * a6 - 0.12 * a4 - 0.12 * a9);
+    s->lid_up = open * 0.076 * (1 + 0.68 * a5 - 0.28 * a7 - 0.18 * a6 - 0.12 * a4 - 0.12 * a9);
     s->lid_low = open * 0.048 * (1 + 0.15 * a5 - 0.65 * a6 - 0.6 * a7 - 0.3 * a9);
     /* Closing brings the upper lid down to the lower one. */
     s->lid_up = fmax(s->lid_up, 0.02);
@@ -68,7 +68,7 @@ static void move_corner(synth_side *s, const synth_params *p, int k, double rest
     double a12 = p->au[AU(12)][k], a14 = p->au[AU(14)][k], a15 = p->au[AU(15)][k], a20 = p->au[AU(20)][k];
     double x = 0.245 * id->mouth_width + 0.075 * a12 + 0.085 * a20 + 0.035 * a14 + 0.01 * a15;
     x -= 0.075 * p->au[AU(18)][k] + 0.045 * p->au[AU(27)][k] + 0.03 * p->au[AU(23)][k] + 0.015 * p->au[AU(26)][k];
-    double y = rest_y + id->mouth_curve - 0.105 * a12 + 0.095 * a15 + 0.025 * a20 - 0.02 * a14;
+    double y = rest_y + id->mouth_curve - 0.125 * a12 + 0.115 * a15 + 0.025 * a20 - 0.02 * a14;
     y += 0.04 * p->au[AU(27)][k] + 0.015 * p->au[AU(26)][k];
     s->corner = (synth_point){s->sign * x, y};
 }
@@ -87,12 +87,12 @@ static void move_mouth(synth_rig *rig)
     double a27 = mean(p, AU(27)), a12 = mean(p, AU(12)), a9 = mean(p, AU(9)), a20 = mean(p, AU(20));
     double rest = 0.60 + id->mouth_height + 0.5 * id->nose_length;
     double parted = clamp(a25 * 4, 0, 1); /* lips must part before the other units can open the mouth */
-    double raise = 0.085 * a10 + 0.03 * a9, lower = 0.075 * a16 + 0.02 * a12 + 0.02 * a20;
+    double raise = 0.095 * a10 + 0.035 * a9, lower = 0.075 * a16 + 0.02 * a12 + 0.02 * a20;
     double shift = -0.035 * a17;
-    rig->jaw_drop = 0.10 * a26 + 0.2 * a27;
-    rig->gap_top = rest + shift - raise * (0.55 + 0.45 * parted) - 0.012 * a25 - 0.02 * a27 - 0.012 * a12 * parted;
+    rig->jaw_drop = 0.11 * a26 + 0.2 * a27;
+    rig->gap_top = rest + shift - raise * (0.65 + 0.35 * parted) - 0.012 * a25 - 0.02 * a27 - 0.012 * a12 * parted;
     double closed = rig->gap_top;
-    rig->gap_bottom = rest + shift + 0.03 * a25 + lower + 0.13 * a26 + 0.24 * a27;
+    rig->gap_bottom = rest + shift + 0.03 * a25 + lower + 0.15 * a26 + 0.26 * a27;
     rig->gap_bottom = closed + (rig->gap_bottom - closed) * parted;
     double thin = clamp(1 - 0.5 * a23 - 0.75 * a24, 0.15, 1) * (1 - 0.18 * a12 - 0.2 * a20 - 0.25 * a27);
     double full = 1 + 0.45 * a18;
