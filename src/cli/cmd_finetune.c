@@ -38,12 +38,13 @@ static const ssfer_option DATA[] = {
      .help = "stop when a larger share of the pictures cannot be read"},
     {0}};
 
-static const ssfer_option RUN[] = {{SSFER_OPTION_STRING(finetune_args, out), .name = "out", .letter = 'o',
-                                    .value = "RUN", .required = true,
-                                    .help = "folder of the run: recipe, metrics, checkpoints, model"},
-                                   {SSFER_OPTION_STRING(finetune_args, init), .name = "init", .value = "CKPT",
-                                    .help = "start from these weights (.safetensors or .pth) instead of random ones"},
-                                   {0}};
+static const ssfer_option RUN[] = {
+    {SSFER_OPTION_STRING(finetune_args, out), .name = "out", .letter = 'o', .value = "RUN", .required = true,
+     .help = "folder of the run: recipe, metrics, checkpoints, model"},
+    {SSFER_OPTION_STRING(finetune_args, init), .name = "init", .value = "CKPT",
+     .help = "start from these weights (.safetensors or .pth), a masked autoencoder's or a classifier's, "
+             "instead of random ones"},
+    {0}};
 
 static const ssfer_option METHOD[] = {
     {SSFER_OPTION_FLOAT(finetune_args, crop_scale), .name = "crop-scale", .value = "X", .initial = "0.2",
@@ -120,6 +121,20 @@ static void fit_warmup(ssfer_finetune_options *o, const ssfer_cli *cli)
         o->min_lr = o->lr;
 }
 
+/* With --init, sizes that were not asked for are the checkpoint's: 0 stands for them. */
+static void leave_sizes_to_init(ssfer_vit_config *c, const finetune_args *a, const ssfer_cli *cli)
+{
+    const ssfer_model_args *m = &a->model;
+    if (!a->init)
+        return;
+    if (!ssfer_cli_given(cli, "arch"))
+        *c = (ssfer_vit_config){.image_size = (size_t)m->image_size,
+                                .patch_size = (size_t)m->patch_size,
+                                .embed_dim = (size_t)m->embed_dim,
+                                .depth = (size_t)m->depth};
+    c->heads = (size_t)m->heads;
+}
+
 static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
 {
     const finetune_args *args = data;
@@ -130,6 +145,7 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
     ssfer_status st = ssfer_model_config(&options.model, &args->model, err);
     if (st != SSFER_OK)
         return ssfer_cli_usage(cli, err, "%s", err->message);
+    leave_sizes_to_init(&options.model, args, cli);
     options.model.drop_path = (float)args->training.drop_path;
     st = ssfer_signals_install(err);
     if (st == SSFER_OK) {
@@ -149,8 +165,10 @@ const ssfer_command SSFER_COMMAND_FINETUNE = {
     .group = SSFER_COMMAND_GROUP_TRAIN,
     .summary = "train a classifier on labeled faces (Stage II)",
     .description =
-        "Trains a vision transformer on labeled pictures of faces, from random weights or from --init. After each "
-        "epoch it is validated, on the averaged weights (EMA) where there are any; the best ones become "
+        "Trains a vision transformer on labeled pictures of faces, from random weights or from --init: then the model "
+        "has the checkpoint's sizes where no option says otherwise, positions are resampled when the grid differs, and "
+        "a decoder is dropped. After each epoch it is validated, on the averaged weights (EMA) where there are any; "
+        "the best ones become "
         "RUN/model.safetensors, which 'ssfer eval' and 'ssfer predict' take.\n\n"
         "A run that is interrupted (Ctrl-C once, or SIGTERM) saves a checkpoint; --resume goes on and ends with the "
         "same weights as if nothing had happened.",

@@ -4,6 +4,7 @@
 #include "data/loader.h"
 #include "data/split.h"
 #include "models/classifier.h"
+#include "models/transfer.h"
 #include "nn/targets.h"
 #include "nn/try.h"
 #include "train/evaluate.h"
@@ -171,38 +172,14 @@ static ssfer_status make_loaders(finetune *f, ssfer_error *err)
 
 /* ---- model ------------------------------------------------------------------------------------------------------- */
 
-/* Weights of --init: every parameter whose name and shape fit; a head of another size stays random. */
-static ssfer_status load_init(finetune *f, const ssfer_tensor_set *set, ssfer_error *err)
-{
-    ssfer_vit *vit = &f->model.vit;
-    size_t missing = 0;
-    bool *loaded = ssfer_calloc(vit->table.count, sizeof *loaded);
-    if (!loaded)
-        return ssfer_fail(err, SSFER_ERR_MEMORY, "model: out of memory");
-    ssfer_param_table encoder = vit->table; /* without the head, which has the last two parameters */
-    const ssfer_tensor *head = ssfer_tensor_set_find(set, "head.weight");
-    const bool same_head = head && head->ndim == 2 && head->shape[0] == vit->config.classes;
-    if (!same_head)
-        encoder.count -= 2;
-    ssfer_status st = ssfer_params_load(f->model.params, &encoder, set, "", loaded, err);
-    for (size_t i = 0; st == SSFER_OK && i < encoder.count; i++)
-        if (!loaded[i]) {
-            ssfer_warn(f->options->log, "%s: no %s; it starts random", f->options->init, vit->table.items[i].name);
-            missing++;
-        }
-    if (st == SSFER_OK && missing == encoder.count)
-        st = ssfer_fail(err, SSFER_ERR_FORMAT, "holds none of the model's parameters");
-    if (st == SSFER_OK && !same_head)
-        ssfer_info(f->options->log, "%s: the head starts random (%zu classes)", f->options->init, vit->config.classes);
-    ssfer_free(loaded);
-    return st;
-}
-
-static ssfer_status make_model(finetune *f, ssfer_error *err)
+/* `set`: the checkpoint of --init, or NULL. */
+static ssfer_status build_model(finetune *f, const ssfer_tensor_set *set, ssfer_error *err)
 {
     const ssfer_finetune_options *o = f->options;
     const size_t K = ssfer_dataset_class_count(f->train_set);
     ssfer_vit_config config = o->model;
+    if (set)
+        TRY(ssfer_transfer_config(&config, set, err));
     config.classes = K;
     TRY(ssfer_vit_init(&f->model.vit, &config, err));
     TRY(ssfer_params_alloc(&f->model.params, &f->model.vit.table, err));
@@ -210,13 +187,19 @@ static ssfer_status make_model(finetune *f, ssfer_error *err)
     memcpy(f->model.mean, o->transform.mean, sizeof f->model.mean);
     memcpy(f->model.std, o->transform.std, sizeof f->model.std);
     TRY(ssfer_names_copy(&f->model.classes, ssfer_dataset_class_names(f->train_set), K, err));
-    if (!o->init)
-        return SSFER_OK;
+    return set ? ssfer_transfer_encoder(f->model.params, &f->model.vit, set, o->log, err) : SSFER_OK;
+}
+
+static ssfer_status make_model(finetune *f, ssfer_error *err)
+{
+    const char *init = f->options->init;
     ssfer_tensor_set *set = NULL;
-    TRY(ssfer_checkpoint_read(&set, o->init, NULL, err));
-    ssfer_status st = load_init(f, set, err);
+    if (!init)
+        return build_model(f, NULL, err);
+    TRY(ssfer_checkpoint_read(&set, init, NULL, err));
+    ssfer_status st = build_model(f, set, err);
     ssfer_tensor_set_destroy(set);
-    return st == SSFER_OK ? st : ssfer_fail_prefix(err, st, "%s", o->init);
+    return st == SSFER_OK ? st : ssfer_fail_prefix(err, st, "%s", init);
 }
 
 static ssfer_status make_buffers(finetune *f, ssfer_error *err)

@@ -20,7 +20,8 @@ typedef struct ssfer_finetune_options {
     const char *labels; /* a split file (ssfer split) that says which samples are labeled; NULL: by fraction */
     double max_bad_share;
 
-    /* Model. init: a checkpoint whose weights are taken; NULL: random. model.classes is set from the data. */
+    /* Model. init: a checkpoint whose weights are taken (models/transfer.h), and the sizes that are 0 here; NULL:
+     * random. model.classes is set from the data. */
     ssfer_vit_config model;
     const char *init;
 

@@ -1,0 +1,155 @@
+/* From the masked autoencoder to the classifier, against PyTorch: logits, resampled positions, and which keys are lost.
+ */
+#include "mae_fixture.h"
+#include "models/transfer.h"
+
+typedef struct classifier {
+    ssfer_vit vit;
+    float *params;
+    ssfer_vit_acts acts;
+    ssfer_compute *cx;
+} classifier;
+
+static char told[4096]; /* what transfer had to say */
+
+static void keep_line(void *user, ssfer_log_level level, const char *line)
+{
+    (void)user, (void)level;
+    snprintf(told + strlen(told), sizeof told - strlen(told), "%s\n", line);
+}
+
+/* Lists of keys: every one named there must be missing from, or too many in, the checkpoint; and no others. */
+static void check_keys(const classifier *c, const ssfer_tensor_set *set, const cJSON *json)
+{
+    const cJSON *missing = cJSON_GetObjectItemCaseSensitive(json, "missing_keys"), *key;
+    const cJSON *dropped = cJSON_GetObjectItemCaseSensitive(json, "unexpected_keys_dropped");
+    size_t extra = 0, absent = 0;
+    for (size_t i = 0; i < ssfer_tensor_set_count(set); i++)
+        extra += !ssfer_params_find(&c->vit.table, ssfer_tensor_set_at(set, i)->name);
+    for (size_t i = 0; i < c->vit.table.count; i++)
+        absent += !ssfer_tensor_set_find(set, c->vit.table.items[i].name);
+    check_equal("keys dropped", extra, (size_t)cJSON_GetArraySize(dropped));
+    check_equal("keys missing", absent, (size_t)cJSON_GetArraySize(missing));
+    cJSON_ArrayForEach(key, dropped)
+    {
+        check_equal(key->valuestring, ssfer_tensor_set_find(set, key->valuestring) != NULL, true);
+        check_equal(key->valuestring, ssfer_params_find(&c->vit.table, key->valuestring) != NULL, false);
+    }
+    cJSON_ArrayForEach(key, missing)
+        check_equal(key->valuestring, ssfer_params_find(&c->vit.table, key->valuestring) != NULL, true);
+    char line[64];
+    snprintf(line, sizeof line, "%zu tensors of the checkpoint", extra);
+    check_equal("the line about them", strstr(told, line) != NULL, true);
+}
+
+static void open_classifier(classifier *c, const ssfer_tensor_set *set, size_t image_size, size_t heads, size_t classes,
+                            size_t batch)
+{
+    ssfer_error err = {0};
+    const ssfer_log log = {.write = keep_line, .most = SSFER_LOG_INFO};
+    ssfer_vit_config config = {.image_size = image_size, .heads = heads, .classes = classes};
+    *told = 0;
+    must(ssfer_transfer_config(&config, set, &err), err.message);
+    must(ssfer_vit_init(&c->vit, &config, &err), err.message);
+    must(ssfer_params_alloc(&c->params, &c->vit.table, &err), err.message);
+    ssfer_vit_init_params(c->params, &c->vit, 1);
+    must(ssfer_transfer_encoder(c->params, &c->vit, set, &log, &err), err.message);
+    must(ssfer_compute_create(&c->cx, SSFER_BACKEND_CPU, 0, &err), err.message);
+    must(ssfer_vit_acts_init(&c->acts, &c->vit, batch, false, &err), err.message);
+}
+
+static void close_classifier(classifier *c)
+{
+    ssfer_vit_acts_deinit(&c->acts);
+    ssfer_vit_deinit(&c->vit);
+    ssfer_free(c->params);
+    ssfer_compute_destroy(c->cx);
+}
+
+/* encoder_to_classifier*.safetensors `name`, with the pictures in it or else those of `pictures`. */
+static void check_transfer(const char *name, const ssfer_tensor_set *checkpoint, const ssfer_tensor_set *heads_of,
+                           const ssfer_tensor_set *pictures, size_t heads, const cJSON *json, const cJSON *tolerances)
+{
+    char file[96], key[96];
+    size_t batch;
+    snprintf(file, sizeof file, "%s.safetensors", name);
+    ssfer_tensor_set *want = read_set(file);
+    if (!want)
+        return;
+    const ssfer_tensor_set *source = ssfer_tensor_set_find(want, "input") ? want : pictures;
+    float *images = input_images(source, &batch);
+    const ssfer_tensor *shape = ssfer_tensor_set_find(source, "input");
+    shape = shape ? shape : ssfer_tensor_set_find(source, "input_u8");
+    float *head_w = floats(heads_of, "head.weight", NULL), *head_b = floats(heads_of, "head.bias", NULL);
+    const size_t K = ssfer_tensor_set_find(heads_of, "head.weight")->shape[0];
+    classifier c;
+    open_classifier(&c, checkpoint, shape->shape[2], heads, K, batch);
+    if (json)
+        check_keys(&c, checkpoint, json);
+    memcpy(c.params + c.vit.head_w, head_w, K * c.vit.config.embed_dim * sizeof *head_w);
+    memcpy(c.params + c.vit.head_b, head_b, K * sizeof *head_b);
+    if (ssfer_tensor_set_find(want, "pos_embed_interpolated")) /* the tolerance of the fixture's own 14 to 7 table */
+        check_tensor(name, "pos_embed_interpolated", c.params + c.vit.pos, want,
+                     atol_of(tolerances, "interpolate_14to7"));
+    const ssfer_stack_call call = {.batch = batch, .first_only = true};
+    must(ssfer_vit_forward(c.cx, c.params, &c.acts, images, &call), ssfer_compute_error(c.cx)->message);
+    snprintf(key, sizeof key, "%s.logits", name);
+    check_tensor(name, "logits", c.acts.logits, want, atol_of(tolerances, key));
+    close_classifier(&c);
+    float *all[] = {images, head_w, head_b};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        ssfer_free(all[i]);
+    ssfer_tensor_set_destroy(want);
+}
+
+/* Every pair <a>to<b>.in, .out. */
+static void check_resampling(const cJSON *tolerances)
+{
+    ssfer_tensor_set *set = read_set("interpolate_pos_embed.safetensors");
+    for (size_t i = 0; set && i < ssfer_tensor_set_count(set); i++) {
+        const ssfer_tensor *in = ssfer_tensor_set_at(set, i);
+        size_t from, to;
+        int end = 0;
+        char name[64], key[64];
+        if (sscanf(in->name, "%zuto%zu.in%n", &from, &to, &end) != 2 || !end)
+            continue;
+        snprintf(name, sizeof name, "%zuto%zu.out", from, to);
+        snprintf(key, sizeof key, "interpolate_%zuto%zu", from, to);
+        float *table = floats(set, in->name, NULL), *out = ssfer_calloc((to * to + 1) * in->shape[2], sizeof *out);
+        ssfer_positions_resample(out, to, table, from, in->shape[2]);
+        check_tensor("resampled", name, out, set, atol_of(tolerances, key));
+        ssfer_free(table);
+        ssfer_free(out);
+    }
+    ssfer_tensor_set_destroy(set);
+}
+
+int main(void)
+{
+    cJSON *config = fixture_json("mae", "config.json"), *tolerances = fixture_json("mae", "tolerances.json");
+    cJSON *json = fixture_json("mae", "encoder_to_classifier.json");
+    if (!config || !tolerances || !json)
+        return FIXTURE_SKIPPED;
+    check_resampling(tolerances);
+    char name[96];
+    snprintf(name, sizeof name, "%s", cJSON_GetObjectItemCaseSensitive(json, "checkpoint")->valuestring);
+    char *path = fixture_path("mae", name);
+    ssfer_tensor_set *checkpoint = NULL;
+    ssfer_error err = {0};
+    must(ssfer_checkpoint_read(&checkpoint, path, NULL, &err), err.message);
+    *strstr(name, "_checkpoint") = 0; /* "full" */
+    const size_t heads = (size_t)fixture_number(cJSON_GetObjectItemCaseSensitive(config, name), "num_heads", 0);
+    strcat(name, "_forward.safetensors");
+    ssfer_tensor_set *pictures = read_set(name), *heads_of = read_set("encoder_to_classifier.safetensors");
+    check_transfer("encoder_to_classifier", checkpoint, heads_of, pictures, heads, json, tolerances);
+    check_transfer("encoder_to_classifier_img112", checkpoint, heads_of, pictures, heads, NULL, tolerances);
+    ssfer_tensor_set_destroy(checkpoint);
+    ssfer_tensor_set_destroy(pictures);
+    ssfer_tensor_set_destroy(heads_of);
+    ssfer_free(path);
+    cJSON_Delete(config);
+    cJSON_Delete(tolerances);
+    cJSON_Delete(json);
+    printf("%zu values compared, %zu wrong\n", checked, failed);
+    return failed || !checked;
+}
