@@ -3,9 +3,11 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/progress.h"
+#include "io/json.h"
 #include "nn/try.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct loop {
@@ -276,6 +278,53 @@ static ssfer_status load_best(loop *l, float *out, ssfer_error *err)
     return st;
 }
 
+/* The recipe as one line of JSON, {"section.key": "value"}, without what only describes the machine; NULL without
+ * memory. The string is the C library's: free it with free. */
+static char *recipe_line(const ssfer_recipe *recipe)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    ssfer_json_writer w;
+    if (!stream)
+        return NULL;
+    ssfer_json_writer_init(&w, stream, 0);
+    ssfer_json_begin_flat_object(&w);
+    for (size_t i = 0; i < recipe->count; i++) {
+        const ssfer_recipe_entry *e = &recipe->entries[i];
+        char key[128];
+        snprintf(key, sizeof key, "%s.%s", e->section, e->key);
+        if (strcmp(e->section, "machine") != 0)
+            ssfer_json_put_string(&w, key, e->value);
+    }
+    ssfer_json_end(&w);
+    if (fclose(stream) != 0)
+        return NULL;
+    text[strcspn(text, "\n")] = 0;
+    return text;
+}
+
+/* A model file says how it was made: stage, epoch, and the whole recipe, the seed among it. */
+static ssfer_status describe(const loop *l, ssfer_tensor_set *set, ssfer_error *err)
+{
+    char epoch[32];
+    ssfer_recipe recipe = {0};
+    snprintf(epoch, sizeof epoch, "%zu", l->state.best_epoch ? l->state.best_epoch : l->state.epoch);
+    TRY(ssfer_tensor_set_put(set, "stage", l->options->stage, err));
+    TRY(ssfer_tensor_set_put(set, "epoch", epoch, err));
+    char *path = ssfer_run_path(l->run, "recipe.yaml"), *line = NULL;
+    ssfer_status st =
+        path ? ssfer_recipe_read(&recipe, path, err) : ssfer_fail(err, SSFER_ERR_MEMORY, "recipe: out of memory");
+    if (st == SSFER_OK && !(line = recipe_line(&recipe)))
+        st = ssfer_fail(err, SSFER_ERR_MEMORY, "recipe: out of memory");
+    if (st == SSFER_OK)
+        st = ssfer_tensor_set_put(set, "recipe", line, err);
+    free(line); /* open_memstream's, not ours */
+    ssfer_recipe_deinit(&recipe);
+    ssfer_free(path);
+    return st;
+}
+
 static ssfer_status finish(loop *l, float *best, ssfer_error *err)
 {
     const size_t bytes = l->task->table->block_floats * sizeof *best;
@@ -289,12 +338,8 @@ static ssfer_status finish(loop *l, float *best, ssfer_error *err)
         memcpy(best, weights, bytes);
     TRY(ssfer_tensor_set_create(&set, err));
     ssfer_status st = l->task->store(l->task->user, weights, set, err);
-    char text[32];
-    snprintf(text, sizeof text, "%zu", l->state.best_epoch ? l->state.best_epoch : l->state.epoch);
     if (st == SSFER_OK)
-        st = ssfer_tensor_set_put(set, "stage", l->options->stage, err);
-    if (st == SSFER_OK)
-        st = ssfer_tensor_set_put(set, "epoch", text, err);
+        st = describe(l, set, err);
     if (st == SSFER_OK)
         st = ssfer_run_finish(l->run, set, err);
     ssfer_tensor_set_destroy(set);
