@@ -15,6 +15,7 @@ extern const ssfer_command SSFER_COMMAND_FINETUNE;
 extern const ssfer_command SSFER_COMMAND_FORWARD;
 extern const ssfer_command SSFER_COMMAND_PREDICT;
 extern const ssfer_command SSFER_COMMAND_PRETRAIN;
+extern const ssfer_command SSFER_COMMAND_RECONSTRUCT;
 extern const ssfer_command SSFER_COMMAND_SYNTH;
 extern const ssfer_command SSFER_COMMAND_VERSION;
 
