@@ -121,18 +121,22 @@ static void fit_warmup(ssfer_finetune_options *o, const ssfer_cli *cli)
         o->min_lr = o->lr;
 }
 
-/* With --init, sizes that were not asked for are the checkpoint's: 0 stands for them. */
-static void leave_sizes_to_init(ssfer_vit_config *c, const finetune_args *a, const ssfer_cli *cli)
+/* With --init, sizes that were not asked for are the checkpoint's: 0 stands for them, and they are checked with it. */
+static ssfer_status model_config(ssfer_vit_config *c, const finetune_args *a, const ssfer_cli *cli, ssfer_error *err)
 {
     const ssfer_model_args *m = &a->model;
-    if (!a->init)
-        return;
-    if (!ssfer_cli_given(cli, "arch"))
+    if (a->init && !ssfer_cli_given(cli, "arch")) {
         *c = (ssfer_vit_config){.image_size = (size_t)m->image_size,
                                 .patch_size = (size_t)m->patch_size,
                                 .embed_dim = (size_t)m->embed_dim,
-                                .depth = (size_t)m->depth};
-    c->heads = (size_t)m->heads;
+                                .depth = (size_t)m->depth,
+                                .heads = (size_t)m->heads};
+        return SSFER_OK;
+    }
+    ssfer_status st = ssfer_model_config(c, m, err);
+    if (a->init)
+        c->heads = (size_t)m->heads;
+    return st;
 }
 
 static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
@@ -142,10 +146,9 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
     ssfer_evaluation evaluation = {0};
     fill_options(&options, args, cli);
     fit_warmup(&options, cli);
-    ssfer_status st = ssfer_model_config(&options.model, &args->model, err);
+    ssfer_status st = model_config(&options.model, args, cli, err);
     if (st != SSFER_OK)
         return ssfer_cli_usage(cli, err, "%s", err->message);
-    leave_sizes_to_init(&options.model, args, cli);
     options.model.drop_path = (float)args->training.drop_path;
     st = ssfer_signals_install(err);
     if (st == SSFER_OK) {
