@@ -57,6 +57,8 @@ static const char *advice_for(int cause)
     case ENOSPC:
     case EDQUOT:
         return "; free some space or choose another place";
+    case EFBIG:
+        return "; raise the limit with 'ulimit -f' or choose another place";
     case EROFS:
         return "; choose another place";
     case EISDIR:

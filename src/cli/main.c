@@ -153,5 +153,6 @@ int main(int argc, char **argv)
 {
     keep_standard_descriptors();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe becomes a write error, reported like any other */
+    signal(SIGXFSZ, SIG_IGN); /* and so does the limit of `ulimit -f` */
     return finish_output(run_program(argc, argv));
 }

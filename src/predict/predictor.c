@@ -18,11 +18,14 @@ struct ssfer_predictor {
     ssfer_transform_scratch *scratch; /* one a thread */
     float *input;                     /* (batch, 3, S, S) */
     size_t batch, threads;
+    char *path; /* of the model, for messages */
 };
 
 static ssfer_status prepare(ssfer_predictor *p, const char *path, const ssfer_predictor_options *o, ssfer_error *err)
 {
     const ssfer_classifier_load_options load = {.classes = o->classes, .heads = o->heads};
+    if (!(p->path = ssfer_strdup(path)))
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "predictor: out of memory");
     TRY(ssfer_classifier_load(&p->model, path, &load, err));
     if (!p->model.classes)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT,
@@ -68,6 +71,7 @@ void ssfer_predictor_destroy(ssfer_predictor *p)
         ssfer_transform_scratch_deinit(&p->scratch[i]);
     ssfer_free(p->scratch);
     ssfer_free(p->input);
+    ssfer_free(p->path);
     ssfer_vit_acts_deinit(&p->acts);
     ssfer_classifier_deinit(&p->model);
     ssfer_compute_destroy(p->cx);
@@ -133,6 +137,10 @@ ssfer_status ssfer_predictor_run(ssfer_predictor *p, const ssfer_image *images, 
                                             &(ssfer_stack_call){.batch = n, .first_only = true});
         if (st != SSFER_OK)
             return ssfer_fail(err, st, "%s", ssfer_compute_error(p->cx)->message);
+        for (size_t i = 0; i < n * K; i++)
+            if (!isfinite(p->acts.logits[i]))
+                return ssfer_fail(err, SSFER_ERR_NUMERIC, "%s: its outputs are not finite; the weights are damaged",
+                                  p->path);
         if (logits)
             memcpy(logits + start * K, p->acts.logits, n * K * sizeof *logits);
         for (size_t i = 0; probabilities && i < n; i++)

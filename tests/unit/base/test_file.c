@@ -231,7 +231,8 @@ static void test_write_fails_half_way(void **state)
         ssfer_status st = ssfer_file_write("file", data, amounts[i], &err);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0); /* before anything is printed */
         assert_int_equal(st, SSFER_ERR_IO);
-        assert_string_equal(err.message, "file: cannot write: File too large");
+        assert_string_equal(err.message, "file: cannot write: File too large; raise the limit with 'ulimit -f' or "
+                                         "choose another place");
         check_content("file", "old");
         CHECK_NAMES("file");
     }
