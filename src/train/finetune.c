@@ -47,11 +47,13 @@ typedef struct finetune {
     ssfer_run *run;
     float *targets, *weights, *losses, *dlogits; /* (B, K), (B), (B), (B, K) */
     size_t batch, iterations;
+    ssfer_schedule schedule;
 } finetune;
 
 /* ---- data -------------------------------------------------------------------------------------------------------- */
 
-/* Opens the validation split: the one asked for, or the first usual name that the set has. *out NULL: there is none. */
+/* Opens the validation split: the one asked for, or the first usual name that the set has. NULL: there is none. A split
+ * that is there but cannot be used is an error: training on must not hide it. */
 static ssfer_status open_valid(finetune *f, ssfer_error *err)
 {
     const ssfer_finetune_options *o = f->options;
@@ -65,52 +67,70 @@ static ssfer_status open_valid(finetune *f, ssfer_error *err)
     static const char *const usual[] = {"valid", "val", "test"};
     const char *own = ssfer_dataset_split(f->train_set);
     for (size_t i = 0; own && i < sizeof usual / sizeof *usual; i++) {
+        if (strcmp(own, usual[i]) == 0)
+            continue;
         d.split = usual[i];
-        if (strcmp(own, usual[i]) != 0 && ssfer_dataset_open(&f->valid_set, source, &d, NULL) == SSFER_OK)
-            return SSFER_OK;
+        ssfer_dataset *probe = NULL; /* without labels, all that an argument can be wrong in is the split's name */
+        const ssfer_dataset_options unlabeled = {.split = usual[i], .unlabeled = true};
+        const ssfer_status st = ssfer_dataset_open(&probe, source, &unlabeled, NULL);
+        ssfer_dataset_close(probe);
+        if (st != SSFER_ERR_ARGUMENT)
+            return ssfer_dataset_open(&f->valid_set, source, &d, err);
     }
     f->valid_set = NULL;
     return SSFER_OK;
 }
 
-/* Takes the validation part out of the training samples: f->train loses what f->valid gains. */
+/* Marks the held-out samples of class k. A class keeps at least one picture for training. */
+static void hold_out_class(const finetune *f, unsigned char *held, size_t *members, int32_t k)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->train_count; i++)
+        if (ssfer_dataset_label(f->train_set, f->train[i]) == k)
+            members[n++] = i;
+    if (n < 2)
+        return;
+    /* Of stage II, so that it has nothing to do with how `ssfer split` chooses with the same seed. */
+    ssfer_rng rng = ssfer_rng_stream(f->options->seed, STAGE, 0, (uint64_t)k, SSFER_RNG_SPLIT);
+    ssfer_rng_shuffle(&rng, members, n);
+    const size_t wanted = ssfer_split_class_count(f->options->holdout, n);
+    for (size_t i = 0; i < (wanted < n ? wanted : n - 1); i++)
+        held[members[i]] = 1;
+}
+
+/* Takes the validation part out of the labeled samples, class by class: f->train loses what f->valid gains. The labels
+ * of the other samples are not to be used, so they cannot judge either. */
 static ssfer_status hold_out(finetune *f, ssfer_error *err)
 {
-    const ssfer_finetune_options *o = f->options;
-    ssfer_split part;
-    TRY(ssfer_split_make(&part, f->train_set, o->holdout, o->seed, err));
-    f->valid = part.labeled;
-    f->valid_count = part.labeled_count;
-    f->train = part.unlabeled;
-    f->train_count = part.unlabeled_count;
-    part.labeled = part.unlabeled = NULL;
-    ssfer_split_deinit(&part);
+    const size_t n = f->train_count;
+    unsigned char *held = ssfer_calloc(n, 1);
+    size_t *members = ssfer_calloc(n, sizeof *members), kept = 0;
+    f->valid = ssfer_calloc(n, sizeof *f->valid);
+    const bool good = held && members && f->valid;
+    for (size_t k = 0; good && k < ssfer_dataset_class_count(f->train_set); k++)
+        hold_out_class(f, held, members, (int32_t)k);
+    for (size_t i = 0; good && i < n; i++)
+        *(held[i] ? &f->valid[f->valid_count++] : &f->train[kept++]) = f->train[i];
+    ssfer_free(held);
+    ssfer_free(members);
+    if (!good)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
+    f->train_count = kept;
+    if (!f->valid_count)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT,
+                          "%s: no class has two labeled pictures, so none can be held out for validation; use a larger "
+                          "--fraction or give --valid-data",
+                          f->options->data);
     return SSFER_OK;
 }
 
-static int compare_index(const void *a, const void *b)
-{
-    const size_t x = *(const size_t *)a, y = *(const size_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Keeps the labeled samples only, among those that training may use. */
+/* f->train: the labeled samples. */
 static ssfer_status keep_labeled(finetune *f, ssfer_error *err)
 {
     const ssfer_finetune_options *o = f->options;
     ssfer_split part;
-    if (!o->labels && o->fraction >= 1.0)
-        return SSFER_OK;
     TRY(o->labels ? ssfer_split_load(&part, f->train_set, o->labels, err)
                   : ssfer_split_make(&part, f->train_set, o->fraction, o->seed, err));
-    if (f->train) { /* without those that are held out */
-        size_t kept = 0;
-        for (size_t i = 0; i < part.labeled_count; i++)
-            if (!bsearch(&part.labeled[i], f->valid, f->valid_count, sizeof *f->valid, compare_index))
-                part.labeled[kept++] = part.labeled[i];
-        part.labeled_count = kept;
-    }
-    ssfer_free(f->train);
     f->train = part.labeled;
     f->train_count = part.labeled_count;
     part.labeled = NULL;
@@ -123,30 +143,22 @@ static ssfer_status open_data(finetune *f, ssfer_error *err)
     const ssfer_finetune_options *o = f->options;
     TRY(ssfer_dataset_open(&f->train_set, o->data, &(ssfer_dataset_options){.split = o->split, .log = o->log}, err));
     TRY(open_valid(f, err));
-    if (!f->valid_set) {
-        ssfer_info(o->log, "no validation split: %.0f %% of the training pictures are held out", 100.0 * o->holdout);
-        TRY(hold_out(f, err));
-    }
     TRY(keep_labeled(f, err));
-    if (!f->train)
-        f->train_count = ssfer_dataset_count(f->train_set);
-    if (!f->train_count)
-        return ssfer_fail(err, SSFER_ERR_ARGUMENT,
-                          "%s: no training pictures are left; use a larger --fraction or a "
-                          "smaller --holdout",
-                          o->data);
-    return SSFER_OK;
+    if (f->valid_set)
+        return SSFER_OK;
+    ssfer_info(o->log, "no validation split: %.0f %% of the labeled pictures are held out", 100.0 * o->holdout);
+    return hold_out(f, err);
 }
 
 static ssfer_status make_loaders(finetune *f, ssfer_error *err)
 {
     const ssfer_finetune_options *o = f->options;
-    const size_t size = f->model.vit.config.image_size;
+    const size_t size = f->model.vit.config.image_size, threads = ssfer_compute_threads(f->cx);
     ssfer_loader_options train = {.set = f->train_set,
                                   .indices = f->train,
                                   .index_count = f->train_count,
                                   .batch = f->batch,
-                                  .threads = o->threads,
+                                  .threads = threads,
                                   .shuffle = true,
                                   .drop_last = true,
                                   .seed = o->seed,
@@ -159,7 +171,7 @@ static ssfer_status make_loaders(finetune *f, ssfer_error *err)
                                   .indices = f->valid,
                                   .index_count = f->valid_count,
                                   .batch = 64,
-                                  .threads = o->threads,
+                                  .threads = threads,
                                   .max_bad_share = o->max_bad_share,
                                   .transform = ssfer_transform_eval(size),
                                   .log = ssfer_run_log(f->run)};
@@ -181,6 +193,9 @@ static ssfer_status build_model(finetune *f, const ssfer_tensor_set *set, ssfer_
     if (set)
         TRY(ssfer_transfer_config(&config, set, err));
     config.classes = K;
+    if (set && config.channels != 3)
+        return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "a model for pictures of %zu channels; only RGB is supported",
+                          config.channels);
     TRY(ssfer_vit_init(&f->model.vit, &config, err));
     TRY(ssfer_params_alloc(&f->model.params, &f->model.vit.table, err));
     ssfer_vit_init_params(f->model.params, &f->model.vit, o->seed);
@@ -199,6 +214,8 @@ static ssfer_status make_model(finetune *f, ssfer_error *err)
     TRY(ssfer_checkpoint_read(&set, init, NULL, err));
     ssfer_status st = build_model(f, set, err);
     ssfer_tensor_set_destroy(set);
+    if (st == SSFER_ERR_SHAPE && err)
+        ssfer_fail(err, st, "%.400s; leave the model's sizes to the checkpoint", err->message);
     return st == SSFER_OK ? st : ssfer_fail_prefix(err, st, "%s", init);
 }
 
@@ -412,23 +429,20 @@ static ssfer_status train(finetune *f, ssfer_evaluation *evaluation, ssfer_error
                                .accumulate = o->accumulate,
                                .record_every = 50,
                                .save_every = o->save_every,
+                               .schedule = f->schedule,
                                .optimizer = o->optimizer,
                                .progress = o->progress,
                                .report = o->report,
                                .stop = o->stop};
-    loop.schedule = (ssfer_schedule){.kind = o->schedule,
-                                     .base_lr = o->lr,
-                                     .min_lr = o->min_lr,
-                                     .epochs = (double)o->epochs,
-                                     .warmup_epochs = o->warmup_epochs,
-                                     .iterations = f->iterations};
-    if (o->schedule == SSFER_SCHEDULE_STAGE2_RELEASED)
-        loop.schedule = ssfer_schedule_stage2_released(o->lr, o->min_lr, o->epochs, f->iterations);
     TRY(ssfer_loop_run(f->cx, f->run, &task, f->model.params, &loop, f->model.params, err));
     TRY(ssfer_evaluate(f->cx, f->model.params, &f->valid_acts, f->valid_loader, f->metrics, o->progress, err));
     ssfer_evaluation e;
     TRY(ssfer_metrics_compute(&e, f->metrics, err));
     ssfer_status st = write_report(f, &e, err);
+    const size_t bad = ssfer_loader_get_stats(f->loader).bad, bad_valid = ssfer_loader_get_stats(f->valid_loader).bad;
+    if (bad || bad_valid)
+        ssfer_warn(ssfer_run_log(f->run), "%zu training and %zu validation pictures could not be read and were skipped",
+                   bad, bad_valid);
     if (evaluation && st == SSFER_OK)
         *evaluation = e;
     else
@@ -436,22 +450,49 @@ static ssfer_status train(finetune *f, ssfer_evaluation *evaluation, ssfer_error
     return st;
 }
 
-static ssfer_status prepare(finetune *f, ssfer_error *err)
+/* How many steps of which rate: everything about them that can be refused. */
+static ssfer_status plan_steps(finetune *f, ssfer_error *err)
 {
     const ssfer_finetune_options *o = f->options;
-    TRY(open_data(f, err));
+    if (!o->batch || !o->accumulate)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "training: %zu batches of %zu pictures in a step; 1 is the least",
+                          o->accumulate, o->batch);
     f->batch = o->batch < f->train_count ? o->batch : f->train_count;
-    TRY(ssfer_compute_create(&f->cx, SSFER_BACKEND_CPU, o->threads, err));
-    TRY(make_model(f, err));
-    TRY(make_buffers(f, err));
-    TRY(open_run(f, err)); /* last: nothing is written before all that can be refused has been */
-    TRY(make_loaders(f, err));
-    f->iterations = ssfer_loader_batches(f->loader) / o->accumulate;
+    f->iterations = f->train_count / f->batch / o->accumulate;
     if (!f->iterations)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT,
                           "%zu training pictures make no step of %zu batches of %zu; use a "
                           "smaller --batch-size or --accumulate",
                           f->train_count, o->accumulate, f->batch);
+    f->schedule = o->schedule == SSFER_SCHEDULE_STAGE2_RELEASED
+                      ? ssfer_schedule_stage2_released(o->lr, o->min_lr, o->epochs, f->iterations)
+                      : (ssfer_schedule){.kind = o->schedule,
+                                         .base_lr = o->lr,
+                                         .min_lr = o->min_lr,
+                                         .epochs = (double)o->epochs,
+                                         .warmup_epochs = o->warmup_epochs,
+                                         .iterations = f->iterations};
+    return ssfer_schedule_check(&f->schedule, err);
+}
+
+static ssfer_status check_transform(const finetune *f, ssfer_error *err)
+{
+    ssfer_transform transform = f->options->transform;
+    transform.size = f->model.vit.config.image_size;
+    return ssfer_transform_check(&transform, err);
+}
+
+static ssfer_status prepare(finetune *f, ssfer_error *err)
+{
+    const ssfer_finetune_options *o = f->options;
+    TRY(open_data(f, err));
+    TRY(plan_steps(f, err));
+    TRY(ssfer_compute_create(&f->cx, SSFER_BACKEND_CPU, o->threads, err));
+    TRY(make_model(f, err));
+    TRY(check_transform(f, err));
+    TRY(make_buffers(f, err));
+    TRY(open_run(f, err)); /* last: nothing is written before all that can be refused has been */
+    TRY(make_loaders(f, err));
     ssfer_info(o->log, "%zu training pictures, %zu for validation, %zu classes; %.2f million parameters",
                f->train_count, f->valid ? f->valid_count : ssfer_dataset_count(f->valid_set),
                f->model.vit.config.classes, (double)ssfer_params_total(&f->model.vit.table) / 1e6);

@@ -121,14 +121,14 @@ static ssfer_status prove_checkpoint(loop *l, const ssfer_loop_position *at, ssf
     return saved && l->options->rollbacks ? ssfer_run_mark_good(l->run, (size_t)at->step, err) : SSFER_OK;
 }
 
-static ssfer_status one_step(loop *l, size_t iteration, ssfer_loop_sums *sums, ssfer_error *err)
+static ssfer_status one_step(loop *l, size_t iteration, ssfer_loop_sums *step, ssfer_error *err)
 {
     const ssfer_loop_position at = {l->state.epoch, iteration, l->state.step};
-    ssfer_loop_sums step = {0};
+    *step = (ssfer_loop_sums){0};
     ssfer_zero(l->cx, l->grads, l->task->table->block_floats);
-    TRY(l->task->gradients(l->task->user, l->params, l->grads, &at, &step, err));
+    TRY(l->task->gradients(l->task->user, l->params, l->grads, &at, step, err));
     l->lr = l->state.lr_scale * ssfer_schedule_at(&l->options->schedule, at.epoch, iteration);
-    if (!isfinite(step.loss))
+    if (!isfinite(step->loss))
         return ssfer_fail(err, SSFER_ERR_NUMERIC,
                           "the loss is not finite at epoch %zu, step %zu (rate %.3g); try a lower --lr, a longer "
                           "--warmup-epochs or --clip-grad 1",
@@ -138,26 +138,29 @@ static ssfer_status one_step(loop *l, size_t iteration, ssfer_loop_sums *sums, s
     TRY(prove_checkpoint(l, &at, err));
     l->state.step++;
     l->state.iteration = iteration + 1;
-    sums->loss += step.loss;
-    sums->images += step.images;
-    sums->right += step.right;
     return SSFER_OK;
 }
 
-static ssfer_status record_steps(loop *l, const ssfer_loop_sums *sums, double rate, ssfer_error *err)
+/* The steps since the last record, which may have been before a resume. */
+static ssfer_status record_steps(loop *l, double rate, ssfer_error *err)
 {
-    const ssfer_metric metrics[] = {{"loss", sums->loss / (double)sums->images},
+    ssfer_train_state *s = &l->state;
+    const ssfer_metric metrics[] = {{"loss", s->window_loss / (double)s->window_images},
                                     {"lr", l->lr},
                                     {"grad_norm", l->grad_norm},
                                     {"images_per_second", rate}};
-    return ssfer_run_record(l->run, l->state.epoch + 1, l->state.step, metrics, 4, err);
+    s->window_loss = 0.0;
+    s->window_images = 0;
+    return ssfer_run_record(l->run, s->epoch + 1, s->step, metrics, 4, err);
 }
 
-static void add_to_epoch(loop *l, const ssfer_loop_sums *sums)
+static void add_step(loop *l, const ssfer_loop_sums *step)
 {
-    l->state.epoch_loss += sums->loss;
-    l->state.epoch_images += sums->images;
-    l->state.epoch_right += sums->right;
+    l->state.epoch_loss += step->loss;
+    l->state.epoch_images += step->images;
+    l->state.epoch_right += step->right;
+    l->state.window_loss += step->loss;
+    l->state.window_images += step->images;
 }
 
 /* The steps of an epoch, from where the state says. */
@@ -167,9 +170,8 @@ static ssfer_status run_steps(loop *l, double *rate, ssfer_error *err)
     const size_t first = l->state.iteration;
     ssfer_progress bar;
     char label[64];
-    size_t images = 0, window_images = 0;
+    size_t images = 0, window_images = 0; /* of this process: for rates */
     double window_s = ssfer_clock_s();
-    ssfer_loop_sums window = {0};
     const ssfer_loop_position at = {l->state.epoch, first, l->state.step};
     TRY(l->task->start_epoch(l->task->user, &at, err));
     snprintf(label, sizeof label, "epoch %zu/%zu", l->state.epoch + 1, o->epochs);
@@ -177,14 +179,13 @@ static ssfer_status run_steps(loop *l, double *rate, ssfer_error *err)
     ssfer_status st = SSFER_OK;
     const double start_s = window_s;
     for (size_t i = first; st == SSFER_OK && i < o->iterations; i++) {
-        const ssfer_loop_sums before = window;
-        st = one_step(l, i, &window, err);
+        ssfer_loop_sums step;
+        st = one_step(l, i, &step, err);
         if (st != SSFER_OK)
             break;
-        const ssfer_loop_sums made = {window.loss - before.loss, window.images - before.images,
-                                      window.right - before.right};
-        add_to_epoch(l, &made);
-        images += made.images;
+        add_step(l, &step);
+        images += step.images;
+        window_images += step.images;
         char note[96];
         double elapsed = ssfer_clock_s() - start_s;
         *rate = elapsed > 0 ? (double)images / elapsed : 0.0;
@@ -193,9 +194,8 @@ static ssfer_status run_steps(loop *l, double *rate, ssfer_error *err)
         ssfer_progress_update(&bar, i + 1, note);
         if (o->record_every && l->state.step % o->record_every == 0) {
             double now = ssfer_clock_s();
-            window_images = window.images;
-            st = record_steps(l, &window, (double)window_images / (now - window_s), err);
-            window = (ssfer_loop_sums){0};
+            st = record_steps(l, (double)window_images / (now - window_s), err);
+            window_images = 0;
             window_s = now;
         }
         if (st == SSFER_OK && o->stop && o->stop()) {
@@ -261,6 +261,8 @@ static ssfer_status end_epoch(loop *l, double rate, ssfer_error *err)
     s->iteration = 0;
     s->epoch_loss = 0.0;
     s->epoch_images = s->epoch_right = 0;
+    s->window_loss = 0.0; /* a record tells of one epoch */
+    s->window_images = 0;
     return best || last || due ? save(l, best, err) : SSFER_OK;
 }
 

@@ -333,6 +333,8 @@ ssfer_status ssfer_train_state_write(char **text, const ssfer_train_state *state
     ssfer_json_put_uint(&w, "epoch_right", state->epoch_right);
     ssfer_json_put_uint(&w, "rollbacks", state->rollbacks);
     ssfer_json_put_double(&w, "lr_scale", state->lr_scale);
+    ssfer_json_put_double(&w, "window_loss", state->window_loss);
+    ssfer_json_put_uint(&w, "window_images", state->window_images);
     ssfer_json_end(&w);
     if (fclose(stream) == 0)
         *text = copy_line(printed);
@@ -367,6 +369,11 @@ ssfer_status ssfer_train_state_parse(ssfer_train_state *state, const char *text,
             *doubles[i].value = NAN; /* as the writer has it */
         else
             st = ssfer_json_get_double(doubles[i].value, json, doubles[i].key, name, err);
+    if (st == SSFER_OK && ssfer_json_find(json, "window_images")) { /* older checkpoints lack them */
+        st = ssfer_json_get_size(&s.window_images, json, "window_images", name, err);
+        if (st == SSFER_OK)
+            st = ssfer_json_get_double(&s.window_loss, json, "window_loss", name, err);
+    }
     if (st == SSFER_OK && strlen(stage) >= sizeof s.stage)
         st = ssfer_fail(err, SSFER_ERR_FORMAT, "%s: stage \"%.40s...\" is too long", name, stage);
     if (st == SSFER_OK) {

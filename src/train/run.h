@@ -41,6 +41,8 @@ typedef struct ssfer_train_state {
     size_t epoch_images, epoch_right;
     size_t rollbacks; /* returns to a good checkpoint so far */
     double lr_scale;  /* what they left of the learning rate; 1 without any */
+    double window_loss; /* the same since the last record of steps */
+    size_t window_images;
 } ssfer_train_state;
 
 /* JSON on one line; freed with ssfer_free. */

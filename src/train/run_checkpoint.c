@@ -106,6 +106,28 @@ static ssfer_status load(ssfer_run *run, char *path, ssfer_error *err)
     return SSFER_OK;
 }
 
+/* When no checkpoint of a step can be read there may be a whole one of earlier under another name. */
+static ssfer_status load_other(ssfer_run *run, ssfer_error *err)
+{
+    static const char *const names[] = {BEST, GOOD};
+    ssfer_status st = SSFER_ERR_FORMAT;
+    for (size_t i = 0; st != SSFER_OK && st != SSFER_ERR_MEMORY && i < sizeof names / sizeof *names; i++)
+        if ((st = load(run, ssfer_run_path(run, names[i]), err)) == SSFER_OK)
+            ssfer_warn(&run->log, "going on from %s, step %zu", names[i], run->state.step);
+    return st;
+}
+
+/* Gives a checkpoint that cannot be read another name: by its step it would be the newest for long, and the removal of
+ * old ones would remove the good ones instead. */
+static void set_aside(const ssfer_run *run, uint64_t step)
+{
+    char *path = checkpoint_path(run, step), *other = path ? ssfer_format("%s.damaged", path) : NULL;
+    if (other && rename(path, other) == 0)
+        ssfer_warn(&run->log, "%s is now %s", path, other);
+    ssfer_free(path);
+    ssfer_free(other);
+}
+
 /* Gives `path` the second name `name`, replacing what had it. Without hard links it becomes a second file. */
 static ssfer_status make_link(const char *name, const char *path, ssfer_error *err)
 {
@@ -146,18 +168,24 @@ ssfer_status ssfer_run_find_checkpoint(ssfer_run *run, ssfer_error *err)
     size_t count;
     remove_temporaries(run);
     ssfer_status st = list_steps(&steps, &count, run, err);
-    for (size_t i = 0; i < count; i++) {
-        ssfer_error why = {0};
-        st = load(run, checkpoint_path(run, steps[i]), &why);
-        if (st == SSFER_OK || st == SSFER_ERR_MEMORY || i + 1 == count) {
-            if (st != SSFER_OK)
-                ssfer_fail(err, st, "%s; remove %s to start anew", why.message, run->folder);
+    size_t unreadable = 0;
+    ssfer_error why = {0};
+    for (; st == SSFER_OK && unreadable < count; unreadable++) {
+        st = load(run, checkpoint_path(run, steps[unreadable]), &why);
+        if (st == SSFER_OK || st == SSFER_ERR_MEMORY)
             break;
-        }
         ssfer_warn(&run->log, "%s; trying the one before", why.message);
+        st = SSFER_OK;
     }
+    const bool other = st == SSFER_OK && count && !run->checkpoint;
+    if (other)
+        st = load_other(run, NULL);
+    if (st != SSFER_OK && why.status != SSFER_OK)
+        st = ssfer_fail(err, why.status, "%s; remove %s to start anew", why.message, run->folder);
+    for (size_t i = 0; st == SSFER_OK && i < unreadable; i++)
+        set_aside(run, steps[i]);
     ssfer_free(steps);
-    if (st == SSFER_OK && run->checkpoint)
+    if (st == SSFER_OK && run->checkpoint && !other)
         st = complete_best(run, err);
     return st;
 }

@@ -235,11 +235,44 @@ static void test_damaged_checkpoints(void **state)
     assert_non_null(strstr(warnings, "step-00000020.safetensors"));
     ssfer_tensor_set_destroy(ssfer_run_take_checkpoint(run, &at));
     assert_int_equal(at.step, 10);
+    /* It is kept, but not in the way: of three checkpoints the damaged one would be the newest. */
+    assert_int_equal(count_files("deep/run/checkpoints/step-00000020.safetensors.damaged"), 1);
+    assert_int_equal(save_step(run, 12, false, NULL), SSFER_OK);
+    assert_int_equal(save_step(run, 15, false, NULL), SSFER_OK);
+    assert_int_equal(count_files("deep/run/checkpoints/step-*.safetensors"), 2);
     ssfer_run_close(run);
-    assert_int_equal(truncate(scratch_path("deep/run/checkpoints/step-00000010.safetensors"), 0), 0);
+    assert_int_equal(truncate(scratch_path("deep/run/checkpoints/step-00000012.safetensors"), 0), 0);
+    assert_int_equal(truncate(scratch_path("deep/run/checkpoints/step-00000015.safetensors"), 0), 0);
     assert_int_not_equal(open_run(&run, true, 1e-4, &err), SSFER_OK);
-    assert_non_null(strstr(err.message, "step-00000010.safetensors"));
+    assert_non_null(strstr(err.message, "step-00000012.safetensors"));
     assert_non_null(strstr(err.message, "to start anew"));
+    assert_int_equal(count_files("deep/run/checkpoints/step-*.safetensors"), 2); /* and everything as it was */
+}
+
+/* When none of the newest can be read there is still the best. */
+static void test_best_is_left(void **state)
+{
+    (void)state;
+    ssfer_run *run;
+    ssfer_error err = {0};
+    ssfer_train_state at;
+    assert_int_equal(open_run(&run, false, 1e-4, NULL), SSFER_OK);
+    assert_int_equal(save_step(run, 10, true, NULL), SSFER_OK);
+    assert_int_equal(save_step(run, 20, false, NULL), SSFER_OK);
+    assert_int_equal(save_step(run, 30, false, NULL), SSFER_OK);
+    ssfer_run_close(run);
+    assert_int_equal(truncate(scratch_path("deep/run/checkpoints/step-00000020.safetensors"), 30), 0);
+    assert_int_equal(truncate(scratch_path("deep/run/checkpoints/step-00000030.safetensors"), 30), 0);
+    if (open_run(&run, true, 1e-4, &err) != SSFER_OK)
+        fail_msg("%s", err.message);
+    assert_non_null(strstr(warnings, "going on from checkpoints/best.safetensors, step 10"));
+    ssfer_tensor_set *set = ssfer_run_take_checkpoint(run, &at);
+    assert_int_equal(at.step, 10);
+    assert_true(first_weight(set) == 10.0f);
+    ssfer_tensor_set_destroy(set);
+    assert_int_equal(count_files("deep/run/checkpoints/step-*.safetensors"), 0);
+    assert_int_equal(count_files("deep/run/checkpoints/best.safetensors"), 1);
+    ssfer_run_close(run);
 }
 
 static void test_refusals(void **state)
@@ -304,7 +337,7 @@ static void test_full_disk(void **state)
 static void test_state(void **unused)
 {
     (void)unused;
-    ssfer_train_state s = {"pretrain", 3, 7, 1234567890123, 2, 0.1, 1e9 + 1.0 / 3, NAN, 99, 98, 2, 0.25}, back;
+    ssfer_train_state s = {"pretrain", 3, 7, 1234567890123, 2, 0.1, 1e9 + 1.0 / 3, NAN, 99, 98, 2, 0.25, 0.5, 12}, back;
     ssfer_error err = {0};
     char *text;
     assert_int_equal(ssfer_train_state_write(&text, &s, NULL), SSFER_OK);
@@ -314,7 +347,13 @@ static void test_state(void **unused)
     assert_true(back.epoch == 3 && back.iteration == 7 && back.step == 1234567890123 && back.best_epoch == 2);
     assert_true(back.best == 0.1 && back.elapsed_s == s.elapsed_s && isnan(back.epoch_loss));
     assert_true(back.epoch_images == 99 && back.epoch_right == 98);
+    assert_true(back.window_loss == 0.5 && back.window_images == 12);
     ssfer_free(text);
+    static const char older[] =
+        "{\"stage\":\"a\",\"epoch\":1,\"iteration\":0,\"step\":5,\"best_epoch\":0,\"best\":0,"
+        "\"elapsed_s\":1,\"epoch_loss\":0,\"epoch_images\":0,\"epoch_right\":0,\"rollbacks\":0,\"lr_scale\":1}";
+    assert_int_equal(ssfer_train_state_parse(&back, older, "state", &err), SSFER_OK);
+    assert_true(back.step == 5 && back.window_images == 0);
     static const char *const bad[] = {
         "", "[]", "{\"stage\":\"a\"}", "{\"stage\":3}", "{\"stage\":\"a\",\"epoch\":-1}", "{}", "{"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -349,8 +388,9 @@ int main(void)
         TEST(test_new_run),        TEST(test_resume),
         TEST(test_checkpoints),    TEST(test_resume_from_nothing),
         TEST(test_best_completed), TEST(test_damaged_checkpoints),
-        TEST(test_refusals),       TEST(test_full_disk),
-        TEST(test_state),          TEST(test_out_of_memory),
+        TEST(test_best_is_left),   TEST(test_refusals),
+        TEST(test_full_disk),      TEST(test_state),
+        TEST(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

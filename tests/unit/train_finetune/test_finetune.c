@@ -1,0 +1,872 @@
+/* Fine-tuning from pictures on disk to a model file: that it learns, that stopping and going on changes nothing, and
+ * what it does with data, weights and settings that cannot be used. The set is a few 16-pixel pictures of stripes. */
+#include "unit/data/scene.h"
+
+#include "models/classifier.h"
+#include "models/mae.h"
+#include "train/finetune.h"
+
+#include <glob.h>
+#include <math.h>
+#include <pthread.h>
+
+/* ---- the set ----------------------------------------------------------------------------------------------------- */
+
+/* Stripes across (class 0), down (1) or slanting (2), under noise: not to be told by a mean colour. */
+static void striped(const scene *s, const char *name, size_t kind, uint64_t seed)
+{
+    scene_path p = scene_at(s, name);
+    ssfer_image image = {0};
+    ssfer_error err = {0};
+    ssfer_rng rng = ssfer_rng_stream(seed, 1, 0, kind, SSFER_RNG_TEST);
+    const size_t phase = ssfer_rng_below(&rng, 6);
+    scene_make_parent(p.text);
+    assert_int_equal(ssfer_image_create(&image, 16, 16, &err), SSFER_OK);
+    for (size_t y = 0; y < 16; y++)
+        for (size_t x = 0; x < 16; x++) {
+            const size_t along = kind == 0 ? y : kind == 1 ? x : x + y;
+            const double bright = (along + phase) / 3 % 2 ? 190 : 70;
+            for (size_t c = 0; c < 3; c++)
+                image.data[(y * 16 + x) * 3 + c] = (uint8_t)(bright + ssfer_rng_range(&rng, -40, 40));
+        }
+    if (ssfer_image_save(&image, p.text, &err) != SSFER_OK)
+        fail_msg("%s", err.message);
+    ssfer_image_deinit(&image);
+}
+
+static const char *const CLASSES[] = {"across", "down", "slanting"};
+
+/* FOLDER/split/class/number.png */
+static void make_split(const scene *s, const char *folder, const char *split, size_t a_class)
+{
+    for (size_t k = 0; k < 3; k++)
+        for (size_t i = 0; i < a_class; i++) {
+            char name[128];
+            snprintf(name, sizeof name, "%s/%s%s%s/%02zu.png", folder, split, *split ? "/" : "", CLASSES[k], i);
+            striped(s, name, k, 1000 * strlen(split) + i);
+        }
+}
+
+/* ---- running ----------------------------------------------------------------------------------------------------- */
+
+static size_t polls, stop_at; /* a stop callback has no argument */
+
+static int stop_now(void)
+{
+    return ++polls == stop_at;
+}
+
+static char logged[8192];
+
+static void keep_log(void *user, ssfer_log_level level, const char *line)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* workers write too */
+    (void)user, (void)level;
+    pthread_mutex_lock(&mutex);
+    snprintf(logged + strlen(logged), sizeof logged - strlen(logged), "%s\n", line);
+    pthread_mutex_unlock(&mutex);
+}
+
+static const ssfer_log LOG = {.write = keep_log, .most = SSFER_LOG_INFO};
+
+typedef struct run_case {
+    scene_path data, out; /* what the options point to */
+    ssfer_finetune_options options;
+} run_case;
+
+/* Two blocks with drop path, two batches a step, random crops, flips and erasing: all that is random takes part. */
+static void set_up(run_case *r, const scene *s, const char *data, const char *out)
+{
+    r->data = scene_at(s, data);
+    r->out = scene_at(s, out);
+    r->options = ssfer_finetune_defaults();
+    ssfer_finetune_options *o = &r->options;
+    o->data = r->data.text;
+    o->split = "train";
+    o->out = r->out.text;
+    o->model = (ssfer_vit_config){.image_size = 16,
+                                  .patch_size = 8,
+                                  .channels = 3,
+                                  .embed_dim = 16,
+                                  .depth = 2,
+                                  .heads = 2,
+                                  .hidden = 32,
+                                  .eps = 1e-6f,
+                                  .drop_path = 0.3f};
+    o->epochs = 3;
+    o->batch = 4;
+    o->accumulate = 2;
+    o->lr = 3e-3;
+    o->min_lr = 1e-4;
+    o->warmup_epochs = 0.5;
+    o->optimizer.ema_decay = 0.9f;
+    o->optimizer.clip_grad = 1.0f;
+    o->transform.erasing = 0.3;
+    o->threads = 1;
+    o->log = &LOG;
+    o->stop = stop_now;
+    *logged = 0;
+    polls = stop_at = 0;
+}
+
+static ssfer_status run(run_case *r, ssfer_evaluation *evaluation, ssfer_error *err)
+{
+    *logged = 0;
+    polls = 0;
+    *err = (ssfer_error){0};
+    return ssfer_finetune(&r->options, evaluation, err);
+}
+
+static void expect_trained(run_case *r)
+{
+    ssfer_error err;
+    if (run(r, NULL, &err) != SSFER_OK)
+        fail_msg("%s", err.message);
+}
+
+static void expect_failure(run_case *r, ssfer_status status, const char *part)
+{
+    ssfer_error err;
+    const ssfer_status st = run(r, NULL, &err);
+    if (st != status || !strstr(err.message, part))
+        fail_msg("status %s, \"%s\"; wanted %s, \"%s\"", ssfer_status_name(st), err.message, ssfer_status_name(status),
+                 part);
+}
+
+static size_t count_files(const scene *s, const char *pattern)
+{
+    glob_t found;
+    size_t count = glob(scene_at(s, pattern).text, 0, NULL, &found) == 0 ? found.gl_pathc : 0;
+    globfree(&found);
+    return count;
+}
+
+static unsigned char *read_file(const scene *s, const char *name, size_t *size)
+{
+    unsigned char *bytes = NULL;
+    ssfer_error err = {0};
+    if (ssfer_file_read(&bytes, size, scene_at(s, name).text, 1 << 24, &err) != SSFER_OK)
+        fail_msg("%s", err.message);
+    return bytes;
+}
+
+static void expect_same_model(const scene *s, const char *a, const char *b)
+{
+    char path[2][128];
+    size_t size[2];
+    snprintf(path[0], sizeof path[0], "%s/model.safetensors", a);
+    snprintf(path[1], sizeof path[1], "%s/model.safetensors", b);
+    unsigned char *x = read_file(s, path[0], &size[0]), *y = read_file(s, path[1], &size[1]);
+    if (size[0] != size[1] || memcmp(x, y, size[0]) != 0)
+        fail_msg("%s and %s differ", path[0], path[1]);
+    ssfer_free(x);
+    ssfer_free(y);
+}
+
+/* Nothing half-written anywhere. */
+static void expect_no_leftovers(const scene *s)
+{
+    assert_int_equal(count_files(s, "*.tmp.*") + count_files(s, "*/*.tmp.*") + count_files(s, "*/*/*.tmp.*"), 0);
+}
+
+/* ---- learning ---------------------------------------------------------------------------------------------------- */
+
+/* Chance is one in three; the training loss starts near log 3. */
+static void test_learns(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    ssfer_evaluation e = {0};
+    ssfer_error err;
+    make_split(&s, "set", "train", 16);
+    make_split(&s, "set", "valid", 8);
+    set_up(&r, &s, "set", "run");
+    r.options.epochs = 25;
+    r.options.accumulate = 1;
+    r.options.model.drop_path = 0.0f;
+    r.options.transform.erasing = 0.0;
+    r.options.transform.scale_min = 0.8;
+    r.options.optimizer.ema_decay = 0.0f;
+    if (run(&r, &e, &err) != SSFER_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(e.count, 24);
+    if (!(e.accuracy > 0.6))
+        fail_msg("accuracy %g", e.accuracy);
+    ssfer_evaluation_deinit(&e);
+
+    size_t size;
+    char *text = (char *)read_file(&s, "run/metrics.jsonl", &size), *last = text;
+    const char *key = "\"epoch_loss\":";
+    const double first_loss = strtod(strstr(text, key) + strlen(key), NULL);
+    for (char *at = text; (at = strstr(at, key)); at++)
+        last = at;
+    const double last_loss = strtod(last + strlen(key), NULL);
+    assert_true(first_loss > 0.8 && first_loss < 2.5);
+    assert_true(last_loss < 0.8 * first_loss);
+    ssfer_free(text);
+
+    /* The model file says everything that a prediction needs. */
+    ssfer_classifier m;
+    assert_int_equal(ssfer_classifier_load(&m, scene_at(&s, "run/model.safetensors").text, NULL, NULL), SSFER_OK);
+    for (size_t k = 0; k < 3; k++)
+        assert_string_equal(m.classes[k], CLASSES[k]);
+    assert_int_equal(m.vit.config.heads, 2);
+    assert_int_equal(m.vit.config.hidden, 32);
+    ssfer_classifier_deinit(&m);
+    expect_no_leftovers(&s);
+}
+
+/* The same seed gives the same bytes, another seed others. */
+static void test_repeats(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 8);
+    make_split(&s, "set", "test", 2);
+    set_up(&r, &s, "set", "a");
+    expect_trained(&r);
+    set_up(&r, &s, "set", "b");
+    expect_trained(&r);
+    expect_same_model(&s, "a", "b");
+    set_up(&r, &s, "set", "c");
+    r.options.seed = 1;
+    expect_trained(&r);
+    size_t size[2];
+    unsigned char *x = read_file(&s, "a/model.safetensors", &size[0]),
+                  *y = read_file(&s, "c/model.safetensors", &size[1]);
+    assert_true(size[0] != size[1] || memcmp(x, y, size[0]) != 0);
+    ssfer_free(x);
+    ssfer_free(y);
+}
+
+/* ---- stopping and going on --------------------------------------------------------------------------------------- */
+
+/* 24 pictures, batches of 4, two of them a step: 3 steps an epoch, 9 in all. */
+enum { STEPS = 9 };
+
+static void test_stop_anywhere(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 8);
+    make_split(&s, "set", "valid", 2);
+    set_up(&r, &s, "set", "whole");
+    expect_trained(&r);
+    assert_int_equal(polls, STEPS);
+    for (size_t stop = 1; stop <= STEPS; stop++) {
+        char name[32], pattern[96];
+        snprintf(name, sizeof name, "stop%zu", stop);
+        set_up(&r, &s, "set", name);
+        stop_at = stop;
+        expect_failure(&r, SSFER_ERR_CANCELLED, "go on with --resume");
+        snprintf(pattern, sizeof pattern, "%s/checkpoints/step-%08zu.safetensors", name, stop);
+        assert_int_equal(count_files(&s, pattern), 1);
+        snprintf(pattern, sizeof pattern, "%s/model.safetensors", name);
+        assert_int_equal(count_files(&s, pattern), 0);
+        stop_at = 0;
+        r.options.resume = true;
+        expect_trained(&r);
+        assert_int_equal(polls, STEPS - stop);
+        expect_same_model(&s, "whole", name);
+    }
+    /* Three stops in one run, one of them on the last step of an epoch. */
+    set_up(&r, &s, "set", "often");
+    for (size_t i = 0; i < 3; i++) {
+        stop_at = i + 1;
+        r.options.resume = i > 0;
+        expect_failure(&r, SSFER_ERR_CANCELLED, "go on with --resume");
+    }
+    stop_at = 0;
+    expect_trained(&r);
+    expect_same_model(&s, "whole", "often");
+    /* A finished run is finished. */
+    expect_trained(&r);
+    assert_int_equal(polls, 0);
+    expect_same_model(&s, "whole", "often");
+    expect_no_leftovers(&s);
+}
+
+static void test_resume_with_other_settings(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 8);
+    make_split(&s, "set", "valid", 2);
+    set_up(&r, &s, "set", "run");
+    stop_at = 2;
+    expect_failure(&r, SSFER_ERR_CANCELLED, "stopped at epoch 1, step 2");
+    stop_at = 0;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "holds an unfinished run already; continue it with --resume");
+    r.options.resume = true;
+    r.options.lr = 1e-3;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "training.lr");
+    r.options.lr = 3e-3;
+    r.options.model.embed_dim = 32;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "model.embed_dim");
+    r.options.model.embed_dim = 16;
+    r.options.transform.flip = 0.25;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "augmentation.flip");
+    r.options.transform.flip = 0.5;
+    striped(&s, "set/train/down/99.png", 1, 99); /* the data have changed too */
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "data.training_pictures");
+    assert_int_equal(unlink(scene_at(&s, "set/train/down/99.png").text), 0);
+    expect_trained(&r); /* none of it has done any harm */
+}
+
+static void test_damaged_checkpoints(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 8);
+    make_split(&s, "set", "valid", 2);
+    set_up(&r, &s, "set", "whole");
+    expect_trained(&r);
+    set_up(&r, &s, "set", "run");
+    r.options.save_every = 1;
+    r.options.keep = 3;
+    stop_at = 7;
+    expect_failure(&r, SSFER_ERR_CANCELLED, "step 7");
+    assert_int_equal(truncate(scene_at(&s, "run/checkpoints/step-00000007.safetensors").text, 1000), 0);
+    stop_at = 0;
+    r.options.resume = true;
+    expect_trained(&r);
+    assert_non_null(strstr(logged, "step-00000007.safetensors: "));
+    assert_non_null(strstr(logged, "trying the one before"));
+    assert_int_equal(polls, 3); /* from step 6 */
+    expect_same_model(&s, "whole", "run");
+}
+
+/* ---- numbers that leave the range -------------------------------------------------------------------------------- */
+
+static void test_numbers_that_explode(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 8);
+    make_split(&s, "set", "valid", 2);
+    set_up(&r, &s, "set", "run");
+    r.options.schedule = SSFER_SCHEDULE_CONSTANT;
+    r.options.warmup_epochs = 0;
+    r.options.lr = 1e30;
+    r.options.optimizer.clip_grad = 0.0f;
+    expect_failure(&r, SSFER_ERR_NUMERIC, "try a lower --lr");
+    assert_int_equal(count_files(&s, "run/model.safetensors"), 0);
+    expect_no_leftovers(&s);
+}
+
+/* ---- pictures that cannot be read -------------------------------------------------------------------------------- */
+
+static void test_bad_pictures(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 10);
+    make_split(&s, "set", "valid", 10);
+    scene_text(&s, "set/train/down/00.png", "not a picture");
+    scene_text(&s, "set/train/across/01.png", "");
+    scene_text(&s, "set/valid/down/00.png", "not a picture");
+    set_up(&r, &s, "set", "run");
+    ssfer_evaluation e = {0};
+    ssfer_error err;
+    if (run(&r, &e, &err) != SSFER_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(e.count, 29); /* the bad one is left out */
+    ssfer_evaluation_deinit(&e);
+    assert_non_null(strstr(logged, "set/train/down/00.png: "));
+    assert_non_null(strstr(logged, "set/train/across/01.png: "));
+    assert_non_null(strstr(logged, "set/valid/down/00.png: "));
+    assert_non_null(strstr(logged, "2 training and 1 validation pictures could not be read and were skipped"));
+    /* The same again, and stopped in between: other pictures take the place of the bad ones, always the same. */
+    set_up(&r, &s, "set", "parts");
+    stop_at = 4;
+    expect_failure(&r, SSFER_ERR_CANCELLED, "--resume");
+    stop_at = 0;
+    r.options.resume = true;
+    expect_trained(&r);
+    expect_same_model(&s, "run", "parts");
+
+    set_up(&r, &s, "set", "strict");
+    r.options.max_bad_share = 0.05;
+    expect_failure(&r, SSFER_ERR_FORMAT, "pictures are bad so far, more than the share 0.05 that is allowed");
+    assert_int_equal(count_files(&s, "strict/model.safetensors"), 0);
+}
+
+static void test_all_validation_pictures_bad(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 8);
+    for (size_t k = 0; k < 3; k++) {
+        char name[64];
+        snprintf(name, sizeof name, "set/valid/%s/0.png", CLASSES[k]);
+        scene_text(&s, name, "nothing");
+    }
+    set_up(&r, &s, "set", "run");
+    expect_failure(&r, SSFER_ERR_FORMAT, "3 of its 3 pictures are bad so far");
+}
+
+/* ---- which pictures ---------------------------------------------------------------------------------------------- */
+
+static void expect_counts(size_t train, size_t valid)
+{
+    char want[96];
+    snprintf(want, sizeof want, "%zu training pictures, %zu for validation, 3 classes", train, valid);
+    if (!strstr(logged, want))
+        fail_msg("no \"%s\" in %s", want, logged);
+}
+
+static void test_validation_split(void **state)
+{
+    static const char *const usual[] = {"valid", "val", "test"};
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 4);
+    for (size_t i = 3; i-- > 0;) { /* of several the one named first counts */
+        make_split(&s, "set", usual[i], i + 1);
+        set_up(&r, &s, "set", usual[i]);
+        r.options.epochs = 1;
+        expect_trained(&r);
+        expect_counts(12, 3 * (i + 1));
+    }
+    set_up(&r, &s, "set", "asked");
+    r.options.valid_split = "test";
+    r.options.epochs = 1;
+    expect_trained(&r);
+    expect_counts(12, 9);
+    make_split(&s, "other", "x", 5);
+    scene_path other = scene_at(&s, "other");
+    set_up(&r, &s, "set", "elsewhere");
+    r.options.valid_data = other.text;
+    r.options.valid_split = "x";
+    r.options.epochs = 1;
+    expect_trained(&r);
+    expect_counts(12, 15);
+    set_up(&r, &s, "set", "never");
+    r.options.valid_split = "nowhere";
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "there is no split nowhere");
+    assert_int_equal(count_files(&s, "never"), 0);
+}
+
+/* A validation split that is there but cannot be used must not be passed over in silence. */
+static void test_unusable_validation_split(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 4);
+    make_split(&s, "set", "valid", 2);
+    scene_folder(&s, "set/valid/empty");
+    set_up(&r, &s, "set", "run");
+    expect_failure(&r, SSFER_ERR_FORMAT, "the class folder empty holds no pictures");
+    assert_int_equal(rmdir(scene_at(&s, "set/valid/empty").text), 0);
+    striped(&s, "set/valid/curly/0.png", 0, 1);
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "class curly is unknown to the model; it has across, down, slanting");
+    assert_int_equal(count_files(&s, "run"), 0);
+}
+
+static void test_holdout(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "flat", "", 10);
+    set_up(&r, &s, "flat", "run");
+    r.options.split = NULL;
+    r.options.holdout = 0.2;
+    expect_trained(&r);
+    expect_counts(24, 6);
+    /* With a share of the labels it is a part of that share: the labels of the others are not to be used. */
+    static const struct {
+        double fraction, holdout;
+        size_t train, valid;
+    } cases[] = {{0.2, 0.2, 3, 3}, {0.5, 0.2, 12, 3}, {0.1, 0.1, 0, 0}, {0.2, 0.9, 3, 3}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "run%zu", i);
+        set_up(&r, &s, "flat", name);
+        r.options.split = NULL;
+        r.options.fraction = cases[i].fraction;
+        r.options.holdout = cases[i].holdout;
+        r.options.accumulate = 1;
+        r.options.epochs = 1;
+        if (cases[i].train) {
+            expect_trained(&r);
+            expect_counts(cases[i].train, cases[i].valid);
+        } else {
+            expect_failure(&r, SSFER_ERR_ARGUMENT, "no class has two labeled pictures");
+            assert_int_equal(count_files(&s, name), 0);
+        }
+    }
+}
+
+static void test_fraction_and_labels(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 10);
+    make_split(&s, "set", "valid", 2);
+    set_up(&r, &s, "set", "tenth");
+    r.options.fraction = 0.1;
+    r.options.accumulate = 1;
+    expect_trained(&r); /* 3 pictures: fewer than a batch */
+    expect_counts(3, 6);
+
+    scene_text(&s, "labels.json",
+               "{\"format\":\"ssfer-split\",\"version\":1,\"fraction\":0.2,\"seed\":0,\"labeled\":[\"across/00.png\","
+               "\"across/03.png\",\"down/01.png\",\"slanting/09.png\"]}");
+    scene_path labels = scene_at(&s, "labels.json");
+    set_up(&r, &s, "set", "labels");
+    r.options.labels = labels.text;
+    r.options.accumulate = 1;
+    expect_trained(&r);
+    expect_counts(4, 6);
+
+    scene_text(&s, "labels.json",
+               "{\"format\":\"ssfer-split\",\"version\":1,\"fraction\":0.2,\"seed\":0,\"labeled\":[\"down/77.png\"]}");
+    set_up(&r, &s, "set", "never");
+    r.options.labels = labels.text;
+    expect_failure(&r, SSFER_ERR_FORMAT, "down/77.png");
+    scene_text(&s, "labels.json",
+               "{\"format\":\"ssfer-split\",\"version\":1,\"fraction\":1,\"seed\":0,\"labeled\":[]}");
+    expect_failure(&r, SSFER_ERR_FORMAT, "labels.json: labels no sample at all");
+    scene_text(&s, "labels.json", "{");
+    expect_failure(&r, SSFER_ERR_FORMAT, "labels.json");
+    striped(&s, "labels.json.png", 0, 0);
+    assert_int_equal(rename(scene_at(&s, "labels.json.png").text, labels.text), 0);
+    expect_failure(&r, SSFER_ERR_FORMAT, "labels.json");
+    assert_int_equal(unlink(labels.text), 0);
+    expect_failure(&r, SSFER_ERR_IO, "labels.json: No such file or directory");
+    assert_int_equal(count_files(&s, "never"), 0);
+}
+
+static void test_sets_that_cannot_be_used(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    striped(&s, "one/train/across/0.png", 0, 0);
+    set_up(&r, &s, "one", "run");
+    expect_failure(&r, SSFER_ERR_FORMAT, "only one class");
+    make_split(&s, "hollow", "train", 2);
+    scene_folder(&s, "hollow/train/empty");
+    set_up(&r, &s, "hollow", "run");
+    expect_failure(&r, SSFER_ERR_FORMAT, "the class folder empty holds no pictures");
+    scene_folder(&s, "nothing");
+    set_up(&r, &s, "nothing", "run");
+    r.options.split = NULL;
+    expect_failure(&r, SSFER_ERR_FORMAT, "no pictures");
+    set_up(&r, &s, "missing", "run");
+    expect_failure(&r, SSFER_ERR_IO, "missing: No such file or directory");
+    assert_int_equal(count_files(&s, "run"), 0);
+}
+
+/* ---- settings that cannot be used: nothing is written before they are refused --------------------------------------
+ */
+
+static void test_impossible_settings(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 4);
+    make_split(&s, "set", "valid", 2);
+#define REFUSED(change, part)                                                                                          \
+    set_up(&r, &s, "set", "run");                                                                                      \
+    change;                                                                                                            \
+    expect_failure(&r, SSFER_ERR_ARGUMENT, part);                                                                      \
+    assert_int_equal(count_files(&s, "run"), 0)
+    REFUSED(r.options.accumulate = 4,
+            "12 training pictures make no step of 4 batches of 4; use a smaller --batch-size");
+    REFUSED(r.options.batch = 0, "1 is the least");
+    REFUSED(r.options.accumulate = 0, "1 is the least");
+    REFUSED(r.options.warmup_epochs = 3, "warm");
+    REFUSED(r.options.epochs = 0, "epochs");
+    REFUSED(r.options.lr = NAN, "lr");
+    REFUSED(r.options.transform.flip = 1.5, "flip");
+    REFUSED(r.options.model.heads = 3, "embed dim 16 is no multiple of 3 heads");
+    REFUSED(r.options.model.patch_size = 5, "image size 16 is no multiple of patch size 5");
+    REFUSED(r.options.fraction = 0.0, "fraction 0");
+    REFUSED(r.options.threads = 5000, "threads");
+}
+
+static void test_batch_larger_than_the_set(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 2);
+    make_split(&s, "set", "valid", 1);
+    set_up(&r, &s, "set", "run");
+    r.options.batch = 1000;
+    r.options.accumulate = 1;
+    expect_trained(&r);
+    assert_int_equal(polls, 3); /* one step an epoch */
+    unsigned char *recipe;
+    size_t size;
+    recipe = read_file(&s, "run/recipe.yaml", &size);
+    assert_non_null(strstr((char *)recipe, "batch_size: 6\n"));
+    ssfer_free(recipe);
+}
+
+static void test_places_that_cannot_be_written(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 4);
+    make_split(&s, "set", "valid", 2);
+    scene_text(&s, "file", "keep me");
+    set_up(&r, &s, "set", "file");
+    expect_failure(&r, SSFER_ERR_IO, "file: exists and is not a folder; choose another name");
+    set_up(&r, &s, "set", "file/run");
+    expect_failure(&r, SSFER_ERR_IO, "file/run: cannot create the folder: Not a directory; check the path");
+    set_up(&r, &s, "set", "set");
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "set: holds files that are no run; use another --out");
+    set_up(&r, &s, "set", "run");
+    scene_folder(&s, "run/recipe.yaml"); /* a folder where a file has to be */
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "holds an unfinished run already");
+    r.options.resume = true;
+    expect_failure(&r, SSFER_ERR_IO, "run/recipe.yaml");
+    size_t size;
+    unsigned char *text = read_file(&s, "file", &size);
+    assert_string_equal((char *)text, "keep me");
+    ssfer_free(text);
+    expect_no_leftovers(&s);
+}
+
+/* ---- weights to start from --------------------------------------------------------------------------------------- */
+
+/* A file with the parameters of a model like the run's, in which `change` says what is different. */
+typedef enum init_file { INIT_SAME, INIT_OTHER_HEAD, INIT_ENCODER, INIT_PARTIAL, INIT_WIDE, INIT_POSITIONS } init_file;
+
+static void write_init(const scene *s, const char *name, init_file kind)
+{
+    run_case r;
+    ssfer_classifier m = {0};
+    ssfer_tensor_set *all, *set;
+    ssfer_error err = {0};
+    set_up(&r, s, "set", "unused");
+    ssfer_vit_config config = r.options.model;
+    config.classes = kind == INIT_OTHER_HEAD ? 7 : 3;
+    config.image_size = kind == INIT_POSITIONS ? 24 : 16;
+    config.embed_dim = kind == INIT_WIDE ? 24 : 16;
+    assert_int_equal(ssfer_vit_init(&m.vit, &config, &err), SSFER_OK);
+    assert_int_equal(ssfer_params_alloc(&m.params, &m.vit.table, &err), SSFER_OK);
+    ssfer_params_init(m.params, &m.vit.table, 77);
+    assert_int_equal(ssfer_tensor_set_create(&all, &err), SSFER_OK);
+    assert_int_equal(ssfer_tensor_set_create(&set, &err), SSFER_OK);
+    assert_int_equal(ssfer_params_store(m.params, &m.vit.table, all, "", &err), SSFER_OK);
+    for (size_t i = 0; i < ssfer_tensor_set_count(all); i++) {
+        const ssfer_tensor *t = ssfer_tensor_set_at(all, i);
+        if (kind == INIT_ENCODER && strncmp(t->name, "head.", 5) == 0)
+            continue;
+        if (kind == INIT_PARTIAL && strncmp(t->name, "blocks.1.", 9) == 0)
+            continue;
+        assert_int_equal(ssfer_tensor_set_add(set, t->name, t->dtype, t->shape, t->ndim, t->data, &err), SSFER_OK);
+    }
+    assert_int_equal(ssfer_safetensors_write(set, scene_at(s, name).text, &err), SSFER_OK);
+    ssfer_tensor_set_destroy(all);
+    ssfer_tensor_set_destroy(set);
+    ssfer_classifier_deinit(&m);
+}
+
+/* A masked autoencoder of the same encoder. */
+static void write_mae(const scene *s, const char *name)
+{
+    const ssfer_mae_config config = {.image_size = 16,
+                                     .patch_size = 8,
+                                     .channels = 3,
+                                     .embed_dim = 16,
+                                     .depth = 2,
+                                     .heads = 2,
+                                     .hidden = 32,
+                                     .decoder_dim = 8,
+                                     .decoder_depth = 1,
+                                     .decoder_heads = 2,
+                                     .decoder_hidden = 32,
+                                     .eps = 1e-6f,
+                                     .mask_ratio = 0.5};
+    ssfer_mae mae;
+    ssfer_tensor_set *set;
+    ssfer_error err = {0};
+    float *params;
+    if (ssfer_mae_init(&mae, &config, &err) != SSFER_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(ssfer_params_alloc(&params, &mae.table, &err), SSFER_OK);
+    ssfer_mae_init_params(params, &mae, 78);
+    assert_int_equal(ssfer_tensor_set_create(&set, &err), SSFER_OK);
+    assert_int_equal(ssfer_params_store(params, &mae.table, set, "", &err), SSFER_OK);
+    assert_int_equal(ssfer_mae_config_to_metadata(&config, set, &err), SSFER_OK);
+    assert_int_equal(ssfer_safetensors_write(set, scene_at(s, name).text, &err), SSFER_OK);
+    ssfer_tensor_set_destroy(set);
+    ssfer_free(params);
+    ssfer_mae_deinit(&mae);
+}
+
+/* With a rate of next to nothing the model is what it started from. */
+static void expect_starts_from(const scene *s, const char *run_name, const char *init, const char *tensor, bool same)
+{
+    char path[64];
+    ssfer_tensor_set *a, *b;
+    ssfer_error err = {0};
+    snprintf(path, sizeof path, "%s/model.safetensors", run_name);
+    assert_int_equal(ssfer_safetensors_read(&a, scene_at(s, path).text, &err), SSFER_OK);
+    assert_int_equal(ssfer_safetensors_read(&b, scene_at(s, init).text, &err), SSFER_OK);
+    const ssfer_tensor *x = ssfer_tensor_set_find(a, tensor), *y = ssfer_tensor_set_find(b, tensor);
+    assert_true(x && (y || !same));
+    bool equal = y && x->count == y->count;
+    for (size_t i = 0; equal && i < x->count; i++)
+        equal = fabs((double)((const float *)x->data)[i] - (double)((const float *)y->data)[i]) < 1e-6;
+    assert_int_equal(equal, same);
+    ssfer_tensor_set_destroy(a);
+    ssfer_tensor_set_destroy(b);
+}
+
+static void test_init(void **state)
+{
+    enum { MAE = -1 };
+    static const struct {
+        int kind;                /* an init_file, or MAE */
+        const char *name, *said; /* in the log; NULL: nothing */
+        bool head, block1;       /* are taken from the file */
+    } cases[] = {
+        {INIT_SAME, "same", NULL, true, true},
+        {INIT_OTHER_HEAD, "head", "the head starts random (3 classes)", false, true},
+        {INIT_ENCODER, "encoder", "the head starts random (3 classes)", false, true},
+        {MAE, "mae", "the head starts random (3 classes)", false, true},
+        {INIT_PARTIAL, "partial",
+         "12 parameters are not in the checkpoint and start random (blocks.1.norm1.weight, ...)", true, false},
+        {INIT_POSITIONS, "positions", "positions resampled from 3x3 to 2x2 patches", true, true},
+    };
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 4);
+    make_split(&s, "set", "valid", 2);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char file[64];
+        snprintf(file, sizeof file, "%s.safetensors", cases[i].name);
+        if (cases[i].kind == MAE)
+            write_mae(&s, file);
+        else
+            write_init(&s, file, (init_file)cases[i].kind);
+        scene_path init = scene_at(&s, file);
+        set_up(&r, &s, "set", cases[i].name);
+        r.options.init = init.text;
+        r.options.epochs = 1;
+        r.options.accumulate = 1;
+        r.options.warmup_epochs = 0;
+        r.options.lr = r.options.min_lr = 1e-12;
+        expect_trained(&r);
+        if (!cases[i].said)
+            assert_null(strstr(logged, "random"));
+        if (cases[i].said && !strstr(logged, cases[i].said))
+            fail_msg("no \"%s\" in %s", cases[i].said, logged);
+        expect_starts_from(&s, cases[i].name, file, "blocks.0.mlp.fc1.weight", true);
+        expect_starts_from(&s, cases[i].name, file, "blocks.1.mlp.fc1.weight", cases[i].block1);
+        expect_starts_from(&s, cases[i].name, file, "head.weight", cases[i].head);
+    }
+}
+
+static void test_init_that_does_not_fit(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 4);
+    make_split(&s, "set", "valid", 2);
+    scene_path wide = scene_at(&s, "wide.safetensors");
+    write_init(&s, "wide.safetensors", INIT_WIDE);
+    set_up(&r, &s, "set", "run");
+    r.options.init = wide.text;
+    expect_failure(&r, SSFER_ERR_SHAPE,
+                   "wide.safetensors: cls_token has shape (1, 1, 24), the model needs (1, 1, 16); leave the model's "
+                   "sizes to the checkpoint");
+    scene_path missing = scene_at(&s, "missing.pth"), text = scene_at(&s, "text.pth"), picture = scene_at(&s, "p.pth");
+    r.options.init = missing.text;
+    expect_failure(&r, SSFER_ERR_IO, "missing.pth: No such file or directory; check the path");
+    scene_text(&s, "text.pth", "weights");
+    r.options.init = text.text;
+    expect_failure(&r, SSFER_ERR_FORMAT, "text.pth: ");
+    striped(&s, "p.png", 0, 0);
+    assert_int_equal(rename(scene_at(&s, "p.png").text, picture.text), 0);
+    r.options.init = picture.text;
+    expect_failure(&r, SSFER_ERR_FORMAT, "p.pth: ");
+    ssfer_tensor_set *set;
+    void *data;
+    scene_path strange = scene_at(&s, "strange.safetensors");
+    assert_int_equal(ssfer_tensor_set_create(&set, NULL), SSFER_OK);
+    assert_int_equal(ssfer_tensor_set_new(set, "weight", SSFER_DTYPE_F32, (size_t[]){3}, 1, &data, NULL), SSFER_OK);
+    assert_int_equal(ssfer_safetensors_write(set, strange.text, NULL), SSFER_OK);
+    ssfer_tensor_set_destroy(set);
+    r.options.init = strange.text;
+    expect_failure(&r, SSFER_ERR_FORMAT, "strange.safetensors: not a ViT in timm's naming");
+    assert_int_equal(count_files(&s, "run"), 0);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+/* Every allocation up to the first step failing, then some later ones. What fails must say so; a lost line of a log may
+ * pass. Under AddressSanitizer nothing may leak. */
+static void test_out_of_memory(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 2);
+    make_split(&s, "set", "valid", 1);
+    size_t failed = 0, passed = 0;
+    for (size_t n = 1; passed < 3; n += n < 150 ? 1 : 23) {
+        ssfer_error err;
+        scene_path out;
+        set_up(&r, &s, "set", "run");
+        r.options.accumulate = 1;
+        r.options.epochs = 1;
+        ssfer_memory_fail_at(n);
+        const ssfer_status st = run(&r, NULL, &err);
+        const size_t made = ssfer_memory_fail_at(0);
+        if (st == SSFER_OK) {
+            passed += made < n; /* beyond the last one */
+        } else {
+            if (st != SSFER_ERR_MEMORY || !*err.message)
+                fail_msg("allocation %zu: %s: %s", n, ssfer_status_name(st), err.message);
+            failed++;
+        }
+        out = scene_at(&s, "run");
+        nftw(out.text, scene_remove, 16, FTW_DEPTH | FTW_PHYS);
+    }
+    assert_true(failed > 100);
+}
+
+static int open_scene(void **state)
+{
+    static scene s;
+    s = scene_create();
+    *state = &s;
+    return 0;
+}
+
+static int close_scene(void **state)
+{
+    scene_destroy(*state);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_scene, close_scene)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_learns),
+        TEST(test_repeats),
+        TEST(test_stop_anywhere),
+        TEST(test_resume_with_other_settings),
+        TEST(test_damaged_checkpoints),
+        TEST(test_numbers_that_explode),
+        TEST(test_bad_pictures),
+        TEST(test_all_validation_pictures_bad),
+        TEST(test_validation_split),
+        TEST(test_unusable_validation_split),
+        TEST(test_holdout),
+        TEST(test_fraction_and_labels),
+        TEST(test_sets_that_cannot_be_used),
+        TEST(test_impossible_settings),
+        TEST(test_batch_larger_than_the_set),
+        TEST(test_places_that_cannot_be_written),
+        TEST(test_init),
+        TEST(test_init_that_does_not_fit),
+        TEST(test_out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
