@@ -2,12 +2,11 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "bench/series.h"
 #include "nn/optimizer.h"
 #include "nn/try.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 enum { WARM_UP = 3, MOST_STEPS = 4096 };
 
@@ -38,8 +37,8 @@ static ssfer_status allocate(bench *b, ssfer_error *err)
         good = (*series[i] = ssfer_calloc(MOST_STEPS, sizeof **series[i])) && good;
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         good = (*arrays[i] = ssfer_aligned_alloc(counts[i] * sizeof(float))) && good;
-        for (size_t k = 0; *arrays[i] && k < counts[i]; k++)
-            (*arrays[i])[k] = (float)((k * 7919) % 1000) / 500.0f - 1.0f; /* no zeros, no denormals */
+        if (*arrays[i])
+            ssfer_series_fill(*arrays[i], counts[i]);
     }
     if (!good)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "bench: out of memory");
@@ -134,25 +133,11 @@ static ssfer_status bare_products(bench *b, size_t i)
     return SSFER_OK;
 }
 
-static int compare(const void *x, const void *y)
-{
-    const double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
-/* The series is sorted in place. */
-static double quantile(double *series, size_t count, double q)
-{
-    qsort(series, count, sizeof *series, compare);
-    return series[(size_t)(q * (double)(count - 1) + 0.5)];
-}
-
 static void refresh_operands(bench *b)
 {
     const ssfer_vit_config *c = &b->options->config;
     const size_t widest = c->hidden > 3 * c->embed_dim ? c->hidden : 3 * c->embed_dim;
-    for (size_t k = 0; k < widest * widest; k++)
-        b->b[k] = (float)((k * 7919) % 1000) / 500.0f - 1.0f;
+    ssfer_series_fill(b->b, widest * widest);
 }
 
 static ssfer_status measure(bench *b, ssfer_error *err)
@@ -182,19 +167,19 @@ ssfer_status ssfer_bench_vit(ssfer_bench_result *out, const ssfer_bench_vit_opti
     if (st == SSFER_OK)
         st = measure(&b, err);
     if (st == SSFER_OK) {
-        struct rusage usage;
-        getrusage(RUSAGE_SELF, &usage);
-        const double median = quantile(b.total, b.steps, 0.5), passes = options->mode == SSFER_BENCH_TRAINING ? 3 : 1;
+        const double median = ssfer_series_quantile(b.total, b.steps, 0.5),
+                     passes = options->mode == SSFER_BENCH_TRAINING ? 3 : 1;
         *out = (ssfer_bench_result){
             .images_per_second = (double)options->batch / median,
-            .spread = (quantile(b.total, b.steps, 0.75) - quantile(b.total, b.steps, 0.25)) / median,
+            .spread = (ssfer_series_quantile(b.total, b.steps, 0.75) - ssfer_series_quantile(b.total, b.steps, 0.25)) /
+                      median,
             .gflops = 1e-9 * passes * (double)options->batch * ssfer_vit_flops(&options->config) / median,
-            .limit_gflops = 1e-9 / quantile(b.bare, b.steps, 0.5),
-            .forward_ms = 1e3 * quantile(b.forward, b.steps, 0.5),
-            .backward_ms = 1e3 * quantile(b.backward, b.steps, 0.5),
-            .update_ms = 1e3 * quantile(b.update, b.steps, 0.5),
+            .limit_gflops = 1e-9 / ssfer_series_quantile(b.bare, b.steps, 0.5),
+            .forward_ms = 1e3 * ssfer_series_quantile(b.forward, b.steps, 0.5),
+            .backward_ms = 1e3 * ssfer_series_quantile(b.backward, b.steps, 0.5),
+            .update_ms = 1e3 * ssfer_series_quantile(b.update, b.steps, 0.5),
             .steps = b.steps,
-            .peak_rss_mib = (double)usage.ru_maxrss / 1024.0};
+            .peak_rss_mib = ssfer_peak_rss_mib()};
     }
     release(&b);
     return st;

@@ -1,5 +1,7 @@
+#include "bench/mae.h"
 #include "bench/vit.h"
 #include "cli/commands.h"
+#include "cli/mae_args.h"
 #include "io/json.h"
 
 #include <string.h>
@@ -9,6 +11,7 @@ typedef struct bench_args {
     int mode, format;
     double seconds;
     ssfer_model_args model;
+    ssfer_decoder_args decoder;
     int64_t batch_size;
 } bench_args;
 
@@ -17,14 +20,14 @@ static const char *const FORMATS[] = {"table", "json", NULL};
 
 static ssfer_status check_what(const char *value, ssfer_error *err)
 {
-    if (strcmp(value, "vit") == 0)
+    if (strcmp(value, "vit") == 0 || strcmp(value, "mae") == 0)
         return SSFER_OK;
-    return ssfer_fail(err, SSFER_ERR_ARGUMENT, "there is no case '%s'; give vit", value);
+    return ssfer_fail(err, SSFER_ERR_ARGUMENT, "there is no case '%s'; give vit or mae", value);
 }
 
 static const ssfer_option OPTIONS[] = {
     {SSFER_OPTION_CHOICE(bench_args, mode), .name = "mode", .choices = MODES, .initial = "training",
-     .help = "a training step (forward, backward, AdamW, EMA) or a forward pass"},
+     .help = "a training step (forward, backward, AdamW, for vit also EMA) or a forward pass"},
     {SSFER_OPTION_INT(bench_args, batch_size), .name = "batch-size", .value = "N", .initial = "32", .min = 1,
      .max = 65536, .help = "pictures in a step"},
     {SSFER_OPTION_FLOAT(bench_args, seconds), .name = "seconds", .value = "X", .initial = "10", .above_min = true,
@@ -33,7 +36,7 @@ static const ssfer_option OPTIONS[] = {
      .help = "how to print the figures"},
     {0}};
 static const ssfer_option OPERANDS[] = {{SSFER_OPTION_STRING(bench_args, what), .name = "CASE", .required = true,
-                                         .check = check_what, .help = "what to measure: vit"},
+                                         .check = check_what, .help = "what to measure: vit or mae"},
                                         {0}};
 
 static void print_json(const ssfer_cli *cli, const bench_args *a, const ssfer_bench_result *r)
@@ -71,19 +74,39 @@ static void print_table(const ssfer_cli *cli, const bench_args *a, const ssfer_b
     fprintf(cli->out, "; peak memory %.0f MiB\n", r->peak_rss_mib);
 }
 
+static ssfer_bench_mode mode_of(const bench_args *a)
+{
+    return a->mode == 0 ? SSFER_BENCH_TRAINING : SSFER_BENCH_INFERENCE;
+}
+
+static ssfer_status bench_vit(ssfer_bench_result *result, const bench_args *a, ssfer_cli *cli, ssfer_error *err)
+{
+    ssfer_bench_vit_options options = {.mode = mode_of(a),
+                                       .batch = (size_t)a->batch_size,
+                                       .threads = (size_t)cli->common.threads,
+                                       .seconds = a->seconds};
+    if (ssfer_model_config(&options.config, &a->model, err) != SSFER_OK)
+        return ssfer_cli_usage(cli, err, "%s", err->message);
+    options.config.classes = 8;
+    return ssfer_bench_vit(result, &options, err);
+}
+
+static ssfer_status bench_mae(ssfer_bench_result *result, const bench_args *a, ssfer_cli *cli, ssfer_error *err)
+{
+    ssfer_bench_mae_options options = {.mode = mode_of(a),
+                                       .batch = (size_t)a->batch_size,
+                                       .threads = (size_t)cli->common.threads,
+                                       .seconds = a->seconds};
+    if (ssfer_mae_model_config(&options.config, &a->model, &a->decoder, err) != SSFER_OK)
+        return ssfer_cli_usage(cli, err, "%s", err->message);
+    return ssfer_bench_mae(result, &options, err);
+}
+
 static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
 {
     const bench_args *a = data;
     ssfer_bench_result result;
-    ssfer_bench_vit_options options = {.mode = a->mode == 0 ? SSFER_BENCH_TRAINING : SSFER_BENCH_INFERENCE,
-                                       .batch = (size_t)a->batch_size,
-                                       .threads = (size_t)cli->common.threads,
-                                       .seconds = a->seconds};
-    ssfer_status st = ssfer_model_config(&options.config, &a->model, err);
-    if (st != SSFER_OK)
-        return ssfer_cli_usage(cli, err, "%s", err->message);
-    options.config.classes = 8;
-    st = ssfer_bench_vit(&result, &options, err);
+    ssfer_status st = strcmp(a->what, "mae") == 0 ? bench_mae(&result, a, cli, err) : bench_vit(&result, a, cli, err);
     if (st != SSFER_OK)
         return st;
     if (a->format == 1)
@@ -99,11 +122,15 @@ const ssfer_command SSFER_COMMAND_BENCH = {
     .summary = "measure this machine",
     .description = "Measures how fast a model runs on this machine, beside the rate that its matrix products reach by "
                    "themselves (the limit). Both are measured in turns, so a machine that drifts affects both alike.",
-    .groups = {{"Options", OPTIONS, 0}, {"Model", SSFER_MODEL_OPTIONS, offsetof(bench_args, model)}},
+    .groups = {{"Options", OPTIONS, 0},
+               {"Model", SSFER_MODEL_OPTIONS, offsetof(bench_args, model)},
+               {"Decoder and masking (mae)", SSFER_DECODER_OPTIONS, offsetof(bench_args, decoder)}},
     .operands = OPERANDS,
     .examples = {{"ssfer bench vit --arch base --mode inference --batch-size 32", "ViT-B/16 at 224 pixels."},
                  {"ssfer bench vit --arch tiny --depth 6 --image-size 48 --patch-size 8 --batch-size 64",
-                  "Training of the small model that the README trains on FER+."}},
+                  "Training of the small model that the README trains on FER+."},
+                 {"ssfer bench mae --arch tiny --image-size 48 --patch-size 8 --batch-size 64",
+                  "Pre-training of a small masked autoencoder."}},
     .args_size = sizeof(bench_args),
     .run = run,
 };

@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/mae_args.h"
 #include "train/pretrain.h"
 #include "train/signal.h"
 
@@ -9,18 +10,15 @@ typedef struct pretrain_args {
     const char *data, *init, *continue_from, *out;
     double holdout, max_bad;
     int64_t start_epoch;
-    int64_t decoder_dim, decoder_depth, decoder_heads;
-    double mask_ratio;
-    int norm_pix;
     double crop_scale, flip;
     int schedule, decay, on_nan;
     ssfer_model_args model;
+    ssfer_decoder_args decoder;
     ssfer_training_args training;
 } pretrain_args;
 
 enum { MAX_ROLLBACKS = 5 }; /* five halvings: a rate of 3 % that still fails is not the cause */
 
-static const char *const OFF_ON[] = {"off", "on", NULL};
 static const char *const DECAY_CHOICES[] = {"all", "matrices", NULL};
 static const char *const SCHEDULE_CHOICES[] = {"released", "mae", "cosine", "constant", NULL};
 static const char *const ON_NAN_CHOICES[] = {"stop", "rollback", NULL};
@@ -47,20 +45,6 @@ static const ssfer_option RUN[] = {
      .help = "with --continue: how many epochs count as done"},
     {0}};
 
-static const ssfer_option DECODER[] = {
-    {SSFER_OPTION_INT(pretrain_args, decoder_dim), .name = "decoder-dim", .value = "N",
-     .initial_help = "that of --arch", .min = 1, .max = 16384, .help = "width of the decoder's tokens"},
-    {SSFER_OPTION_INT(pretrain_args, decoder_depth), .name = "decoder-depth", .value = "N",
-     .initial_help = "that of --arch", .min = 1, .max = 256, .help = "blocks of the decoder"},
-    {SSFER_OPTION_INT(pretrain_args, decoder_heads), .name = "decoder-heads", .value = "N",
-     .initial_help = "that of --arch", .min = 1, .max = 1024, .help = "attention heads of the decoder"},
-    {SSFER_OPTION_FLOAT(pretrain_args, mask_ratio), .name = "mask-ratio", .value = "X", .initial = "0.75",
-     .above_min = true, .max = 1, .below_max = true, .help = "share of the patches that is hidden"},
-    {SSFER_OPTION_CHOICE(pretrain_args, norm_pix), .name = "norm-pix", .choices = OFF_ON, .initial = "off",
-     .help = "learn each hidden patch relative to its own mean and deviation: finer features, but the model cannot "
-             "paint a whole picture by itself"},
-    {0}};
-
 static const ssfer_option METHOD[] = {
     {SSFER_OPTION_FLOAT(pretrain_args, crop_scale), .name = "crop-scale", .value = "X", .initial = "0.2",
      .above_min = true, .max = 1, .help = "smallest area of a random crop, as a share of the picture"},
@@ -78,38 +62,6 @@ static const ssfer_option METHOD[] = {
          "at a loss that is not finite: stop, or return to the last checkpoint of --save-every and go on at half the "
          "learning rate, at most five times"},
     {0}};
-
-/* The architecture by name, then the single dimensions over it. */
-static ssfer_status model_config(ssfer_mae_config *c, const pretrain_args *a, ssfer_error *err)
-{
-    const ssfer_model_args *m = &a->model;
-    ssfer_mae_config_named(c, SSFER_ARCH_CHOICES[m->arch]);
-    if (m->image_size)
-        c->image_size = (size_t)m->image_size;
-    if (m->patch_size)
-        c->patch_size = (size_t)m->patch_size;
-    if (m->embed_dim) {
-        c->embed_dim = (size_t)m->embed_dim;
-        c->hidden = 4 * c->embed_dim;
-        c->heads = ssfer_mae_heads_for(c->embed_dim);
-    }
-    if (m->depth)
-        c->depth = (size_t)m->depth;
-    if (m->heads)
-        c->heads = (size_t)m->heads;
-    if (a->decoder_dim) {
-        c->decoder_dim = (size_t)a->decoder_dim;
-        c->decoder_hidden = 4 * c->decoder_dim;
-        c->decoder_heads = ssfer_mae_decoder_heads_for(c->decoder_dim);
-    }
-    if (a->decoder_depth)
-        c->decoder_depth = (size_t)a->decoder_depth;
-    if (a->decoder_heads)
-        c->decoder_heads = (size_t)a->decoder_heads;
-    c->mask_ratio = a->mask_ratio;
-    c->norm_pix = a->norm_pix == 1;
-    return ssfer_mae_config_check(c, err);
-}
 
 /* Whether the command line says anything about the model's sizes. */
 static bool sizes_given(const ssfer_cli *cli)
@@ -172,7 +124,7 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
     if (a->start_epoch >= 0 && !a->continue_from)
         return ssfer_cli_usage(cli, err, "--start-epoch goes with --continue");
     fill_options(&options, a, cli);
-    ssfer_status st = model_config(&options.model, a, err);
+    ssfer_status st = ssfer_mae_model_config(&options.model, &a->model, &a->decoder, err);
     if (st != SSFER_OK)
         return ssfer_cli_usage(cli, err, "%s", err->message);
     if ((a->init || a->continue_from) && !sizes_given(cli))
@@ -207,7 +159,7 @@ const ssfer_command SSFER_COMMAND_PRETRAIN = {
     .groups = {{"Data", DATA, 0},
                {"Run", RUN, 0},
                {"Model", SSFER_MODEL_OPTIONS, offsetof(pretrain_args, model)},
-               {"Decoder and masking", DECODER, 0},
+               {"Decoder and masking", SSFER_DECODER_OPTIONS, offsetof(pretrain_args, decoder)},
                {"Training", SSFER_TRAINING_OPTIONS, offsetof(pretrain_args, training)},
                {"Method", METHOD, 0}},
     .initials = {{"epochs", "600"},

@@ -1,0 +1,19 @@
+/* How fast a masked autoencoder trains here, beside the rate that the machine's matrix products reach on its shapes. */
+#ifndef SSFER_BENCH_MAE_H
+#define SSFER_BENCH_MAE_H
+
+#include "bench/vit.h"
+#include "models/mae.h"
+
+typedef struct ssfer_bench_mae_options {
+    ssfer_mae_config config;
+    ssfer_bench_mode mode; /* training: masking, forward, loss, backward, AdamW; inference: masking, forward and loss */
+    size_t batch, threads;
+    double seconds; /* about how long to measure */
+} ssfer_bench_mae_options;
+
+/* Steps and bare products (those of one block of the encoder and of the decoder, each as often as it has blocks) take
+ * turns, so that a drifting machine affects both alike. */
+ssfer_status ssfer_bench_mae(ssfer_bench_result *out, const ssfer_bench_mae_options *options, ssfer_error *err);
+
+#endif
