@@ -154,7 +154,8 @@ static ssfer_status run_toy(toy *t, const char *name, const settings *s, float *
     return st;
 }
 
-static char *read_bytes(const char *name, const char *file, size_t *size)
+/* Not inlined: GCC 12 then takes the buffer for the pointer to it and warns of a dangling pointer. */
+static __attribute__((noinline)) char *read_bytes(const char *name, const char *file, size_t *size)
 {
     char path[256];
     unsigned char *bytes = NULL;
