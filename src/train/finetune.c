@@ -501,9 +501,9 @@ static ssfer_status prepare(finetune *f, ssfer_error *err)
 
 static void release(finetune *f)
 {
-    ssfer_run_close(f->run);
-    ssfer_loader_destroy(f->loader);
+    ssfer_loader_destroy(f->loader); /* before the run: workers write to its log */
     ssfer_loader_destroy(f->valid_loader);
+    ssfer_run_close(f->run);
     ssfer_metrics_destroy(f->metrics);
     ssfer_vit_acts_deinit(&f->acts);
     ssfer_vit_acts_deinit(&f->valid_acts);

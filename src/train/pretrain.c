@@ -405,9 +405,9 @@ static ssfer_status train(pretrain *p, ssfer_error *err)
 
 static void release(pretrain *p)
 {
-    ssfer_run_close(p->run);
-    ssfer_loader_destroy(p->loader);
+    ssfer_loader_destroy(p->loader); /* before the run: workers write to its log */
     ssfer_loader_destroy(p->valid_loader);
+    ssfer_run_close(p->run);
     ssfer_mae_acts_deinit(&p->acts);
     ssfer_mae_masks_deinit(&p->masks);
     ssfer_mae_model_deinit(&p->model);
