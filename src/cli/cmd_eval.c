@@ -124,8 +124,8 @@ static ssfer_status write_report(const evaluation *e, const eval_args *a, const 
     char *png = ssfer_format("%s/confusion.png", a->report), *csv = ssfer_format("%s/predictions.csv", a->report),
          *json = ssfer_format("%s/evaluation.json", a->report);
     char *html = ssfer_format("%s/report.html", a->report), *title = ssfer_format("%s on %s", a->model, a->data);
-    ssfer_status st = png && csv && json && html && title ? ssfer_folder_create(a->report, err)
-                                                          : ssfer_fail(err, SSFER_ERR_MEMORY, "report: out of memory");
+    ssfer_status st =
+        png && csv && json && html && title ? SSFER_OK : ssfer_fail(err, SSFER_ERR_MEMORY, "report: out of memory");
     if (st == SSFER_OK)
         st = ssfer_predictions_write_csv(csv, e->metrics, path_of, e->set, err);
     if (st == SSFER_OK)
@@ -164,16 +164,18 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
     ssfer_status st = ssfer_classifier_load(&e.model, a->model, &load, err);
     if (st == SSFER_OK)
         st = open_data(&e, a, cli, err);
+    if (st == SSFER_OK && a->report) /* before the work, not after it */
+        st = ssfer_folder_create(a->report, err);
     if (st == SSFER_OK)
         st = evaluate(&e, a, cli, err);
+    if (st == SSFER_OK && a->format == 0) /* first, so that they are not lost when a file cannot be written */
+        ssfer_evaluation_print(cli->out, &e.figures);
+    else if (st == SSFER_OK)
+        ssfer_evaluation_write_json(cli->out, &e.figures);
     if (st == SSFER_OK && a->predictions)
         st = ssfer_predictions_write_csv(a->predictions, e.metrics, path_of, e.set, err);
     if (st == SSFER_OK && a->report)
         st = write_report(&e, a, cli, err);
-    if (st == SSFER_OK && a->format == 0)
-        ssfer_evaluation_print(cli->out, &e.figures);
-    else if (st == SSFER_OK)
-        ssfer_evaluation_write_json(cli->out, &e.figures);
     release(&e);
     return st;
 }
