@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/mae_args.h"
+#include "cli/stage_args.h"
 #include "train/pretrain.h"
 #include "train/signal.h"
 
@@ -78,40 +79,23 @@ static void fill_options(ssfer_pretrain_options *o, const pretrain_args *a, cons
 {
     static const ssfer_schedule_kind schedules[] = {SSFER_SCHEDULE_STAGE1_RELEASED, SSFER_SCHEDULE_MAE,
                                                     SSFER_SCHEDULE_COSINE, SSFER_SCHEDULE_CONSTANT};
-    const ssfer_training_args *t = &a->training;
+    ssfer_training_options *t = &o->training;
     *o = ssfer_pretrain_defaults();
+    ssfer_training_from_args(t, &a->training, a->out, cli);
     o->data = a->data;
     o->holdout = a->holdout;
-    o->max_bad_share = a->max_bad;
     o->init = a->init;
     o->continue_from = a->continue_from;
     o->start_epoch = a->start_epoch;
-    o->epochs = (size_t)t->epochs;
-    o->batch = (size_t)t->batch_size;
-    o->accumulate = (size_t)t->accumulate;
-    o->lr = t->lr;
-    o->min_lr = t->min_lr;
-    o->warmup_epochs = t->warmup_epochs;
-    o->schedule = schedules[a->schedule];
-    o->optimizer.weight_decay = (float)t->weight_decay;
-    o->optimizer.decay_all = a->decay == 0;
-    o->optimizer.clip_grad = (float)t->clip_grad;
-    o->optimizer.ema_decay = (float)t->ema;
-    o->transform.scale_min = a->crop_scale;
-    o->transform.flip = a->flip;
     o->rollbacks = a->on_nan == 1 ? MAX_ROLLBACKS : 0;
-    o->seed = (uint64_t)cli->common.seed;
-    o->out = a->out;
-    o->resume = t->resume;
-    o->save_every = (size_t)t->save_every;
-    o->threads = (size_t)cli->common.threads;
-    o->log = &cli->log;
-    o->progress = cli->progress;
-    o->report = cli->common.quiet ? NULL : stderr;
-    o->stop = ssfer_signals_received;
+    t->max_bad_share = a->max_bad;
+    t->schedule = schedules[a->schedule];
+    t->optimizer.decay_all = a->decay == 0;
+    t->transform.scale_min = a->crop_scale;
+    t->transform.flip = a->flip;
     /* A warm-up that the user did not ask for must not take up a short run: the published share of it, 50 of 600. */
     if (!ssfer_cli_given(cli, "warmup-epochs"))
-        o->warmup_epochs = fmin(o->warmup_epochs, (double)o->epochs / 12.0);
+        t->warmup_epochs = fmin(t->warmup_epochs, (double)t->epochs / 12.0);
 }
 
 static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)

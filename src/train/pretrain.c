@@ -1,10 +1,8 @@
 #include "train/pretrain.h"
 
 #include "base/memory.h"
-#include "data/loader.h"
 #include "nn/try.h"
 #include "train/curves.h"
-#include "train/loop.h"
 #include "train/pretrain_start.h"
 
 #include <math.h>
@@ -17,19 +15,19 @@ static const uint32_t NO_EPOCH = 0xffffffffu; /* validation hides the same patch
 ssfer_pretrain_options ssfer_pretrain_defaults(void)
 {
     ssfer_pretrain_options o = {.holdout = 0.02,
-                                .max_bad_share = 0.1,
                                 .start_epoch = -1,
-                                .epochs = 600,
-                                .batch = 256,
-                                .accumulate = 1,
-                                .lr = 3.4e-4,
-                                .warmup_epochs = 50,
-                                .schedule = SSFER_SCHEDULE_STAGE1_RELEASED,
-                                .optimizer = ssfer_optimizer_defaults(),
-                                .transform = ssfer_transform_train(224),
-                                .save_every = 10,
-                                .keep = 1};
-    o.optimizer.ema_decay = 0.0f;
+                                .training = {.epochs = 600,
+                                             .batch = 256,
+                                             .accumulate = 1,
+                                             .lr = 3.4e-4,
+                                             .warmup_epochs = 50,
+                                             .schedule = SSFER_SCHEDULE_STAGE1_RELEASED,
+                                             .optimizer = ssfer_optimizer_defaults(),
+                                             .transform = ssfer_transform_train(224),
+                                             .max_bad_share = 0.1,
+                                             .save_every = 10,
+                                             .keep = 1}};
+    o.training.optimizer.ema_decay = 0.0f;
     ssfer_mae_config_named(&o.model, "base");
     return o;
 }
@@ -76,7 +74,7 @@ static ssfer_status hold_out(pretrain *p, ssfer_error *err)
     }
     for (size_t i = 0; i < n; i++)
         order[i] = i;
-    ssfer_rng rng = ssfer_rng_stream(p->options->seed, STAGE, 0, 0, SSFER_RNG_SPLIT);
+    ssfer_rng rng = ssfer_rng_stream(p->options->training.seed, STAGE, 0, 0, SSFER_RNG_SPLIT);
     ssfer_rng_shuffle(&rng, order, n);
     p->valid_count = held;
     p->train_count = n - held;
@@ -91,7 +89,7 @@ static ssfer_status hold_out(pretrain *p, ssfer_error *err)
 static ssfer_status open_data(pretrain *p, ssfer_error *err)
 {
     const ssfer_pretrain_options *o = p->options;
-    TRY(ssfer_dataset_open(&p->set, o->data, &(ssfer_dataset_options){.unlabeled = true, .log = o->log}, err));
+    TRY(ssfer_dataset_open(&p->set, o->data, &(ssfer_dataset_options){.unlabeled = true, .log = o->training.log}, err));
     if (!ssfer_dataset_count(p->set))
         return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: no pictures", o->data);
     return hold_out(p, err);
@@ -99,31 +97,20 @@ static ssfer_status open_data(pretrain *p, ssfer_error *err)
 
 static ssfer_status make_loaders(pretrain *p, ssfer_error *err)
 {
-    const ssfer_pretrain_options *o = p->options;
+    const ssfer_training_options *o = &p->options->training;
     const size_t size = p->model.mae.config.image_size;
-    ssfer_loader_options train = {.set = p->set,
-                                  .indices = p->train,
-                                  .index_count = p->train_count,
-                                  .batch = p->batch,
-                                  .threads = o->threads,
-                                  .shuffle = true,
-                                  .drop_last = true,
-                                  .seed = o->seed,
-                                  .stage = STAGE,
-                                  .max_bad_share = o->max_bad_share,
-                                  .transform = o->transform,
-                                  .log = ssfer_run_log(p->run)};
-    train.transform.size = size;
-    ssfer_loader_options valid = {.set = p->set,
-                                  .indices = p->valid,
-                                  .index_count = p->valid_count,
-                                  .batch = p->batch < 64 ? p->batch : 64,
-                                  .threads = o->threads,
-                                  .max_bad_share = o->max_bad_share,
-                                  .transform = ssfer_transform_eval(size),
-                                  .log = ssfer_run_log(p->run)};
-    memcpy(valid.transform.mean, o->transform.mean, sizeof valid.transform.mean);
-    memcpy(valid.transform.std, o->transform.std, sizeof valid.transform.std);
+    ssfer_loader_options train = ssfer_training_loader(o, STAGE, size, ssfer_run_log(p->run));
+    train.set = p->set;
+    train.indices = p->train;
+    train.index_count = p->train_count;
+    train.batch = p->batch;
+    train.threads = o->threads;
+    ssfer_loader_options valid = ssfer_validation_loader(o, size, ssfer_run_log(p->run));
+    valid.set = p->set;
+    valid.indices = p->valid;
+    valid.index_count = p->valid_count;
+    valid.batch = p->batch < 64 ? p->batch : 64;
+    valid.threads = o->threads;
     TRY(ssfer_loader_create(&p->loader, &train, err));
     return p->valid_count ? ssfer_loader_create(&p->valid_loader, &valid, err) : SSFER_OK;
 }
@@ -140,12 +127,13 @@ static ssfer_status build_model(pretrain *p, const ssfer_tensor_set *set, ssfer_
     config.norm_pix = o->model.norm_pix;
     TRY(ssfer_mae_init(&p->model.mae, &config, err));
     TRY(ssfer_params_alloc(&p->model.params, &p->model.mae.table, err));
-    ssfer_mae_init_params(p->model.params, &p->model.mae, o->seed);
-    memcpy(p->model.mean, o->transform.mean, sizeof p->model.mean);
-    memcpy(p->model.std, o->transform.std, sizeof p->model.std);
+    ssfer_mae_init_params(p->model.params, &p->model.mae, o->training.seed);
+    memcpy(p->model.mean, o->training.transform.mean, sizeof p->model.mean);
+    memcpy(p->model.std, o->training.transform.std, sizeof p->model.std);
     if (!set)
         return SSFER_OK;
-    return ssfer_pretrain_take_weights(p->model.params, &p->model.mae, set, o->continue_from != NULL, o->log, err);
+    return ssfer_pretrain_take_weights(p->model.params, &p->model.mae, set, o->continue_from != NULL, o->training.log,
+                                       err);
 }
 
 static ssfer_status make_model(pretrain *p, ssfer_error *err)
@@ -182,9 +170,9 @@ static ssfer_status begin(void *user, float *params, ssfer_optimizer *optimizer,
     const ssfer_pretrain_options *o = p->options;
     (void)params; /* they were loaded with the model */
     TRY(ssfer_pretrain_take_optimizer(optimizer, state, o->continue_from, o->start_epoch, err));
-    if (state->epoch >= o->epochs)
+    if (state->epoch >= o->training.epochs)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: %zu epochs are done already; use a larger --epochs than %zu",
-                          o->continue_from, state->epoch, o->epochs);
+                          o->continue_from, state->epoch, o->training.epochs);
     ssfer_info(ssfer_run_log(p->run), "%s: going on with epoch %zu, after %zu steps", o->continue_from,
                state->epoch + 1, state->step);
     return SSFER_OK;
@@ -194,7 +182,7 @@ static ssfer_status start_epoch(void *user, const ssfer_loop_position *at, ssfer
 {
     pretrain *p = user;
     p->epoch = (uint32_t)at->epoch;
-    return ssfer_loader_start(p->loader, p->epoch, at->iteration * p->options->accumulate, err);
+    return ssfer_loader_start(p->loader, p->epoch, at->iteration * p->options->training.accumulate, err);
 }
 
 static ssfer_status failed(const pretrain *p, ssfer_status st, ssfer_error *err)
@@ -207,7 +195,7 @@ static ssfer_status pass(pretrain *p, const float *params, float *grads, const s
                          ssfer_loop_sums *sums)
 {
     for (size_t b = 0; b < batch->count; b++) {
-        ssfer_mae_masks_draw(&p->masks, b, p->options->seed, STAGE, epoch, batch->indices[b]);
+        ssfer_mae_masks_draw(&p->masks, b, p->options->training.seed, STAGE, epoch, batch->indices[b]);
         p->weights[b] = 1.0f / (float)batch->count;
     }
     const ssfer_mask mask = ssfer_mae_mask(&p->masks);
@@ -224,7 +212,7 @@ static ssfer_status gradients(void *user, const float *params, float *grads, con
 {
     pretrain *p = user;
     (void)at;
-    for (size_t a = 0; a < p->options->accumulate; a++) {
+    for (size_t a = 0; a < p->options->training.accumulate; a++) {
         ssfer_batch batch;
         TRY(ssfer_loader_next(p->loader, &batch, err));
         if (!batch.count)
@@ -285,7 +273,7 @@ static void describe_model(ssfer_recipe *r, const ssfer_pretrain_options *o, con
 
 static void describe_training(ssfer_recipe *r, const pretrain *p)
 {
-    const ssfer_pretrain_options *o = p->options;
+    const ssfer_training_options *o = &p->options->training;
     ssfer_recipe_section(r, "training");
     ssfer_recipe_size(r, "epochs", o->epochs);
     ssfer_recipe_size(r, "batch_size", p->batch);
@@ -299,7 +287,7 @@ static void describe_training(ssfer_recipe *r, const pretrain *p)
     ssfer_recipe_doubles(r, "betas", (double[]){(double)o->optimizer.beta1, (double)o->optimizer.beta2}, 2);
     ssfer_recipe_double(r, "clip_grad", (double)o->optimizer.clip_grad);
     ssfer_recipe_double(r, "ema", (double)o->optimizer.ema_decay);
-    ssfer_recipe_size(r, "rollbacks", o->rollbacks);
+    ssfer_recipe_size(r, "rollbacks", p->options->rollbacks);
     ssfer_recipe_size(r, "save_every", o->save_every); /* decides where a rollback returns to */
     ssfer_recipe_u64(r, "seed", o->seed);
 }
@@ -307,18 +295,11 @@ static void describe_training(ssfer_recipe *r, const pretrain *p)
 static void describe_data(ssfer_recipe *r, const pretrain *p)
 {
     const ssfer_pretrain_options *o = p->options;
-    const ssfer_transform *t = &o->transform;
     ssfer_recipe_section(r, "data");
     ssfer_recipe_string(r, "data", o->data);
     ssfer_recipe_double(r, "holdout", o->holdout);
     ssfer_recipe_size(r, "training_pictures", p->train_count);
     ssfer_recipe_size(r, "held_out", p->valid_count);
-    ssfer_recipe_section(r, "augmentation");
-    ssfer_recipe_doubles(r, "crop_scale", (double[]){t->scale_min, t->scale_max}, 2);
-    ssfer_recipe_doubles(r, "crop_ratio", (double[]){t->ratio_min, t->ratio_max}, 2);
-    ssfer_recipe_double(r, "flip", t->flip);
-    ssfer_recipe_doubles(r, "mean", (double[]){(double)t->mean[0], (double)t->mean[1], (double)t->mean[2]}, 3);
-    ssfer_recipe_doubles(r, "std", (double[]){(double)t->std[0], (double)t->std[1], (double)t->std[2]}, 3);
 }
 
 static ssfer_status open_run(pretrain *p, ssfer_error *err)
@@ -328,18 +309,8 @@ static ssfer_status open_run(pretrain *p, ssfer_error *err)
     describe_model(&r, o, &p->model.mae.config);
     describe_training(&r, p);
     describe_data(&r, p);
-    ssfer_recipe_section(&r, "machine");
-    ssfer_recipe_free_choice(&r);
-    ssfer_recipe_size(&r, "threads", o->threads);
-    ssfer_recipe_string(&r, "backend", ssfer_compute_backend_name(p->cx));
-    ssfer_status st = ssfer_run_open(&p->run,
-                                     &(ssfer_run_options){.folder = o->out,
-                                                          .stage = "pretrain",
-                                                          .resume = o->resume,
-                                                          .keep_checkpoints = o->keep,
-                                                          .recipe = &r,
-                                                          .log = o->log},
-                                     err);
+    ssfer_training_describe_augmentation(&r, &o->training.transform, false);
+    ssfer_status st = ssfer_training_open_run(&p->run, &o->training, "pretrain", &r, p->cx, err);
     ssfer_recipe_deinit(&r);
     return st;
 }
@@ -348,21 +319,15 @@ static ssfer_status prepare(pretrain *p, ssfer_error *err)
 {
     const ssfer_pretrain_options *o = p->options;
     TRY(open_data(p, err));
-    p->batch = o->batch < p->train_count ? o->batch : p->train_count;
-    TRY(ssfer_compute_create(&p->cx, SSFER_BACKEND_CPU, o->threads, err));
+    TRY(ssfer_training_plan(&p->batch, &p->iterations, &o->training, p->train_count, err));
+    TRY(ssfer_compute_create(&p->cx, SSFER_BACKEND_CPU, o->training.threads, err));
     TRY(make_model(p, err));
     TRY(make_buffers(p, err));
-    p->iterations = p->train_count / p->batch / o->accumulate;
-    if (!p->iterations)
-        return ssfer_fail(err, SSFER_ERR_ARGUMENT,
-                          "%zu training pictures make no step of %zu batches of %zu; use a smaller --batch-size or "
-                          "--accumulate",
-                          p->train_count, o->accumulate, p->batch);
     TRY(open_run(p, err)); /* last: nothing is written before all that can be refused has been */
     TRY(make_loaders(p, err));
     const ssfer_mae_config *c = &p->model.mae.config;
     const size_t L = ssfer_mae_patches(c);
-    ssfer_info(o->log, "%zu training pictures, %zu held out; %zu of %zu patches seen; %.2f million parameters",
+    ssfer_info(o->training.log, "%zu training pictures, %zu held out; %zu of %zu patches seen; %.2f million parameters",
                p->train_count, p->valid_count, ssfer_mae_kept(L, c->mask_ratio), L,
                (double)ssfer_params_total(&p->model.mae.table) / 1e6);
     return SSFER_OK;
@@ -378,23 +343,8 @@ static ssfer_status train(pretrain *p, ssfer_error *err)
                                   .gradients = gradients,
                                   .judge = p->valid_loader ? judge : NULL,
                                   .store = store};
-    ssfer_loop_options loop = {.stage = "pretrain",
-                               .epochs = o->epochs,
-                               .iterations = p->iterations,
-                               .accumulate = o->accumulate,
-                               .record_every = 50,
-                               .save_every = o->save_every,
-                               .rollbacks = o->rollbacks,
-                               .optimizer = o->optimizer,
-                               .progress = o->progress,
-                               .report = o->report,
-                               .stop = o->stop};
-    loop.schedule = (ssfer_schedule){.kind = o->schedule,
-                                     .base_lr = o->lr,
-                                     .min_lr = o->min_lr,
-                                     .epochs = (double)o->epochs,
-                                     .warmup_epochs = o->warmup_epochs,
-                                     .iterations = p->iterations};
+    ssfer_loop_options loop = ssfer_training_loop(&o->training, "pretrain", p->iterations);
+    loop.rollbacks = o->rollbacks;
     ssfer_status st = ssfer_loop_run(p->cx, p->run, &task, p->model.params, &loop, p->model.params, err);
     if (st == SSFER_ERR_NUMERIC && !o->rollbacks && err) {
         const ssfer_error why = *err;

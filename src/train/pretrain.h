@@ -2,19 +2,13 @@
 #ifndef SSFER_TRAIN_PRETRAIN_H
 #define SSFER_TRAIN_PRETRAIN_H
 
-#include "base/log.h"
-#include "data/transform.h"
 #include "models/mae.h"
-#include "nn/optimizer.h"
-#include "nn/schedule.h"
-
-#include <stdio.h>
+#include "train/training.h"
 
 typedef struct ssfer_pretrain_options {
     /* Data: pictures at any depth, labels are ignored; several sets with commas. */
     const char *data;
     double holdout; /* share of the pictures that is never trained on and measured after each epoch; 0: none */
-    double max_bad_share;
 
     /* Model. embed_dim 0: the sizes are those of the checkpoint below; mask_ratio and norm_pix count in either case.
      *   init           its weights are taken, as far as their names and shapes fit
@@ -24,23 +18,8 @@ typedef struct ssfer_pretrain_options {
     const char *init, *continue_from;
     int64_t start_epoch; /* with continue_from: epochs that count as done; -1: as the file says */
 
-    /* Training. transform.size is set from the model. */
-    size_t epochs, batch, accumulate;
-    double lr, min_lr, warmup_epochs;
-    ssfer_schedule_kind schedule;
-    ssfer_optimizer_options optimizer;
-    ssfer_transform transform;
+    ssfer_training_options training;
     size_t rollbacks; /* see train/loop.h; 0: stop at a loss that is not finite */
-    uint64_t seed;
-
-    /* The run. */
-    const char *out;
-    bool resume;
-    size_t save_every, keep;
-    size_t threads;
-    const ssfer_log *log;
-    FILE *progress, *report;
-    int (*stop)(void);
 } ssfer_pretrain_options;
 
 /* The released recipe: ViT-B/16 with decoder 512x8, 600 epochs of batches of 256, AdamW with betas 0.9 and 0.95, decay

@@ -81,9 +81,9 @@ static void set_up(run_case *r, const scene *s, const char *data, const char *ou
     r->out = scene_at(s, out);
     r->options = ssfer_finetune_defaults();
     ssfer_finetune_options *o = &r->options;
-    o->data = r->data.text;
-    o->split = "train";
-    o->out = r->out.text;
+    o->data.data = r->data.text;
+    o->data.split = "train";
+    o->training.out = r->out.text;
     o->model = (ssfer_vit_config){.image_size = 16,
                                   .patch_size = 8,
                                   .channels = 3,
@@ -93,18 +93,18 @@ static void set_up(run_case *r, const scene *s, const char *data, const char *ou
                                   .hidden = 32,
                                   .eps = 1e-6f,
                                   .drop_path = 0.3f};
-    o->epochs = 3;
-    o->batch = 4;
-    o->accumulate = 2;
-    o->lr = 3e-3;
-    o->min_lr = 1e-4;
-    o->warmup_epochs = 0.5;
-    o->optimizer.ema_decay = 0.9f;
-    o->optimizer.clip_grad = 1.0f;
-    o->transform.erasing = 0.3;
-    o->threads = 1;
-    o->log = &LOG;
-    o->stop = stop_now;
+    o->training.epochs = 3;
+    o->training.batch = 4;
+    o->training.accumulate = 2;
+    o->training.lr = 3e-3;
+    o->training.min_lr = 1e-4;
+    o->training.warmup_epochs = 0.5;
+    o->training.optimizer.ema_decay = 0.9f;
+    o->training.optimizer.clip_grad = 1.0f;
+    o->training.transform.erasing = 0.3;
+    o->training.threads = 1;
+    o->training.log = &LOG;
+    o->training.stop = stop_now;
     *logged = 0;
     polls = stop_at = 0;
 }
@@ -181,12 +181,12 @@ static void test_learns(void **state)
     make_split(&s, "set", "train", 16);
     make_split(&s, "set", "valid", 8);
     set_up(&r, &s, "set", "run");
-    r.options.epochs = 25;
-    r.options.accumulate = 1;
+    r.options.training.epochs = 25;
+    r.options.training.accumulate = 1;
     r.options.model.drop_path = 0.0f;
-    r.options.transform.erasing = 0.0;
-    r.options.transform.scale_min = 0.8;
-    r.options.optimizer.ema_decay = 0.0f;
+    r.options.training.transform.erasing = 0.0;
+    r.options.training.transform.scale_min = 0.8;
+    r.options.training.optimizer.ema_decay = 0.0f;
     if (run(&r, &e, &err) != SSFER_OK)
         fail_msg("%s", err.message);
     assert_int_equal(e.count, 24);
@@ -229,7 +229,7 @@ static void test_repeats(void **state)
     expect_trained(&r);
     expect_same_model(&s, "a", "b");
     set_up(&r, &s, "set", "c");
-    r.options.seed = 1;
+    r.options.training.seed = 1;
     expect_trained(&r);
     size_t size[2];
     unsigned char *x = read_file(&s, "a/model.safetensors", &size[0]),
@@ -264,7 +264,7 @@ static void test_stop_anywhere(void **state)
         snprintf(pattern, sizeof pattern, "%s/model.safetensors", name);
         assert_int_equal(count_files(&s, pattern), 0);
         stop_at = 0;
-        r.options.resume = true;
+        r.options.training.resume = true;
         expect_trained(&r);
         assert_int_equal(polls, STEPS - stop);
         expect_same_model(&s, "whole", name);
@@ -273,7 +273,7 @@ static void test_stop_anywhere(void **state)
     set_up(&r, &s, "set", "often");
     for (size_t i = 0; i < 3; i++) {
         stop_at = i + 1;
-        r.options.resume = i > 0;
+        r.options.training.resume = i > 0;
         expect_failure(&r, SSFER_ERR_CANCELLED, "go on with --resume");
     }
     stop_at = 0;
@@ -297,16 +297,16 @@ static void test_resume_with_other_settings(void **state)
     expect_failure(&r, SSFER_ERR_CANCELLED, "stopped at epoch 1, step 2");
     stop_at = 0;
     expect_failure(&r, SSFER_ERR_ARGUMENT, "holds an unfinished run already; continue it with --resume");
-    r.options.resume = true;
-    r.options.lr = 1e-3;
+    r.options.training.resume = true;
+    r.options.training.lr = 1e-3;
     expect_failure(&r, SSFER_ERR_ARGUMENT, "training.lr");
-    r.options.lr = 3e-3;
+    r.options.training.lr = 3e-3;
     r.options.model.embed_dim = 32;
     expect_failure(&r, SSFER_ERR_ARGUMENT, "model.embed_dim");
     r.options.model.embed_dim = 16;
-    r.options.transform.flip = 0.25;
+    r.options.training.transform.flip = 0.25;
     expect_failure(&r, SSFER_ERR_ARGUMENT, "augmentation.flip");
-    r.options.transform.flip = 0.5;
+    r.options.training.transform.flip = 0.5;
     striped(&s, "set/train/down/99.png", 1, 99); /* the data have changed too */
     expect_failure(&r, SSFER_ERR_ARGUMENT, "data.training_pictures");
     assert_int_equal(unlink(scene_at(&s, "set/train/down/99.png").text), 0);
@@ -322,13 +322,13 @@ static void test_damaged_checkpoints(void **state)
     set_up(&r, &s, "set", "whole");
     expect_trained(&r);
     set_up(&r, &s, "set", "run");
-    r.options.save_every = 1;
-    r.options.keep = 3;
+    r.options.training.save_every = 1;
+    r.options.training.keep = 3;
     stop_at = 7;
     expect_failure(&r, SSFER_ERR_CANCELLED, "step 7");
     assert_int_equal(truncate(scene_at(&s, "run/checkpoints/step-00000007.safetensors").text, 1000), 0);
     stop_at = 0;
-    r.options.resume = true;
+    r.options.training.resume = true;
     expect_trained(&r);
     assert_non_null(strstr(logged, "step-00000007.safetensors: "));
     assert_non_null(strstr(logged, "trying the one before"));
@@ -345,10 +345,10 @@ static void test_numbers_that_explode(void **state)
     make_split(&s, "set", "train", 8);
     make_split(&s, "set", "valid", 2);
     set_up(&r, &s, "set", "run");
-    r.options.schedule = SSFER_SCHEDULE_CONSTANT;
-    r.options.warmup_epochs = 0;
-    r.options.lr = 1e30;
-    r.options.optimizer.clip_grad = 0.0f;
+    r.options.training.schedule = SSFER_SCHEDULE_CONSTANT;
+    r.options.training.warmup_epochs = 0;
+    r.options.training.lr = 1e30;
+    r.options.training.optimizer.clip_grad = 0.0f;
     expect_failure(&r, SSFER_ERR_NUMERIC, "try a lower --lr");
     assert_int_equal(count_files(&s, "run/model.safetensors"), 0);
     expect_no_leftovers(&s);
@@ -381,12 +381,12 @@ static void test_bad_pictures(void **state)
     stop_at = 4;
     expect_failure(&r, SSFER_ERR_CANCELLED, "--resume");
     stop_at = 0;
-    r.options.resume = true;
+    r.options.training.resume = true;
     expect_trained(&r);
     expect_same_model(&s, "run", "parts");
 
     set_up(&r, &s, "set", "strict");
-    r.options.max_bad_share = 0.05;
+    r.options.training.max_bad_share = 0.05;
     expect_failure(&r, SSFER_ERR_FORMAT, "pictures are bad so far, more than the share 0.05 that is allowed");
     assert_int_equal(count_files(&s, "strict/model.safetensors"), 0);
 }
@@ -424,25 +424,25 @@ static void test_validation_split(void **state)
     for (size_t i = 3; i-- > 0;) { /* of several the one named first counts */
         make_split(&s, "set", usual[i], i + 1);
         set_up(&r, &s, "set", usual[i]);
-        r.options.epochs = 1;
+        r.options.training.epochs = 1;
         expect_trained(&r);
         expect_counts(12, 3 * (i + 1));
     }
     set_up(&r, &s, "set", "asked");
-    r.options.valid_split = "test";
-    r.options.epochs = 1;
+    r.options.data.valid_split = "test";
+    r.options.training.epochs = 1;
     expect_trained(&r);
     expect_counts(12, 9);
     make_split(&s, "other", "x", 5);
     scene_path other = scene_at(&s, "other");
     set_up(&r, &s, "set", "elsewhere");
-    r.options.valid_data = other.text;
-    r.options.valid_split = "x";
-    r.options.epochs = 1;
+    r.options.data.valid_data = other.text;
+    r.options.data.valid_split = "x";
+    r.options.training.epochs = 1;
     expect_trained(&r);
     expect_counts(12, 15);
     set_up(&r, &s, "set", "never");
-    r.options.valid_split = "nowhere";
+    r.options.data.valid_split = "nowhere";
     expect_failure(&r, SSFER_ERR_ARGUMENT, "there is no split nowhere");
     assert_int_equal(count_files(&s, "never"), 0);
 }
@@ -469,8 +469,8 @@ static void test_holdout(void **state)
     run_case r;
     make_split(&s, "flat", "", 10);
     set_up(&r, &s, "flat", "run");
-    r.options.split = NULL;
-    r.options.holdout = 0.2;
+    r.options.data.split = NULL;
+    r.options.data.holdout = 0.2;
     expect_trained(&r);
     expect_counts(24, 6);
     /* With a share of the labels it is a part of that share: the labels of the others are not to be used. */
@@ -482,11 +482,11 @@ static void test_holdout(void **state)
         char name[32];
         snprintf(name, sizeof name, "run%zu", i);
         set_up(&r, &s, "flat", name);
-        r.options.split = NULL;
-        r.options.fraction = cases[i].fraction;
-        r.options.holdout = cases[i].holdout;
-        r.options.accumulate = 1;
-        r.options.epochs = 1;
+        r.options.data.split = NULL;
+        r.options.data.fraction = cases[i].fraction;
+        r.options.data.holdout = cases[i].holdout;
+        r.options.training.accumulate = 1;
+        r.options.training.epochs = 1;
         if (cases[i].train) {
             expect_trained(&r);
             expect_counts(cases[i].train, cases[i].valid);
@@ -504,8 +504,8 @@ static void test_fraction_and_labels(void **state)
     make_split(&s, "set", "train", 10);
     make_split(&s, "set", "valid", 2);
     set_up(&r, &s, "set", "tenth");
-    r.options.fraction = 0.1;
-    r.options.accumulate = 1;
+    r.options.data.fraction = 0.1;
+    r.options.training.accumulate = 1;
     expect_trained(&r); /* 3 pictures: fewer than a batch */
     expect_counts(3, 6);
 
@@ -514,15 +514,15 @@ static void test_fraction_and_labels(void **state)
                "\"across/03.png\",\"down/01.png\",\"slanting/09.png\"]}");
     scene_path labels = scene_at(&s, "labels.json");
     set_up(&r, &s, "set", "labels");
-    r.options.labels = labels.text;
-    r.options.accumulate = 1;
+    r.options.data.labels = labels.text;
+    r.options.training.accumulate = 1;
     expect_trained(&r);
     expect_counts(4, 6);
 
     scene_text(&s, "labels.json",
                "{\"format\":\"ssfer-split\",\"version\":1,\"fraction\":0.2,\"seed\":0,\"labeled\":[\"down/77.png\"]}");
     set_up(&r, &s, "set", "never");
-    r.options.labels = labels.text;
+    r.options.data.labels = labels.text;
     expect_failure(&r, SSFER_ERR_FORMAT, "down/77.png");
     scene_text(&s, "labels.json",
                "{\"format\":\"ssfer-split\",\"version\":1,\"fraction\":1,\"seed\":0,\"labeled\":[]}");
@@ -550,7 +550,7 @@ static void test_sets_that_cannot_be_used(void **state)
     expect_failure(&r, SSFER_ERR_FORMAT, "the class folder empty holds no pictures");
     scene_folder(&s, "nothing");
     set_up(&r, &s, "nothing", "run");
-    r.options.split = NULL;
+    r.options.data.split = NULL;
     expect_failure(&r, SSFER_ERR_FORMAT, "no pictures");
     set_up(&r, &s, "missing", "run");
     expect_failure(&r, SSFER_ERR_IO, "missing: No such file or directory");
@@ -571,18 +571,18 @@ static void test_impossible_settings(void **state)
     change;                                                                                                            \
     expect_failure(&r, SSFER_ERR_ARGUMENT, part);                                                                      \
     assert_int_equal(count_files(&s, "run"), 0)
-    REFUSED(r.options.accumulate = 4,
+    REFUSED(r.options.training.accumulate = 4,
             "12 training pictures make no step of 4 batches of 4; use a smaller --batch-size");
-    REFUSED(r.options.batch = 0, "1 is the least");
-    REFUSED(r.options.accumulate = 0, "1 is the least");
-    REFUSED(r.options.warmup_epochs = 3, "warm");
-    REFUSED(r.options.epochs = 0, "epochs");
-    REFUSED(r.options.lr = NAN, "lr");
-    REFUSED(r.options.transform.flip = 1.5, "flip");
+    REFUSED(r.options.training.batch = 0, "1 is the least");
+    REFUSED(r.options.training.accumulate = 0, "1 is the least");
+    REFUSED(r.options.training.warmup_epochs = 3, "warm");
+    REFUSED(r.options.training.epochs = 0, "epochs");
+    REFUSED(r.options.training.lr = NAN, "lr");
+    REFUSED(r.options.training.transform.flip = 1.5, "flip");
     REFUSED(r.options.model.heads = 3, "embed dim 16 is no multiple of 3 heads");
     REFUSED(r.options.model.patch_size = 5, "image size 16 is no multiple of patch size 5");
-    REFUSED(r.options.fraction = 0.0, "fraction 0");
-    REFUSED(r.options.threads = 5000, "threads");
+    REFUSED(r.options.data.fraction = 0.0, "fraction 0");
+    REFUSED(r.options.training.threads = 5000, "threads");
 }
 
 static void test_batch_larger_than_the_set(void **state)
@@ -592,8 +592,8 @@ static void test_batch_larger_than_the_set(void **state)
     make_split(&s, "set", "train", 2);
     make_split(&s, "set", "valid", 1);
     set_up(&r, &s, "set", "run");
-    r.options.batch = 1000;
-    r.options.accumulate = 1;
+    r.options.training.batch = 1000;
+    r.options.training.accumulate = 1;
     expect_trained(&r);
     assert_int_equal(polls, 3); /* one step an epoch */
     unsigned char *recipe;
@@ -619,7 +619,7 @@ static void test_places_that_cannot_be_written(void **state)
     set_up(&r, &s, "set", "run");
     scene_folder(&s, "run/recipe.yaml"); /* a folder where a file has to be */
     expect_failure(&r, SSFER_ERR_ARGUMENT, "holds an unfinished run already");
-    r.options.resume = true;
+    r.options.training.resume = true;
     expect_failure(&r, SSFER_ERR_IO, "run/recipe.yaml");
     size_t size;
     unsigned char *text = read_file(&s, "file", &size);
@@ -746,10 +746,10 @@ static void test_init(void **state)
         scene_path init = scene_at(&s, file);
         set_up(&r, &s, "set", cases[i].name);
         r.options.init = init.text;
-        r.options.epochs = 1;
-        r.options.accumulate = 1;
-        r.options.warmup_epochs = 0;
-        r.options.lr = r.options.min_lr = 1e-12;
+        r.options.training.epochs = 1;
+        r.options.training.accumulate = 1;
+        r.options.training.warmup_epochs = 0;
+        r.options.training.lr = r.options.training.min_lr = 1e-12;
         expect_trained(&r);
         if (!cases[i].said)
             assert_null(strstr(logged, "random"));
@@ -811,8 +811,8 @@ static void test_out_of_memory(void **state)
         ssfer_error err;
         scene_path out;
         set_up(&r, &s, "set", "run");
-        r.options.accumulate = 1;
-        r.options.epochs = 1;
+        r.options.training.accumulate = 1;
+        r.options.training.epochs = 1;
         ssfer_memory_fail_at(n);
         const ssfer_status st = run(&r, NULL, &err);
         const size_t made = ssfer_memory_fail_at(0);

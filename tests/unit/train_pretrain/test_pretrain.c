@@ -81,15 +81,15 @@ static ssfer_pretrain_options small_options(const char *out)
                                  .decoder_hidden = 16,
                                  .eps = 1e-6f,
                                  .mask_ratio = 0.75};
-    o.epochs = EPOCHS;
-    o.batch = BATCH;
-    o.lr = 5e-3;
-    o.warmup_epochs = 0.5;
-    o.schedule = SSFER_SCHEDULE_MAE;
-    o.seed = 3;
-    o.out = out;
-    o.save_every = 1;
-    o.threads = 2;
+    o.training.epochs = EPOCHS;
+    o.training.batch = BATCH;
+    o.training.lr = 5e-3;
+    o.training.warmup_epochs = 0.5;
+    o.training.schedule = SSFER_SCHEDULE_MAE;
+    o.training.seed = 3;
+    o.training.out = out;
+    o.training.save_every = 1;
+    o.training.threads = 2;
     return o;
 }
 
@@ -163,7 +163,7 @@ static size_t train_in_pieces(const char *out, ssfer_rng *rng)
 {
     ssfer_error err = {0};
     ssfer_pretrain_options o = small_options(out);
-    o.stop = stop_after;
+    o.training.stop = stop_after;
     for (size_t stops = 0;; stops++) {
         steps_left = 1 + (int)ssfer_rng_below(rng, STEPS / 2);
         ssfer_status st = ssfer_pretrain(&o, NULL, &err);
@@ -171,7 +171,7 @@ static size_t train_in_pieces(const char *out, ssfer_rng *rng)
             return stops;
         assert_int_equal(st, SSFER_ERR_CANCELLED);
         assert_true(stops < STEPS);
-        o.resume = true;
+        o.training.resume = true;
     }
 }
 
@@ -214,16 +214,16 @@ static void test_run(void **state)
     char out[256], file[300];
     snprintf(out, sizeof out, "%s", scratch_path("run"));
     ssfer_pretrain_options o = small_options(out);
-    o.epochs = 1;
+    o.training.epochs = 1;
     must(ssfer_pretrain(&o, &few, &err), &err);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         snprintf(file, sizeof file, "%s/%s", out, files[i]);
         if (!ssfer_file_exists(file))
             fail_msg("no %s", file);
     }
-    o.out = scratch_path("longer");
-    o.epochs = 12;
-    o.accumulate = 1;
+    o.training.out = scratch_path("longer");
+    o.training.epochs = 12;
+    o.training.accumulate = 1;
     must(ssfer_pretrain(&o, &many, &err), &err);
     assert_true(many.validation_loss < 0.8 * few.validation_loss);
 
@@ -242,11 +242,11 @@ static void test_accumulation(void **state)
     ssfer_error err = {0};
     ssfer_pretrain_result once, twice;
     ssfer_pretrain_options o = small_options(scratch_path("batch4"));
-    o.epochs = 1;
+    o.training.epochs = 1;
     must(ssfer_pretrain(&o, &once, &err), &err);
-    o.out = scratch_path("batch2");
-    o.batch = BATCH / 2;
-    o.accumulate = 2;
+    o.training.out = scratch_path("batch2");
+    o.training.batch = BATCH / 2;
+    o.training.accumulate = 2;
     must(ssfer_pretrain(&o, &twice, &err), &err);
     assert_true(fabs(once.validation_loss - twice.validation_loss) <= 1e-4 * once.validation_loss);
 }
@@ -260,21 +260,21 @@ static void test_continue(void **state)
     ssfer_error err = {0};
     char from[256], model[256], four[256];
     ssfer_pretrain_options o = small_options(scratch_path("four"));
-    o.schedule = SSFER_SCHEDULE_CONSTANT;
-    o.epochs = 4;
+    o.training.schedule = SSFER_SCHEDULE_CONSTANT;
+    o.training.epochs = 4;
     must(ssfer_pretrain(&o, NULL, &err), &err);
-    o.out = scratch_path("two");
-    o.epochs = 2;
+    o.training.out = scratch_path("two");
+    o.training.epochs = 2;
     must(ssfer_pretrain(&o, NULL, &err), &err);
     snprintf(from, sizeof from, "%s", scratch_path("two/checkpoints/step-00000010.safetensors"));
-    o.out = scratch_path("two_more");
+    o.training.out = scratch_path("two_more");
     o.continue_from = from;
     o.model.embed_dim = 0; /* sizes from the file */
     assert_int_equal(ssfer_pretrain(&o, NULL, &err), SSFER_ERR_ARGUMENT);
     assert_non_null(strstr(err.message, "--epochs"));
-    o.epochs = 4;
-    o.resume = true; /* the folder is there already */
-    o.out = scratch_path("two_more_again");
+    o.training.epochs = 4;
+    o.training.resume = true; /* the folder is there already */
+    o.training.out = scratch_path("two_more_again");
     must(ssfer_pretrain(&o, NULL, &err), &err);
     snprintf(four, sizeof four, "%s", scratch_path("four/model.safetensors"));
     snprintf(model, sizeof model, "%s", scratch_path("two_more_again/model.safetensors"));
@@ -289,17 +289,17 @@ static void test_init(void **state)
     ssfer_pretrain_result before, after;
     char from[256];
     ssfer_pretrain_options o = small_options(scratch_path("first"));
-    o.epochs = 8;
+    o.training.epochs = 8;
     must(ssfer_pretrain(&o, &before, &err), &err);
     snprintf(from, sizeof from, "%s", scratch_path("first/model.safetensors"));
     o.init = from;
-    o.out = scratch_path("second");
-    o.epochs = 1;
-    o.lr = 1e-6;
+    o.training.out = scratch_path("second");
+    o.training.epochs = 1;
+    o.training.lr = 1e-6;
     must(ssfer_pretrain(&o, &after, &err), &err);
     assert_true(fabs(after.validation_loss - before.validation_loss) < 0.02 * before.validation_loss);
 
-    o.out = scratch_path("third");
+    o.training.out = scratch_path("third");
     o.model.hidden = 32;
     assert_int_equal(ssfer_pretrain(&o, NULL, &err), SSFER_ERR_SHAPE);
     assert_non_null(strstr(err.message, "mlp.fc1"));
@@ -312,7 +312,7 @@ static void check_refused(ssfer_pretrain_options o, const char *data, ssfer_stat
 {
     ssfer_error err = {0};
     o.data = data;
-    o.out = scratch_path("refused");
+    o.training.out = scratch_path("refused");
     ssfer_status st = ssfer_pretrain(&o, NULL, &err);
     if (st != wanted || !strstr(err.message, words))
         fail_msg("%s: '%s', wanted %s: '...%s...'", ssfer_status_name(st), err.message, ssfer_status_name(wanted),
@@ -334,7 +334,7 @@ static void test_refused(void **state)
     o.holdout = 0.99;
     check_refused(o, faces, SSFER_ERR_ARGUMENT, "--holdout");
     o = good;
-    o.accumulate = 100;
+    o.training.accumulate = 100;
     check_refused(o, faces, SSFER_ERR_ARGUMENT, "--accumulate");
     o = good;
     o.model.mask_ratio = 0.99;
@@ -355,11 +355,11 @@ static void test_damaged(void **state)
     snprintf(data, sizeof data, "%s", scratch_path("damaged"));
     ssfer_pretrain_options o = small_options(scratch_path("tolerant"));
     o.data = data;
-    o.batch = 2;
-    o.max_bad_share = 0.5;
+    o.training.batch = 2;
+    o.training.max_bad_share = 0.5;
     must(ssfer_pretrain(&o, NULL, &err), &err);
-    o.out = scratch_path("strict");
-    o.max_bad_share = 0.1;
+    o.training.out = scratch_path("strict");
+    o.training.max_bad_share = 0.1;
     assert_int_equal(ssfer_pretrain(&o, NULL, &err), SSFER_ERR_FORMAT);
 }
 
@@ -369,12 +369,12 @@ static void test_not_finite(void **state)
     (void)state;
     ssfer_error err = {0};
     ssfer_pretrain_options o = small_options(scratch_path("nan"));
-    o.lr = 1e38;
-    o.schedule = SSFER_SCHEDULE_CONSTANT;
+    o.training.lr = 1e38;
+    o.training.schedule = SSFER_SCHEDULE_CONSTANT;
     assert_int_equal(ssfer_pretrain(&o, NULL, &err), SSFER_ERR_NUMERIC);
     assert_non_null(strstr(err.message, "--lr"));
     assert_non_null(strstr(err.message, "--on-nan rollback"));
-    o.out = scratch_path("nan_again");
+    o.training.out = scratch_path("nan_again");
     o.rollbacks = 2;
     assert_int_equal(ssfer_pretrain(&o, NULL, &err), SSFER_ERR_NUMERIC);
     assert_non_null(strstr(err.message, "after 2 returns"));

@@ -1,0 +1,75 @@
+#include "cli/stage_args.h"
+
+#include "train/signal.h"
+
+void ssfer_training_from_args(ssfer_training_options *o, const ssfer_training_args *a, const char *out,
+                              const ssfer_cli *cli)
+{
+    o->epochs = (size_t)a->epochs;
+    o->batch = (size_t)a->batch_size;
+    o->accumulate = (size_t)a->accumulate;
+    o->lr = a->lr;
+    o->min_lr = a->min_lr;
+    o->warmup_epochs = a->warmup_epochs;
+    o->optimizer.weight_decay = (float)a->weight_decay;
+    o->optimizer.clip_grad = (float)a->clip_grad;
+    o->optimizer.ema_decay = (float)a->ema;
+    o->seed = (uint64_t)cli->common.seed;
+    o->out = out;
+    o->resume = a->resume;
+    o->save_every = (size_t)a->save_every;
+    o->threads = (size_t)cli->common.threads;
+    o->log = &cli->log;
+    o->progress = cli->progress;
+    o->report = cli->common.quiet ? NULL : stderr;
+    o->stop = ssfer_signals_received;
+}
+
+const ssfer_option SSFER_LABELED_OPTIONS[] = {
+    {SSFER_OPTION_STRING(ssfer_labeled_args, data), .name = "data", .value = "D", .required = true,
+     .help =
+         "training pictures: a folder [split/]class/name, a tar of it, a list of tar shards, or a CSV of path,label"},
+    {SSFER_OPTION_STRING(ssfer_labeled_args, split), .name = "split", .value = "S",
+     .help = "which split of it to train on, if it has several"},
+    {SSFER_OPTION_STRING(ssfer_labeled_args, valid_data), .name = "valid-data", .value = "D",
+     .initial_help = "that of --data", .help = "where the validation pictures are"},
+    {SSFER_OPTION_STRING(ssfer_labeled_args, valid_split), .name = "valid-split", .value = "S",
+     .initial_help = "valid, val or test, if there is one", .help = "which split to validate on"},
+    {SSFER_OPTION_FLOAT(ssfer_labeled_args, holdout), .name = "holdout", .value = "X", .initial = "0.1",
+     .above_min = true, .max = 1, .below_max = true,
+     .help = "share of the training pictures to validate on when there is no such split"},
+    {SSFER_OPTION_FLOAT(ssfer_labeled_args, fraction), .name = "fraction", .value = "X", .initial = "1",
+     .above_min = true, .max = 1, .conflicts = "labels", .help = "use only this share of the labels, class by class"},
+    {SSFER_OPTION_STRING(ssfer_labeled_args, labels), .name = "labels", .value = "FILE",
+     .help = "a file of 'ssfer split' that says which pictures are labeled"},
+    {SSFER_OPTION_FLOAT(ssfer_labeled_args, max_bad), .name = "max-bad", .value = "X", .initial = "0.1", .max = 1,
+     .help = "stop when a larger share of the pictures cannot be read"},
+    {0}};
+
+ssfer_labeled_options ssfer_labeled_from_args(const ssfer_labeled_args *a)
+{
+    return (ssfer_labeled_options){.data = a->data,
+                                   .split = a->split,
+                                   .valid_data = a->valid_data,
+                                   .valid_split = a->valid_split,
+                                   .holdout = a->holdout,
+                                   .fraction = a->fraction,
+                                   .labels = a->labels};
+}
+
+ssfer_status ssfer_classifier_config(ssfer_vit_config *c, const ssfer_model_args *m, const char *init,
+                                     const ssfer_cli *cli, ssfer_error *err)
+{
+    if (init && !ssfer_cli_given(cli, "arch")) {
+        *c = (ssfer_vit_config){.image_size = (size_t)m->image_size,
+                                .patch_size = (size_t)m->patch_size,
+                                .embed_dim = (size_t)m->embed_dim,
+                                .depth = (size_t)m->depth,
+                                .heads = (size_t)m->heads};
+        return SSFER_OK;
+    }
+    ssfer_status st = ssfer_model_config(c, m, err);
+    if (init)
+        c->heads = (size_t)m->heads;
+    return st;
+}

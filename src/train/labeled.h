@@ -1,0 +1,35 @@
+/* The labeled pictures of a training, and those that judge it: Stage II learns from them, Stage III from them too. */
+#ifndef SSFER_TRAIN_LABELED_H
+#define SSFER_TRAIN_LABELED_H
+
+#include "data/dataset.h"
+#include "train/run_recipe.h"
+
+/* Validation: valid_data (NULL: data) with valid_split; without either, the split named "valid", "val" or "test", else
+ * a holdout of that share of the labeled pictures, class by class. */
+typedef struct ssfer_labeled_options {
+    const char *data, *split, *valid_data, *valid_split;
+    double holdout;
+    double fraction;    /* of the labels to use; 1: all */
+    const char *labels; /* a split file (ssfer split) that says which samples are labeled; NULL: by fraction */
+} ssfer_labeled_options;
+
+typedef struct ssfer_labeled {
+    const ssfer_labeled_options *options;            /* borrowed until close */
+    ssfer_dataset *train_set, *valid_set;            /* valid_set NULL: validation is a part of train_set */
+    size_t *train, train_count, *valid, valid_count; /* indices, ascending; valid NULL: all of valid_set */
+} ssfer_labeled;
+
+/* What is chosen depends on the files, the options and the seed, not on the stage: both stages with one seed hold out
+ * the same pictures. Release with ssfer_labeled_close, also after an error. */
+ssfer_status ssfer_labeled_open(ssfer_labeled *out, const ssfer_labeled_options *options, uint64_t seed,
+                                const ssfer_log *log, ssfer_error *err);
+void ssfer_labeled_close(ssfer_labeled *labeled); /* {0} is fine */
+
+const ssfer_dataset *ssfer_labeled_judges(const ssfer_labeled *labeled); /* the set that holds the validation part */
+size_t ssfer_labeled_judge_count(const ssfer_labeled *labeled);
+
+/* The section "data" of recipe.yaml. */
+void ssfer_labeled_describe(ssfer_recipe *r, const ssfer_labeled *labeled);
+
+#endif

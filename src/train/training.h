@@ -1,0 +1,49 @@
+/* What the stages have in common when they train: settings, the plan of steps, loaders, and how a run is opened. */
+#ifndef SSFER_TRAIN_TRAINING_H
+#define SSFER_TRAIN_TRAINING_H
+
+#include "base/log.h"
+#include "data/loader.h"
+#include "train/loop.h"
+
+typedef struct ssfer_training_options {
+    size_t epochs, batch, accumulate;
+    double lr, min_lr, warmup_epochs;
+    ssfer_schedule_kind schedule;
+    ssfer_optimizer_options optimizer;
+    ssfer_transform transform; /* of the training pictures; its size is set from the model */
+    double max_bad_share;      /* of the pictures; see data/loader.h */
+    uint64_t seed;
+
+    /* The run. */
+    const char *out;
+    bool resume;
+    size_t save_every, keep;
+    size_t threads;
+    const ssfer_log *log;
+    FILE *progress, *report;
+    int (*stop)(void);
+} ssfer_training_options;
+
+/* batch: that of the options, or all pictures if there are fewer. iterations: steps of an epoch. Errors:
+ * SSFER_ERR_ARGUMENT when not even one step comes about. */
+ssfer_status ssfer_training_plan(size_t *batch, size_t *iterations, const ssfer_training_options *o, size_t pictures,
+                                 ssfer_error *err);
+
+ssfer_schedule ssfer_training_schedule(const ssfer_training_options *o, size_t iterations);
+ssfer_loop_options ssfer_training_loop(const ssfer_training_options *o, const char *stage, size_t iterations);
+
+/* Loaders of a stage's pictures: shuffled, augmented and dropping the last part of a batch; or each once, as for
+ * evaluation, normalised alike. The caller fills in set, indices and index_count, batch and threads. */
+ssfer_loader_options ssfer_training_loader(const ssfer_training_options *o, uint32_t stage, size_t size,
+                                           const ssfer_log *log);
+ssfer_loader_options ssfer_validation_loader(const ssfer_training_options *o, size_t size, const ssfer_log *log);
+
+/* Sections of recipe.yaml. Random erasing is a part of "augmentation" where the stage has it. */
+void ssfer_training_describe_augmentation(ssfer_recipe *r, const ssfer_transform *t, bool erasing);
+
+/* Adds the section "machine" to the recipe and opens the run. */
+ssfer_status ssfer_training_open_run(ssfer_run **run, const ssfer_training_options *o, const char *stage,
+                                     ssfer_recipe *recipe, const ssfer_compute *cx, ssfer_error *err);
+
+#endif
