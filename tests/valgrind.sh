@@ -3,6 +3,7 @@
 # blocks of libraries (OpenMP's thread pool, fontconfig's caches) are not leaks.
 . "$(dirname "$(readlink -f "$0")")/cli/lib.sh"
 suppressions=$(dirname "$(readlink -f "$0")")/valgrind.supp
+detector=$(dirname "$(readlink -f "$0")")/golden/yolov7/blocks.pt
 cd "$work" || exit 1
 
 clean() {
@@ -32,6 +33,10 @@ clean inspect run/model.safetensors
 clean convert run/model.safetensors model.pth
 clean split --data set --split train --fraction 0.5 --output labels.json
 clean predict --model run/model.safetensors --threads 2 --output pictures set/test cut.png
+clean predict --model run/model.safetensors --detector "$detector" --size 64 --conf 0.05 --align points --threads 2 \
+  --output marked set/test cut.png
+clean predict --model run/model.safetensors --detector "$detector" --size 64 --conf 0.999 --no-face whole --threads 2 \
+  set/test
 clean eval --model run/model.safetensors --threads 2 --data set --split test --report report
 clean finetune --data set --split train --out again --image-size 8 --patch-size 4 --embed-dim 16 --depth 1 --heads 2 \
   --batch-size 4 --epochs 1 --warmup-epochs 0 --threads 2

@@ -12,10 +12,18 @@
  *     ssfer_image_deinit(&face);
  *     ssfer_predictor_destroy(p);
  *
+ * With a detector (ssfer/detect.h), pictures may show any number of faces:
+ *
+ *     ssfer_expressions found;
+ *     ssfer_predictor_run_faces(p, detector, &photo, 1, NULL, &found, &err);
+ *     ...found.items[i].face.box, found.items[i].probabilities[k]...
+ *     ssfer_expressions_deinit(&found);
+ *
  * A predictor is used by one thread at a time; several may live in one process. */
 #ifndef SSFER_PREDICT_H
 #define SSFER_PREDICT_H
 
+#include "ssfer/detect.h"
 #include "ssfer/image.h"
 #include "ssfer/status.h"
 
@@ -46,11 +54,52 @@ const char *ssfer_predictor_class_name(const ssfer_predictor *predictor, size_t 
 size_t ssfer_predictor_image_size(const ssfer_predictor *predictor);                /* side of the input in pixels */
 
 /* Classifies pictures that each show one face, cropped. A picture of any size is resized as for evaluation: shorter
- * side to the model's size (bilinear, antialiased), central square. probabilities  (count, K) out (=), rows sum to 1;
- * may be NULL logits         (count, K) out (=); may be NULL The same pictures give the same numbers whatever the batch
- * they come in, up to rounding of the matrix products. */
+ * side to the model's size (bilinear, antialiased), central square; of one too long and thin for that the central
+ * square is cut out before.
+ *
+ *   probabilities  (count, K)  out (=), rows sum to 1; may be NULL
+ *   logits         (count, K)  out (=); may be NULL
+ *
+ * The same pictures give the same numbers whatever the batch they come in, up to rounding of the matrix products.
+ * Errors: SSFER_ERR_ARGUMENT (an empty picture), SSFER_ERR_NUMERIC (damaged weights), SSFER_ERR_MEMORY. */
 ssfer_status ssfer_predictor_run(ssfer_predictor *predictor, const ssfer_image *images, size_t count,
                                  float *probabilities, float *logits, ssfer_error *err);
+
+/* What becomes of the faces that a detector finds. Zero-initialised, every field has its default. */
+typedef struct ssfer_expression_options {
+    float margin; /* how much more than the square around the box is shown on each side, as a share of that square's
+                   * side, -0.4 to 4; what lies beyond the picture repeats its border. 0: the square alone */
+    int align;    /* 1: faces are turned upright by their five keypoints (a similarity; margin as above, around the face
+                   * as the keypoints place it). Faces without usable keypoints are cut out as with 0 */
+    int whole;    /* 1: a picture without a face is classified as a whole; 0: it has no result */
+} ssfer_expression_options;
+
+/* A face and what it expresses. */
+typedef struct ssfer_expression {
+    size_t picture;             /* index of the picture that it is in */
+    int whole;                  /* 1: the picture as a whole was classified; face is all zero then */
+    ssfer_face face;            /* box and keypoints in pixels of the picture */
+    const float *probabilities; /* K, sum 1; owned by the ssfer_expressions, as are the logits */
+    const float *logits;        /* K */
+} ssfer_expression;
+
+/* The faces of several pictures: picture by picture, in each the one found with most confidence first. Pictures without
+ * a face do not occur. Release with ssfer_expressions_deinit. */
+typedef struct ssfer_expressions {
+    ssfer_expression *items;
+    size_t count;
+    float *numbers; /* what the items point into */
+} ssfer_expressions;
+void ssfer_expressions_deinit(ssfer_expressions *expressions); /* {0} is fine */
+
+/* Finds the faces of `count` pictures of any sizes, cuts them out and classifies them, in batches that go across
+ * pictures. detector may be NULL: every picture is classified as a whole, as by ssfer_predictor_run. options may be
+ * NULL. out is set on success only ({0} otherwise). Beside the pictures, needs memory for the network's batch, for some
+ * kilobytes a face, and in each thread for one face (at most 64 times the pixels of the model's input).
+ * Errors: those of ssfer_detector_run and ssfer_predictor_run; SSFER_ERR_ARGUMENT for a margin out of range. */
+ssfer_status ssfer_predictor_run_faces(ssfer_predictor *predictor, ssfer_detector *detector, const ssfer_image *images,
+                                       size_t count, const ssfer_expression_options *options, ssfer_expressions *out,
+                                       ssfer_error *err);
 
 #ifdef __cplusplus
 }

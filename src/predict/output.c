@@ -12,6 +12,11 @@ static size_t best_of(const float *p, size_t K)
     return best;
 }
 
+static const char *region(const ssfer_face_row *row)
+{
+    return row->face ? "face" : "picture";
+}
+
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
 static void put_floats(ssfer_json_writer *w, const char *key, const float *values, size_t count)
@@ -23,16 +28,16 @@ static void put_floats(ssfer_json_writer *w, const char *key, const float *value
     ssfer_json_end(w);
 }
 
-static void put_detection(ssfer_json_writer *w, const ssfer_face_row *row)
+static void put_face(ssfer_json_writer *w, const ssfer_face *face)
 {
-    put_floats(w, "box", row->box, 4);
-    ssfer_json_put_float(w, "confidence", row->confidence);
+    put_floats(w, "box", face->box, 4);
+    ssfer_json_put_float(w, "confidence", face->confidence);
     ssfer_json_key(w, "keypoints");
     ssfer_json_begin_flat_array(w);
     for (size_t i = 0; i < 5; i++) {
         ssfer_json_begin_flat_array(w);
         for (size_t k = 0; k < 3; k++)
-            ssfer_json_float(w, row->keypoints[i][k]);
+            ssfer_json_float(w, face->keypoints[i][k]);
         ssfer_json_end(w);
     }
     ssfer_json_end(w);
@@ -46,9 +51,11 @@ static void json_row(ssfer_json_writer *w, const ssfer_output *o, const ssfer_fa
     ssfer_json_put_string(w, "status", STATUS_NAMES[row->status]);
     if (row->message)
         ssfer_json_put_string(w, "message", row->message);
-    if (row->detected)
-        put_detection(w, row);
+    if (row->face)
+        put_face(w, row->face);
     if (row->status == SSFER_FACE_OK && o->class_count) {
+        if (o->regions)
+            ssfer_json_put_string(w, "region", region(row));
         ssfer_json_put_string(w, "expression", o->classes[best_of(row->probabilities, o->class_count)]);
         ssfer_json_key(w, "probabilities");
         ssfer_json_begin_flat_object(w);
@@ -85,7 +92,7 @@ static void csv_header(const ssfer_output *o)
     for (size_t i = 0; i < 5 && !o->class_count; i++)
         fprintf(o->stream, ",%s_x,%s_y,%s_confidence", points[i], points[i], points[i]);
     if (o->class_count)
-        fputs(",expression", o->stream);
+        fputs(o->regions ? ",region,expression" : ",expression", o->stream);
     for (size_t k = 0; k < o->class_count; k++) {
         fputs(",p_", o->stream);
         csv_text(o->stream, o->classes[k]);
@@ -93,24 +100,25 @@ static void csv_header(const ssfer_output *o)
     fputc('\n', o->stream);
 }
 
+/* A column, empty without a value. */
+static void csv_number(const ssfer_output *o, int decimals, const float *value)
+{
+    fputc(',', o->stream);
+    if (value)
+        fprintf(o->stream, "%.*f", decimals, (double)*value);
+}
+
 static void csv_row(const ssfer_output *o, const ssfer_face_row *row)
 {
     csv_text(o->stream, row->file);
     fprintf(o->stream, ",%zu,%s", row->frame, STATUS_NAMES[row->status]);
-    if (row->detected)
-        for (size_t i = 0; i < 4; i++)
-            fprintf(o->stream, ",%.2f", (double)row->box[i]);
-    else
-        fputs(",,,,", o->stream);
-    if (row->detected)
-        fprintf(o->stream, ",%.4f", (double)row->confidence);
-    else
-        fputs(",", o->stream);
-    for (size_t i = 0; i < 15 && !o->class_count; i++) {
-        fputc(',', o->stream);
-        if (row->detected)
-            fprintf(o->stream, i % 3 == 2 ? "%.4f" : "%.2f", (double)row->keypoints[i / 3][i % 3]);
-    }
+    for (size_t i = 0; i < 4; i++)
+        csv_number(o, 2, row->face ? &row->face->box[i] : NULL);
+    csv_number(o, 4, row->face ? &row->face->confidence : NULL);
+    for (size_t i = 0; i < 15 && !o->class_count; i++)
+        csv_number(o, i % 3 == 2 ? 4 : 2, row->face ? &row->face->keypoints[i / 3][i % 3] : NULL);
+    if (o->regions)
+        fprintf(o->stream, ",%s", row->status == SSFER_FACE_OK ? region(row) : "");
     if (o->class_count)
         fputc(',', o->stream);
     if (row->status == SSFER_FACE_OK && o->class_count)
@@ -125,7 +133,7 @@ static void csv_row(const ssfer_output *o, const ssfer_face_row *row)
 
 /* ---- table ------------------------------------------------------------------------------------------------------- */
 
-enum { FILE_COLUMNS = 40, BAR_COLUMNS = 20 };
+enum { FILE_COLUMNS = 40, BAR_COLUMNS = 20, PLACE_COLUMNS = 14 };
 
 /* The end of a long path is what tells pictures apart. */
 static void table_file(const ssfer_output *o, const char *file)
@@ -137,6 +145,26 @@ static void table_file(const ssfer_output *o, const char *file)
         fprintf(o->stream, "%-*s", FILE_COLUMNS, file);
 }
 
+static void table_face(const ssfer_output *o, const ssfer_face *face)
+{
+    const float *b = face->box;
+    fprintf(o->stream, "  %s%5.1f %%%s  %6.0f x %-6.0f %sat %.0f, %.0f%s\n", o->bold, 100.0 * (double)face->confidence,
+            o->reset, (double)(b[2] - b[0]), (double)(b[3] - b[1]), o->dim, (double)b[0], (double)b[1], o->reset);
+}
+
+/* A bar, or with a detector where the face is. */
+static void table_middle(const ssfer_output *o, const ssfer_face_row *row, float share)
+{
+    char text[64] = "";
+    if (!o->regions)
+        memset(text, '#', (size_t)((double)share * BAR_COLUMNS + 0.5));
+    else if (row->face)
+        snprintf(text, sizeof text, "at %.0f, %.0f", (double)row->face->box[0], (double)row->face->box[1]);
+    else
+        snprintf(text, sizeof text, "whole picture");
+    fprintf(o->stream, "  %-*s", o->regions ? PLACE_COLUMNS : BAR_COLUMNS, text);
+}
+
 static void table_row(const ssfer_output *o, const ssfer_face_row *row)
 {
     table_file(o, row->file);
@@ -146,10 +174,7 @@ static void table_row(const ssfer_output *o, const ssfer_face_row *row)
         return;
     }
     if (!o->class_count) {
-        const float *b = row->box;
-        fprintf(o->stream, "  %s%5.1f %%%s  %6.0f x %-6.0f %sat %.0f, %.0f%s\n", o->bold,
-                100.0 * (double)row->confidence, o->reset, (double)(b[2] - b[0]), (double)(b[3] - b[1]), o->dim,
-                (double)b[0], (double)b[1], o->reset);
+        table_face(o, row->face);
         return;
     }
     const size_t K = o->class_count, first = best_of(row->probabilities, K);
@@ -157,13 +182,9 @@ static void table_row(const ssfer_output *o, const ssfer_face_row *row)
     for (size_t k = 0; k < K; k++)
         if (k != first && row->probabilities[k] > row->probabilities[second])
             second = k;
-    char bar[BAR_COLUMNS + 1];
-    const size_t filled = (size_t)((double)row->probabilities[first] * BAR_COLUMNS + 0.5);
-    memset(bar, ' ', sizeof bar);
-    memset(bar, '#', filled);
-    bar[BAR_COLUMNS] = 0;
-    fprintf(o->stream, "  %s%-10s%s %5.1f %%  %s", o->bold, o->classes[first], o->reset,
-            100.0 * (double)row->probabilities[first], bar);
+    fprintf(o->stream, "  %s%-10s%s %5.1f %%", o->bold, o->classes[first], o->reset,
+            100.0 * (double)row->probabilities[first]);
+    table_middle(o, row, row->probabilities[first]);
     if (second != first)
         fprintf(o->stream, "  %sthen %s %.1f %%%s", o->dim, o->classes[second],
                 100.0 * (double)row->probabilities[second], o->reset);

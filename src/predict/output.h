@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "io/json.h"
+#include "ssfer/detect.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,11 +17,8 @@ typedef struct ssfer_face_row {
     const char *file;
     size_t frame; /* of a video; else 0 */
     ssfer_face_status status;
-    const char *message; /* of an error, or NULL */
-    bool detected;       /* box, confidence and keypoints are a detector's; false: the whole picture */
-    float box[4];        /* x1, y1, x2, y2 in pixels of the picture */
-    float confidence;
-    float keypoints[5][3];               /* x, y, confidence */
+    const char *message;                 /* of an error, or NULL */
+    const ssfer_face *face;              /* in pixels of the picture; NULL: none, or the whole picture was classified */
     const float *probabilities, *logits; /* K; NULL unless status is OK */
 } ssfer_face_row;
 
@@ -36,6 +34,7 @@ typedef struct ssfer_output {
     ssfer_output_format format;
     const char *const *classes;     /* K names */
     size_t class_count, rows;       /* K = 0: faces only, without expressions; then CSV has the keypoints */
+    bool regions;                   /* say of every expression whether it is that of a face or of the whole picture */
     const char *bold, *dim, *reset; /* terminal styles, "" for none */
     ssfer_json_writer json;
 } ssfer_output;

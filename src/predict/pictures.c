@@ -1,10 +1,12 @@
 #include "predict/pictures.h"
 
 #include "base/memory.h"
+#include "base/size.h"
 
 #include <string.h>
 
-static const size_t ENOUGH_PIXELS = (size_t)64 << 20;
+static const size_t ENOUGH_PIXELS = (size_t)64 << 20; /* of a portion */
+static const size_t LARGE_PIXELS = (size_t)32 << 20;  /* a larger picture is read when no other is in memory */
 
 struct ssfer_pictures {
     const ssfer_dataset *set;
@@ -45,10 +47,10 @@ void ssfer_pictures_destroy(ssfer_pictures *pictures)
     ssfer_free(pictures);
 }
 
-/* Messages name the picture, as those of ssfer_dataset_image. */
-static void read_picture(const ssfer_dataset *set, size_t i, ssfer_image *image, ssfer_error *error)
+/* Messages name the picture, as those of ssfer_dataset_image. max_pixels 0: as many as any picture may have. */
+static void read_picture(const ssfer_dataset *set, size_t i, size_t max_pixels, ssfer_image *image, ssfer_error *error)
 {
-    const ssfer_image_options upright = {.apply_exif_orientation = 1};
+    const ssfer_image_options upright = {.apply_exif_orientation = 1, .max_pixels = max_pixels};
     const unsigned char *bytes;
     unsigned char *owned = NULL;
     size_t size;
@@ -60,24 +62,34 @@ static void read_picture(const ssfer_dataset *set, size_t i, ssfer_image *image,
     ssfer_free(owned);
 }
 
-/* Reads pictures [from, to) of the portion at their own index. */
-static void read_pictures(ssfer_pictures *p, size_t from, size_t to)
+/* Reads pictures [from, to) of the portion at their own index, up to the first large one; returns where it stopped. A
+ * large one is read as the first of a portion, which it ends. */
+static size_t read_pictures(ssfer_pictures *p, size_t from, size_t to, bool *ended)
 {
     int threads = (int)p->threads;
+    size_t end = from;
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
     for (int64_t i = (int64_t)from; i < (int64_t)to; i++)
-        read_picture(p->set, p->next + (size_t)i, &p->images[i], &p->errors[i]);
+        read_picture(p->set, p->next + (size_t)i, LARGE_PIXELS, &p->images[i], &p->errors[i]);
+    while (end < to && p->errors[end].status != SSFER_ERR_LIMIT)
+        end++;
+    *ended = end < to;
+    for (size_t i = end; i < to; i++) /* read again with the next portion */
+        ssfer_image_deinit(&p->images[i]);
+    if (*ended && end == 0)
+        read_picture(p->set, p->next, 0, &p->images[end++], &p->errors[0]);
+    return end;
 }
 
 ssfer_status ssfer_pictures_next(ssfer_pictures *p, ssfer_portion *portion, ssfer_error *err)
 {
     size_t total = ssfer_dataset_count(p->set), pixels = 0, count = 0, readable = 0;
-    size_t left = total > p->next ? total - p->next : 0, limit = left < p->most ? left : p->most;
+    size_t left = total > p->next ? total - p->next : 0, limit = ssfer_min_size(left, p->most);
+    bool ended = false;
     for (size_t i = 0; i < p->most; i++)
         ssfer_image_deinit(&p->images[i]);
-    while (count < limit && pixels < ENOUGH_PIXELS) { /* a few at a time: their sizes are not known before */
-        size_t to = count + p->threads < limit ? count + p->threads : limit;
-        read_pictures(p, count, to);
+    while (count < limit && pixels < ENOUGH_PIXELS && !ended) { /* a few at a time: their sizes are not known before */
+        size_t to = read_pictures(p, count, ssfer_min_size(count + p->threads, limit), &ended);
         for (; count < to; count++)
             pixels += p->images[count].width * p->images[count].height;
     }

@@ -7,7 +7,9 @@
 
 typedef struct ssfer_pictures ssfer_pictures;
 
-/* At most `most` pictures at a time, and no further ones once there are 64 million pixels. The set must outlive it. */
+/* At most `most` pictures at a time, and no further ones once there are 64 million pixels; a picture of more than 32
+ * million comes alone. So no more are in memory than 64 million and 32 million a thread, or than those of the largest
+ * picture (that of a file turned upright, twice). The set must outlive it. */
 ssfer_status ssfer_pictures_create(ssfer_pictures **out, const ssfer_dataset *set, size_t most, size_t threads,
                                    ssfer_error *err);
 void ssfer_pictures_destroy(ssfer_pictures *pictures); /* NULL is fine */
@@ -16,7 +18,7 @@ void ssfer_pictures_destroy(ssfer_pictures *pictures); /* NULL is fine */
  * the others, and place[i] is the index of sample first + i in images. Borrowed until the next call. */
 typedef struct ssfer_portion {
     size_t first, count, readable;
-    const ssfer_image *images;
+    ssfer_image *images;       /* may be changed, also replaced by others */
     const ssfer_error *errors; /* count; status SSFER_OK: readable */
     const size_t *place;       /* count */
 } ssfer_portion;

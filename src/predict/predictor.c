@@ -1,10 +1,12 @@
 #include "ssfer/predict.h"
 
 #include "base/memory.h"
+#include "base/size.h"
 #include "base/status.h"
 #include "data/transform.h"
 #include "models/classifier.h"
 #include "nn/try.h"
+#include "predict/views.h"
 
 #include <math.h>
 #include <omp.h>
@@ -93,18 +95,31 @@ size_t ssfer_predictor_image_size(const ssfer_predictor *p)
     return p->model.vit.config.image_size;
 }
 
-/* Fills p->input from the pictures, a thread a picture. The first failure is the one reported. */
-static ssfer_status fill_input(ssfer_predictor *p, const ssfer_image *images, size_t count, ssfer_error *err)
+/* What the classifier sees of a view, as the network's input. */
+static ssfer_status fill_one(ssfer_predictor *p, const ssfer_view *view, float *input, ssfer_error *err)
+{
+    ssfer_transform_scratch *scratch = &p->scratch[omp_get_thread_num()];
+    ssfer_image cut = {0};
+    ssfer_status st = view->face ? SSFER_ERR_LIMIT
+                                 : ssfer_transform_apply_with(&p->transform, view->image, NULL, input, scratch, err);
+    if (st != SSFER_ERR_LIMIT) /* else a face, or too long and thin to be scaled as a whole */
+        return st;
+    st = ssfer_view_cut(&cut, view, p->transform.size, err);
+    if (st == SSFER_OK)
+        st = ssfer_transform_apply_with(&p->transform, &cut, NULL, input, scratch, err);
+    ssfer_image_deinit(&cut);
+    return st;
+}
+
+/* Fills p->input from the views, a thread a view. The first failure is the one reported. */
+static ssfer_status fill_input(ssfer_predictor *p, const ssfer_view *views, size_t count, ssfer_error *err)
 {
     const size_t floats = 3 * p->transform.size * p->transform.size;
     ssfer_status status = SSFER_OK;
 #pragma omp parallel for num_threads((int)p->threads) schedule(dynamic)
     for (size_t i = 0; i < count; i++) {
         ssfer_error own = {0};
-        ssfer_status st = images[i].data
-                              ? ssfer_transform_apply_with(&p->transform, &images[i], NULL, p->input + i * floats,
-                                                           &p->scratch[omp_get_thread_num()], &own)
-                              : ssfer_fail(&own, SSFER_ERR_ARGUMENT, "picture %zu is empty", i);
+        ssfer_status st = fill_one(p, &views[i], p->input + i * floats, &own);
         if (st != SSFER_OK)
 #pragma omp critical(ssfer_predictor_failure)
         {
@@ -126,13 +141,13 @@ static void softmax(float *p, const float *z, size_t K)
         p[k] = (float)(exp((double)z[k] - most) / total);
 }
 
-ssfer_status ssfer_predictor_run(ssfer_predictor *p, const ssfer_image *images, size_t count, float *probabilities,
-                                 float *logits, ssfer_error *err)
+ssfer_status ssfer_predictor_run_views(ssfer_predictor *p, const ssfer_view *views, size_t count, float *probabilities,
+                                       float *logits, ssfer_error *err)
 {
     const size_t K = p->model.vit.config.classes;
     for (size_t start = 0; start < count; start += p->batch) {
-        const size_t n = count - start < p->batch ? count - start : p->batch;
-        TRY(fill_input(p, images + start, n, err));
+        const size_t n = ssfer_min_size(count - start, p->batch);
+        TRY(fill_input(p, views + start, n, err));
         ssfer_status st = ssfer_vit_forward(p->cx, p->model.params, &p->acts, p->input,
                                             &(ssfer_stack_call){.batch = n, .first_only = true});
         if (st != SSFER_OK)
@@ -147,4 +162,14 @@ ssfer_status ssfer_predictor_run(ssfer_predictor *p, const ssfer_image *images, 
             softmax(probabilities + (start + i) * K, p->acts.logits + i * K, K);
     }
     return SSFER_OK;
+}
+
+ssfer_status ssfer_predictor_run(ssfer_predictor *p, const ssfer_image *images, size_t count, float *probabilities,
+                                 float *logits, ssfer_error *err)
+{
+    ssfer_view *views;
+    TRY(ssfer_views_of_pictures(&views, images, count, err));
+    ssfer_status st = ssfer_predictor_run_views(p, views, count, probabilities, logits, err);
+    ssfer_free(views);
+    return st;
 }

@@ -1,7 +1,8 @@
 # What `cmake --install` lays down can be used: the program, the man pages, and the library from C and C++ by pkg-config.
 . "$(dirname "$0")/lib.sh"
 build=$(dirname "$program")
-example=$(realpath "$(dirname "$0")/../../examples/classify.c")
+examples=$(realpath "$(dirname "$0")/../../examples")
+detector=$(realpath "$(dirname "$0")/../golden/yolov7/blocks.pt")
 cd "$work" || exit 1
 
 if ! grep -q '^SSFER_SANITIZE:STRING=$' "$build/CMakeCache.txt" || grep -q '^SSFER_COVERAGE:BOOL=ON' "$build/CMakeCache.txt"
@@ -28,9 +29,11 @@ done
 pc=$(find usr -name ssfer.pc)
 export PKG_CONFIG_PATH
 PKG_CONFIG_PATH=$work/$(dirname "$pc")
-# shellcheck disable=SC2046
-cc -std=c17 "$example" $(pkg-config --define-variable=prefix="$work/usr" --cflags --libs ssfer) -o classify ||
-  problem "the example does not build"
+for example in classify faces; do
+  # shellcheck disable=SC2046
+  cc -std=c17 "$examples/$example.c" $(pkg-config --define-variable=prefix="$work/usr" --cflags --libs ssfer) -o "$example" ||
+    problem "the example $example does not build"
+done
 out=$(./classify missing.safetensors picture.png 2> err)
 code=$? err=$(cat err)
 expect_code 1
@@ -47,3 +50,7 @@ out=$(./classify run/model.safetensors set/happy/0.png 2> err)
 code=$?
 expect_code 0
 [[ "$out" =~ ^set/happy/0.png:\ happy\ 0\.[5-9].*set/happy/0.png:\ sad\ 0\.[0-4] ]] || problem "classified: $out"
+out=$(./faces run/model.safetensors "$detector" set/happy/0.png 2> err)
+code=$?
+expect_code 0
+[[ "$out" =~ ^set/happy/0.png:\ (no face|happy\ 0\.[0-9]+\ at\ [0-9]+,\ [0-9]+,) ]] || problem "faces: $out, $(cat err)"

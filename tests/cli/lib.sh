@@ -89,3 +89,36 @@ picture() {
     blue) base64 -d <<< iVBORw0KGgoAAAANSUhEUgAAAAkAAAAICAIAAACkr0LiAAAAFUlEQVR42mOUkzvBgAMwMeAGQ0UOAOiuARQ1DnKQAAAAAElFTkSuQmCC ;;
   esac > "$2"
 }
+
+# big_endian N: as four escaped bytes for printf %b.
+big_endian() {
+  printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 >> 24 & 255)) $(($1 >> 16 & 255)) $(($1 >> 8 & 255)) $(($1 & 255))
+}
+
+# png_chunk TYPE FILE: the chunk holding FILE. gzip computes the check sum, stored last but one and little-endian.
+png_chunk() {
+  printf '%b%s' "$(big_endian "$(stat -c %s "$2")")" "$1"
+  cat "$2"
+  { printf '%s' "$1"; cat "$2"; } | gzip -c1 | tail -c 8 | head -c 4 | od -An -tx1 | {
+    read -r a b c d
+    printf '%b' "\\x$d\\x$c\\x$b\\x$a"
+  }
+}
+
+# blank_png WIDTH HEIGHT FILE: a black PNG of one bit a pixel, of any size.
+blank_png() {
+  local bytes=$((($1 + 7) / 8 * $2 + $2))
+  printf '%b' "$(big_endian "$1")$(big_endian "$2")\\x01\\0\\0\\0\\0" > "$work/.head"
+  {
+    printf '\x78\x9c'
+    head -c "$bytes" /dev/zero | gzip -cn1 | tail -c +11 | head -c -8
+    printf '%b' "$(big_endian $((bytes % 65521 << 16 | 1)))" # Adler-32 of zeros
+  } > "$work/.body"
+  : > "$work/.tail"
+  {
+    printf '\x89PNG\r\n\x1a\n'
+    png_chunk IHDR "$work/.head"
+    png_chunk IDAT "$work/.body"
+    png_chunk IEND "$work/.tail"
+  } > "$3"
+}

@@ -1,0 +1,183 @@
+# ssfer predict with a detector. The detector has random weights: where it sees faces means nothing. But whatever it cuts
+# out of a red picture is red, and the model knows that as happy, blue as sad.
+. "$(dirname "$0")/lib.sh"
+root=$(cd "$(dirname "$0")/.." && pwd)
+build=$(dirname "$program")
+detector=$root/golden/yolov7/blocks.pt
+cd "$work" || exit 1
+export OMP_WAIT_POLICY=passive
+
+for i in 0 1; do
+  picture red "set/happy/$i.png"
+  picture blue "set/sad/$i.png"
+done
+run finetune --data set --valid-data set --out run --image-size 8 --patch-size 4 --embed-dim 16 --depth 1 --heads 2 \
+  --batch-size 4 --epochs 20 --warmup-epochs 0 --ema 0 --lr 5e-3 --threads 1 --quiet
+expect_code 0
+model=run/model.safetensors
+find=(predict --model "$model" --detector "$detector" --size 64)
+
+picture red pictures/a.png
+picture blue pictures/b.png
+cp "$root/golden/image/jpeg_444.jpg" pictures/c.jpg
+
+# ---- faces ----
+# The faces that `detect` finds, each with its expression.
+run detect --detector "$detector" --size 64 --conf 0.05 --format jsonl pictures
+detected=$(sed 's/}$//' <<< "$out")
+faces=$(wc -l <<< "$out")
+[ "$faces" -gt 6 ] || problem "too few faces to mean anything: $detected"
+run "${find[@]}" --conf 0.05 --format jsonl pictures
+expect_code 0
+[ "$(sed 's/,"region":"face","expression":.*//' <<< "$out")" = "$detected" ] || problem "other faces than detect's: $out"
+[ "$(grep -c '"probabilities":{"happy":[0-9.e-]*,"sad":[0-9.e-]*},"logits":\[[-0-9.e]*,[-0-9.e]*\]}$' <<< "$out")" -eq "$faces" ] ||
+  problem "not an expression for each face: $out"
+for aligned in off points; do
+  run "${find[@]}" --conf 0.05 --format csv --align $aligned --margin 0.2 pictures
+  expect_code 0
+  header="file,frame,status,x1,y1,x2,y2,confidence,region,expression,p_happy,p_sad"
+  [ "$(head -n 1 <<< "$out")" = "$header" ] || problem "header: $out"
+  [ "$(grep -c '^pictures/a.png,0,ok,[0-9.,]*,face,happy,' <<< "$out")" -eq "$(grep -c ^pictures/a <<< "$out")" ] ||
+    problem "a red face that is not happy: $out"
+  [ "$(grep -c '^pictures/b.png,0,ok,[0-9.,]*,face,sad,' <<< "$out")" -eq "$(grep -c ^pictures/b <<< "$out")" ] ||
+    problem "a blue face that is not sad: $out"
+done
+run "${find[@]}" --conf 0.05 pictures
+expect_code 0
+[[ "$out" =~ pictures/a.png\ +happy\ +[0-9.]+\ %\ \ at\ [0-9]+,\ [0-9]+\ +then\ sad ]] || problem "table: $out"
+
+# Neither the batch nor the threads change what is found.
+run "${find[@]}" --conf 0.05 --format csv --threads 1 --batch-size 1 pictures
+one=$(cut -d, -f 1-10 <<< "$out")
+run "${find[@]}" --conf 0.05 --format csv --threads 2 --batch-size 3 pictures
+[ "$(cut -d, -f 1-10 <<< "$out")" = "$one" ] || problem "other faces in other batches"
+run "${find[@]}" --conf 0.05 --max-faces 1 --format jsonl pictures
+[ "$(wc -l <<< "$out")" -eq 3 ] || problem "not one face a picture: $out"
+
+# What a crop shows depends on the margin; probabilities of a picture of several colours tell.
+run "${find[@]}" --conf 0.05 --max-faces 1 --format jsonl pictures/c.jpg
+tight=$out
+run "${find[@]}" --conf 0.05 --max-faces 1 --format jsonl --margin 0.5 pictures/c.jpg
+[ "$out" != "$tight" ] || problem "the margin changes nothing"
+run "${find[@]}" --conf 0.05 --max-faces 1 --format jsonl --align points pictures/c.jpg
+[ "$out" != "$tight" ] || problem "alignment changes nothing"
+
+# Turned by EXIF data: the same as the picture that was turned before.
+for exif in 3 6 8; do
+  photo=$root/golden/image/exif_$exif.jpg
+  run detect --detector "$detector" --size 64 --conf 0.999 --output "upright$exif" --quiet "$photo"
+  expect_code 0
+  run "${find[@]}" --conf 0.05 --format json "$photo"
+  turned=$(sed 's/"file": "[^"]*"//' <<< "$out")
+  expect_out_has '"box": ['
+  run "${find[@]}" --conf 0.05 --format json "upright$exif/00001-exif_$exif.png"
+  [ "$(sed 's/"file": "[^"]*"//' <<< "$out")" = "$turned" ] || problem "orientation $exif: other faces than upright"
+done
+
+# ---- without a face ----
+run "${find[@]}" --conf 0.999 --format csv pictures
+expect_code 0
+[ "$(tail -n +2 <<< "$out")" = "pictures/a.png,0,no_face,,,,,,,,,
+pictures/b.png,0,no_face,,,,,,,,,
+pictures/c.jpg,0,no_face,,,,,,,,," ] || problem "rows without a face: $out"
+run "${find[@]}" --conf 0.999 --format jsonl pictures/a.png
+expect_out '{"file":"pictures/a.png","frame":0,"status":"no_face"}'
+run "${find[@]}" --conf 0.999 pictures/a.png
+expect_out "pictures/a.png                            no face"
+run "${find[@]}" --conf 0.999 --no-face whole --format csv pictures
+expect_code 0
+expect_out_has "pictures/a.png,0,ok,,,,,,picture,happy,0."
+expect_out_has "pictures/b.png,0,ok,,,,,,picture,sad,0."
+run "${find[@]}" --conf 0.999 --no-face whole --format jsonl pictures/b.png
+[[ "$out" == '{"file":"pictures/b.png","frame":0,"status":"ok","region":"picture","expression":"sad","probabilities":{'* ]] ||
+  problem "whole picture: $out"
+run "${find[@]}" --conf 0.999 --no-face whole pictures/a.png
+expect_out_has "whole picture"
+
+# No detector is what it was: every picture as a whole, and rows do not speak of regions.
+run predict --model "$model" --format jsonl pictures
+whole=$out
+[ "$(grep -c '"status":"ok","expression":' <<< "$out")" -eq 3 ] || problem "whole pictures: $out"
+run predict --model "$model" --detector none --format jsonl pictures
+expect_out "$whole"
+run "${find[@]}" --conf 0.999 --no-face whole --format jsonl pictures
+[ "$(sed 's/"region":"picture",//' <<< "$out")" = "$whole" ] || problem "without a face, another result than as a whole"
+
+# ---- marked pictures ----
+run "${find[@]}" --conf 0.05 --output marked --quiet pictures
+expect_code 0
+run "${find[@]}" --conf 0.999 --output bare --quiet pictures
+run "${find[@]}" --conf 0.999 --no-face whole --output cards --quiet pictures
+for name in 00001-a 00002-b 00003-c; do
+  expect_file "marked/$name.png"
+  cmp -s "marked/$name.png" "bare/$name.png" && problem "$name: no faces are marked"
+  cmp -s "cards/$name.png" "bare/$name.png" && problem "$name: no card"
+done
+run predict --model "$model" --quiet marked bare cards
+expect_code 0
+[ "$(wc -l <<< "$out")" -eq 9 ] || problem "written pictures that cannot be read: $out"
+
+# ---- strange pictures ----
+echo nonsense > broken.png
+blank_png 1 1 one.png
+blank_png 1 3000 thin.png
+blank_png 60000 2 wide.png
+run "${find[@]}" --conf 0.05 --format csv --no-face whole broken.png one.png thin.png wide.png pictures/a.png
+expect_code 0
+expect_out_has "broken.png,0,error,"
+expect_err "ssfer: warning: 1 of 5 pictures could not be read"
+for name in one thin wide; do
+  expect_out_has "$name.png,0,ok,"
+done
+run predict --model "$model" --format csv one.png thin.png wide.png
+expect_code 0
+[ "$(grep -c ,ok, <<< "$out")" -eq 3 ] || problem "strange shapes as a whole: $out"
+run detect --detector "$detector" --size 64 --conf 0.05 --format csv one.png thin.png wide.png
+expect_code 0
+run "${find[@]}" --conf 0.05 --align points --output shapes --quiet one.png thin.png pictures/a.png
+expect_code 0
+
+# Enormous ones, in as little memory as they need: refused by their size, or read one at a time. Instrumented programs
+# reserve more than they use.
+blank_png 20000 20000 enormous.png
+blank_png 8000 8000 large.png # 192 MB as pixels
+limit=ulimit
+grep -q '^SSFER_SANITIZE:STRING=$' "$build/CMakeCache.txt" || limit=:
+bounded() {
+  ("$limit" -v 1000000 && "$program" "$@" --threads 2) > .out 2> .err < /dev/null
+  code=$?
+  out=$(cat .out)
+  err=$(cat .err)
+}
+bounded detect --detector "$detector" --size 64 --format csv enormous.png
+expect_code 1
+expect_out_has "enormous.png,0,error,"
+expect_err "ssfer: error: none of the 1 pictures could be read"
+bounded "${find[@]}" --conf 0.05 --format jsonl --max-faces 1 enormous.png large.png large.png pictures/a.png
+expect_code 0
+expect_out_has '"file":"enormous.png","frame":0,"status":"error","message":"20000 x 20000 pixels'
+[ "$(grep -c '"file":"large.png".*"status":"ok"' <<< "$out")" -eq 2 ] || problem "large pictures: $out"
+expect_out_has '"file":"pictures/a.png"'
+
+# ---- what is refused ----
+run predict --model "$model" --detector nowhere.pt pictures
+expect_error 1 "nowhere.pt: No such file or directory"
+run predict --model "$model" --detector "$model" pictures
+expect_error 1 "$model: "
+run predict --model "$detector" --detector "$detector" pictures
+expect_error 1 "$detector: "
+run predict --model "$model" --detector broken.png pictures
+expect_error 1 "broken.png: not a checkpoint"
+run "${find[@]}" --margin 9 pictures
+expect_error 2 "--margin: '9' is out of range"
+run "${find[@]}" --align sideways pictures
+expect_error 2 "--align"
+run "${find[@]}" --no-face maybe pictures
+expect_error 2 "--no-face"
+run predict --model "$model" --detector "$detector" --size 100 pictures
+expect_error 1 "size 100"
+for lonely in "--no-face whole" "--align points" "--margin 0.1" "--conf 0.5" "--max-faces 1"; do
+  # shellcheck disable=SC2086
+  run predict --model "$model" $lonely pictures
+  expect_error 2 "${lonely%% *} needs --detector"
+done
