@@ -68,6 +68,8 @@ def main():
     make_tar("plain.tar.xz", tarfile.USTAR_FORMAT, plain, "w:xz")
     for name, text in TEXTS.items():
         (OUT / "data_text" / name).write_bytes(text.encode())
+    header = "{'descr': '<U1', 'fortran_order': False, 'shape': (), }".ljust(117) + "\n"
+    (OUT / "data_text" / "label.npy").write_bytes(b"\x93NUMPY\1\0\x76\0" + header.encode() + b"1\0\0\0")
 
 
 if __name__ == "__main__":

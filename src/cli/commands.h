@@ -6,6 +6,7 @@
 
 extern const ssfer_command SSFER_COMMAND_CONVERT;
 extern const ssfer_command SSFER_COMMAND_HELP;
+extern const ssfer_command SSFER_COMMAND_IMPORT;
 extern const ssfer_command SSFER_COMMAND_INSPECT;
 extern const ssfer_command SSFER_COMMAND_SPLIT;
 extern const ssfer_command SSFER_COMMAND_BENCH;

@@ -5,8 +5,8 @@
 #include "base/size.h"
 #include "base/threads.h"
 #include "image/codec.h"
+#include "io/sink.h"
 #include "synth/annotations.h"
-#include "synth/sink.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -159,20 +159,20 @@ static void job_finish(job *j)
     pthread_mutex_destroy(&j->mutex);
 }
 
-static ssfer_status write_one(synth_sink *sink, ssfer_byte_buffer *csv, const job *j, const slot *s, size_t i,
+static ssfer_status write_one(ssfer_sink *sink, ssfer_byte_buffer *csv, const job *j, const slot *s, size_t i,
                               ssfer_error *err)
 {
     char name[96];
     if (s->status != SSFER_OK)
         return ssfer_fail(err, s->status, "%s", s->error.message);
     format_name(name, sizeof name, find_place(j->options, i), s->truth.label);
-    ssfer_status st = ssfer_synth_sink_add(sink, name, s->bytes, s->size_bytes, err);
+    ssfer_status st = ssfer_sink_add(sink, name, s->bytes, s->size_bytes, err);
     if (st == SSFER_OK && !ssfer_synth_annotations_add(csv, name, &s->truth))
         st = ssfer_fail(err, SSFER_ERR_MEMORY, "synth: out of memory");
     return st;
 }
 
-static ssfer_status write_all(synth_sink *sink, ssfer_byte_buffer *csv, job *j, ssfer_error *err)
+static ssfer_status write_all(ssfer_sink *sink, ssfer_byte_buffer *csv, job *j, ssfer_error *err)
 {
     const ssfer_synth_dataset_options *o = j->options;
     ssfer_status st =
@@ -186,7 +186,7 @@ static ssfer_status write_all(synth_sink *sink, ssfer_byte_buffer *csv, job *j, 
                             i + 1, j->total);
     }
     if (st == SSFER_OK)
-        st = ssfer_synth_sink_add(sink, "annotations.csv", csv->data, csv->size_bytes, err);
+        st = ssfer_sink_add(sink, "annotations.csv", csv->data, csv->size_bytes, err);
     return st;
 }
 
@@ -204,13 +204,13 @@ static ssfer_status check_counts(size_t *total, const ssfer_synth_dataset_option
 ssfer_status ssfer_synth_dataset(const char *output, const ssfer_synth_dataset_options *options, ssfer_error *err)
 {
     job j = {.options = options};
-    synth_sink sink = {0};
+    ssfer_sink sink = {0};
     ssfer_byte_buffer csv = {0};
     ssfer_status st = ssfer_synth_options_check(&options->face, err);
     if (st == SSFER_OK)
         st = check_counts(&j.total, options, err);
     if (st == SSFER_OK)
-        st = ssfer_synth_sink_open(&sink, output, err);
+        st = ssfer_sink_open(&sink, output, err);
     if (st != SSFER_OK)
         return st;
     pthread_mutex_init(&j.mutex, NULL);
@@ -221,7 +221,7 @@ ssfer_status ssfer_synth_dataset(const char *output, const ssfer_synth_dataset_o
     job_finish(&j);
     ssfer_free(csv.data);
     if (st == SSFER_OK)
-        return ssfer_synth_sink_commit(&sink, err);
-    ssfer_synth_sink_abort(&sink);
+        return ssfer_sink_commit(&sink, err);
+    ssfer_sink_abort(&sink);
     return st;
 }

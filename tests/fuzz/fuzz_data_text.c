@@ -1,9 +1,11 @@
-/* Any text as a CSV list, as what --data takes, and as a RandAugment policy. */
+/* Any bytes as a CSV list, as a number in a .npy file, as what --data takes, and as a RandAugment policy. */
 #include "base/memory.h"
 #include "data/csv.h"
 #include "data/randaugment.h"
 #include "data/source.h"
+#include "io/npy.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,8 +44,16 @@ static void check_source(const char *text)
     ssfer_source_list_deinit(&list);
 }
 
+static void check_npy(const void *data, size_t size)
+{
+    double value = 0;
+    if (ssfer_npy_number(&value, data, size, "input", NULL) == SSFER_OK && !isfinite(value))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    check_npy(data, size);
     char *text = ssfer_malloc(size + 1);
     if (!text)
         return 0;

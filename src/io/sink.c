@@ -1,4 +1,4 @@
-#include "synth/sink.h"
+#include "io/sink.h"
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -43,19 +43,19 @@ static char *own_name(const char *path)
     return name;
 }
 
-static void sink_deinit(synth_sink *sink)
+static void sink_deinit(ssfer_sink *sink)
 {
     ssfer_free(sink->target);
     ssfer_free(sink->building);
     ssfer_free(sink->last_folder);
-    *sink = (synth_sink){0};
+    *sink = (ssfer_sink){0};
 }
 
-ssfer_status ssfer_synth_sink_open(synth_sink *sink, const char *path, ssfer_error *err)
+ssfer_status ssfer_sink_open(ssfer_sink *sink, const char *path, ssfer_error *err)
 {
-    *sink = (synth_sink){0};
+    *sink = (ssfer_sink){0};
     if (!*path)
-        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "synth: no name for the output; give a folder or a .tar file");
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "no name for the output; give a folder or a .tar file");
     if (is_tar(path))
         return ssfer_tar_writer_open(&sink->tar, path, err);
     ssfer_status st = check_empty(path, err);
@@ -70,7 +70,7 @@ ssfer_status ssfer_synth_sink_open(synth_sink *sink, const char *path, ssfer_err
     return st;
 }
 
-static ssfer_status need_folder(synth_sink *sink, const char *file, ssfer_error *err)
+static ssfer_status need_folder(ssfer_sink *sink, const char *file, ssfer_error *err)
 {
     size_t length = (size_t)(strrchr(file, '/') - file);
     if (sink->last_folder && strncmp(sink->last_folder, file, length) == 0 && !sink->last_folder[length])
@@ -98,8 +98,7 @@ static ssfer_status write_file(const char *path, const void *bytes, size_t size_
     return good ? SSFER_OK : ssfer_fail_errno(err, path, "cannot write", cause);
 }
 
-ssfer_status ssfer_synth_sink_add(synth_sink *sink, const char *name, const void *bytes, size_t size_bytes,
-                                  ssfer_error *err)
+ssfer_status ssfer_sink_add(ssfer_sink *sink, const char *name, const void *bytes, size_t size_bytes, ssfer_error *err)
 {
     if (sink->tar)
         return ssfer_tar_writer_add(sink->tar, name, bytes, size_bytes, err);
@@ -122,7 +121,7 @@ static int remove_entry(const char *path, const struct stat *info, int kind, str
     return 0;
 }
 
-void ssfer_synth_sink_abort(synth_sink *sink)
+void ssfer_sink_abort(ssfer_sink *sink)
 {
     ssfer_tar_writer_abort(sink->tar);
     if (sink->building)
@@ -130,7 +129,7 @@ void ssfer_synth_sink_abort(synth_sink *sink)
     sink_deinit(sink);
 }
 
-ssfer_status ssfer_synth_sink_commit(synth_sink *sink, ssfer_error *err)
+ssfer_status ssfer_sink_commit(ssfer_sink *sink, ssfer_error *err)
 {
     ssfer_status st = SSFER_OK;
     if (sink->tar)
@@ -139,7 +138,7 @@ ssfer_status ssfer_synth_sink_commit(synth_sink *sink, ssfer_error *err)
         st = ssfer_fail_errno(err, sink->target, "cannot put the finished set there", errno);
     sink->tar = NULL;
     if (st != SSFER_OK)
-        ssfer_synth_sink_abort(sink);
+        ssfer_sink_abort(sink);
     else
         sink_deinit(sink);
     return st;
