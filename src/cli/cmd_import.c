@@ -133,13 +133,13 @@ const ssfer_command SSFER_COMMAND_IMPORT = {
         "happiness, neutral, sadness, surprise. The counts are printed beside the published ones, with a warning where "
         "they differ.\n"
         "\n"
-        "  FERPlus    --labels fer2013new.csv --pictures fer2013.csv, or the folder of its PNG files; 8 classes\n"
-        "  RAF-DB     --labels list_patition_label.txt --pictures aligned; 1 surprise, 2 fear, 3 disgust,\n"
-        "             4 happiness, 5 sadness, 6 anger, 7 neutral\n"
-        "  AffectNet  --labels training.csv --labels validation.csv --pictures FOLDER, or --labels FOLDER\n"
-        "             --pictures FOLDER with {train,val}_set/{images,annotations}; 0 neutral, 1 happiness,\n"
-        "             2 sadness, 3 surprise, 4 fear, 5 disgust, 6 anger, 7 contempt; its validation set is\n"
-        "             the test set of the published accuracies",
+        "  FERPlus    --labels fer2013new.csv, --pictures fer2013.csv or the folder of its PNG files\n"
+        "  RAF-DB     --labels list_patition_label.txt, --pictures aligned; its classes are 1 surprise,\n"
+        "             2 fear, 3 disgust, 4 happiness, 5 sadness, 6 anger, 7 neutral\n"
+        "  AffectNet  --labels training.csv --labels validation.csv, or the folder that holds\n"
+        "             {train,val}_set/annotations; its classes are 0 neutral, 1 happiness, 2 sadness,\n"
+        "             3 surprise, 4 fear, 5 disgust, 6 anger, 7 contempt; its validation set becomes test,\n"
+        "             as in the published accuracies",
     .groups = {{"Options", OPTIONS, 0}, {"Options of one set", SET_OPTIONS, 0}},
     .operands = OPERANDS,
     .examples = {{"ssfer import ferplus --labels fer2013new.csv --pictures fer2013.csv --output ferplus.tar",
