@@ -8,11 +8,8 @@ sorted noise, the encoder on the visible patches, the decoder on all, the loss o
 (weight decay 0.05, betas 0.9/0.95). Each pair runs one after the other in processes of their own; the ratio of a pair is
 free of the machine's drift, and the median of the pairs is what counts."""
 import argparse
-import json
-import statistics
-import subprocess
-import sys
-import time
+
+import peer
 
 SIZES = [("image_size", 48), ("patch_size", 8), ("embed_dim", 192), ("depth", 12), ("heads", 12), ("decoder_dim", 96),
          ("decoder_depth", 1), ("decoder_heads", 3), ("batch_size", 64), ("threads", 2)]
@@ -60,7 +57,7 @@ def make_model(a):
     return Autoencoder()
 
 
-def peer(a):
+def measure_torch(a):
     """Runs in a process of its own: PyTorch's images per second, as the median step."""
     import torch
 
@@ -74,48 +71,28 @@ def peer(a):
         model(images).backward()
         optimizer.step()
 
-    for _ in range(3):
-        step()
-    times, end = [], time.perf_counter() + a.seconds
-    while len(times) < 5 or time.perf_counter() < end:
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    print(json.dumps({"images_per_second": a.batch_size / statistics.median(times), "torch": torch.__version__}))
+    peer.answer(a.batch_size, peer.median_step(step, a.seconds))
 
 
 def options():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--ssfer", default="build/release/ssfer")
+    p = peer.parser(__doc__, argparse)
     for name, default in SIZES + [("pairs", 5)]:
         p.add_argument("--" + name.replace("_", "-"), type=int, default=default)
     p.add_argument("--mask-ratio", type=float, default=0.75)
     p.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
-    p.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     return p.parse_args()
-
-
-def run(command):
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.strip().splitlines()[-1])
 
 
 def main():
     a = options()
     if a.peer:
-        peer(a)
+        measure_torch(a)
         return
     names = [name for name, _ in SIZES] + ["mask_ratio", "seconds"]
     sizes = [f"--{name.replace('_', '-')}={getattr(a, name)}" for name in names]
-    ratios = []
     print(f"masked autoencoder: {a.image_size} px, patch {a.patch_size}, {a.embed_dim}x{a.depth}, decoder "
           f"{a.decoder_dim}x{a.decoder_depth}, batch {a.batch_size}, {a.threads} threads")
-    for i in range(a.pairs):
-        ours = run([a.ssfer, "bench", "mae", "--format=json", *sizes])
-        theirs = run([sys.executable, __file__, "--peer", *sizes])
-        ratios.append(ours["images_per_second"] / theirs["images_per_second"])
-        print(f"pair {i + 1}: ssfer {ours['images_per_second']:.1f} images/s ({100 * ours['of_limit']:.0f} % of the "
-              f"limit), PyTorch {theirs['torch']} {theirs['images_per_second']:.1f} images/s, ratio {ratios[-1]:.2f}")
-    print(f"median ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
+    peer.training_pairs(a.ssfer, "mae", __file__, sizes, a.pairs)
 
 
 main()

@@ -8,14 +8,11 @@ cross entropy, backward, AdamW (weight decay 0.05, betas 0.9/0.95) and an EMA of
 pass in eval mode without gradients. Each pair runs one after the other in processes of their own; the ratio of a pair
 is free of the machine's drift, and the median of the pairs is what counts."""
 import argparse
-import json
-import statistics
-import subprocess
-import sys
-import time
+
+import peer
 
 
-def peer(a):
+def measure_torch(a):
     """Runs in a process of its own: PyTorch's images per second, as the median step."""
     import torch
     from timm.models.vision_transformer import VisionTransformer
@@ -40,49 +37,29 @@ def peer(a):
         with torch.no_grad():
             torch._foreach_lerp_(ema, parameters, 0.001)
 
-    for _ in range(3):
-        step()
-    times, end = [], time.perf_counter() + a.seconds
-    while len(times) < 5 or time.perf_counter() < end:
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    print(json.dumps({"images_per_second": a.batch_size / statistics.median(times), "torch": torch.__version__}))
+    peer.answer(a.batch_size, peer.median_step(step, a.seconds))
 
 
 def options():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--ssfer", default="build/release/ssfer")
+    p = peer.parser(__doc__, argparse)
     p.add_argument("--mode", choices=["training", "inference"], default="training")
     for name, default in [("image-size", 48), ("patch-size", 8), ("embed-dim", 192), ("depth", 6), ("heads", 3),
                           ("batch-size", 64), ("threads", 2), ("pairs", 5)]:
         p.add_argument("--" + name, type=int, default=default)
     p.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
-    p.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     return p.parse_args()
-
-
-def run(command):
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.strip().splitlines()[-1])
 
 
 def main():
     a = options()
     if a.peer:
-        peer(a)
+        measure_torch(a)
         return
     sizes = [f"--{k.replace('_', '-')}={getattr(a, k)}" for k in
              ("mode", "image_size", "patch_size", "embed_dim", "depth", "heads", "batch_size", "threads", "seconds")]
-    ratios = []
     print(f"{a.mode}: {a.image_size} px, patch {a.patch_size}, {a.embed_dim}x{a.depth}, {a.heads} heads, "
           f"batch {a.batch_size}, {a.threads} threads")
-    for i in range(a.pairs):
-        ours = run([a.ssfer, "bench", "vit", "--format=json", *sizes])
-        theirs = run([sys.executable, __file__, "--peer", *sizes])
-        ratios.append(ours["images_per_second"] / theirs["images_per_second"])
-        print(f"pair {i + 1}: ssfer {ours['images_per_second']:.1f} images/s ({100 * ours['of_limit']:.0f} % of the "
-              f"limit), PyTorch {theirs['torch']} {theirs['images_per_second']:.1f} images/s, ratio {ratios[-1]:.2f}")
-    print(f"median ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
+    peer.training_pairs(a.ssfer, "vit", __file__, sizes, a.pairs)
 
 
 main()

@@ -2,7 +2,7 @@
 #ifndef SSFER_BENCH_MAE_H
 #define SSFER_BENCH_MAE_H
 
-#include "bench/vit.h"
+#include "bench/measure.h"
 #include "models/mae.h"
 
 typedef struct ssfer_bench_mae_options {
@@ -12,8 +12,8 @@ typedef struct ssfer_bench_mae_options {
     double seconds; /* about how long to measure */
 } ssfer_bench_mae_options;
 
-/* Steps and bare products (those of one block of the encoder and of the decoder, each as often as it has blocks) take
- * turns, so that a drifting machine affects both alike. */
+/* The parts: forward, backward, update. The bare products are those of one block of the encoder and of the decoder,
+ * each as often as it has blocks. */
 ssfer_status ssfer_bench_mae(ssfer_bench_result *out, const ssfer_bench_mae_options *options, ssfer_error *err);
 
 #endif

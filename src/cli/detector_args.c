@@ -1,5 +1,7 @@
 #include "cli/detector_args.h"
 
+#include "models/yolov7/config.h"
+
 const ssfer_option SSFER_DETECTOR_OPTIONS[] = {
     {SSFER_OPTION_INT(ssfer_detector_args, size), .name = "size", .value = "N", .initial = "640", .min = 32,
      .max = 8192,
@@ -16,8 +18,7 @@ const ssfer_option SSFER_DETECTOR_OPTIONS[] = {
     {SSFER_OPTION_FLAG(ssfer_detector_args, rectangle), .name = "rectangle",
      .help = "do not pad pictures to squares: faster; boxes may differ slightly"},
     {SSFER_OPTION_STRING(ssfer_detector_args, network), .name = "network", .value = "NAME", .initial_help = "what fits",
-     .help = "network of bare weights: yolov7-lite-t, yolov7-lite-s, yolov7-tiny-face, yolov7s-face, yolov7-face, or a "
-             "file that describes one"},
+     .help = "network of bare weights: " SSFER_YOLO_BUILTIN_NAMES ", or a file that describes one"},
     {0}};
 
 ssfer_status ssfer_detector_from_args(ssfer_detector **out, const ssfer_cli *cli, const char *path,

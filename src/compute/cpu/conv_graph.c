@@ -316,3 +316,25 @@ ssfer_status ssfer_conv_graph_sizes(const ssfer_conv_graph *graph, size_t *sizes
     }
     return SSFER_OK;
 }
+
+ssfer_status ssfer_conv_graph_flops(double *flops, const ssfer_conv_graph *graph, size_t height, size_t width,
+                                    ssfer_error *err)
+{
+    size_t *sizes = ssfer_malloc(2 * graph->value_count * sizeof *sizes);
+    if (!sizes)
+        return out_of_memory(err);
+    ssfer_status st = ssfer_conv_graph_sizes(graph, sizes, height, width, err);
+    double sum = 0.0;
+    for (size_t i = 0; st == SSFER_OK && i < graph->op_count; i++) {
+        const ssfer_conv_op *op = &graph->ops[i];
+        if (op->kind != SSFER_CONV_OP_CONV)
+            continue;
+        const ssfer_conv_shape *s = ssfer_conv_weights_shape(op->weights);
+        const double inputs = (double)(s->depthwise ? 1 : s->in_channels) * (double)(s->kernel_h * s->kernel_w);
+        sum += 2.0 * inputs * (double)s->out_channels * (double)sizes[2 * op->out] * (double)sizes[2 * op->out + 1];
+    }
+    if (st == SSFER_OK)
+        *flops = sum;
+    ssfer_free(sizes);
+    return st;
+}

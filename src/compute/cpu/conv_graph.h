@@ -53,6 +53,10 @@ size_t ssfer_conv_graph_channels(const ssfer_conv_graph *graph, size_t value);
 ssfer_status ssfer_conv_graph_sizes(const ssfer_conv_graph *graph, size_t *sizes, size_t height, size_t width,
                                     ssfer_error *err);
 
+/* Operations (2 per multiply-add) of all convolutions for an input of height x width, biases left out. */
+ssfer_status ssfer_conv_graph_flops(double *flops, const ssfer_conv_graph *graph, size_t height, size_t width,
+                                    ssfer_error *err);
+
 /* ---- planning and running ---- */
 
 /* keep_all: no memory is shared and every value stays readable (for looking at a network's inside). max_bytes: refuse

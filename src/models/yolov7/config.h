@@ -86,6 +86,7 @@ int ssfer_yolo_number_text(char *out, size_t size, double value);
 
 /* The published networks: name (NULL past the last) and text. find takes a name that starts with one of them, so that
  * "yolov7-tiny-face-w0.25" is yolov7-tiny-face; the longest match counts. NULL: none. */
+#define SSFER_YOLO_BUILTIN_NAMES "yolov7-lite-t, yolov7-lite-s, yolov7-tiny-face, yolov7s-face, yolov7-face"
 const char *ssfer_yolo_builtin_name(size_t i);
 const char *ssfer_yolo_builtin_text(size_t i);
 const char *ssfer_yolo_builtin_find(const char *name);

@@ -1,4 +1,4 @@
-#include "ssfer/detect.h"
+#include "models/yolov7/network_detector.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -65,25 +65,34 @@ static ssfer_status resolve_options(ssfer_detector_options *o, const ssfer_yolo 
     return SSFER_OK;
 }
 
-ssfer_status ssfer_detector_create(ssfer_detector **out, const char *path, const ssfer_detector_options *options,
-                                   ssfer_error *err)
+ssfer_status ssfer_detector_of_network(ssfer_detector **out, ssfer_yolo *net, const ssfer_detector_options *options,
+                                       ssfer_error *err)
 {
     *out = NULL;
     ssfer_detector *d = ssfer_calloc(1, sizeof *d);
     if (!d || pthread_mutex_init(&d->lock, NULL) != 0) {
         ssfer_free(d);
-        return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path);
+        ssfer_yolo_destroy(net);
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "detector: out of memory");
     }
     if (options)
         d->options = *options;
-    ssfer_status st = ssfer_yolo_load(&d->net, NULL, NULL, path, d->options.network, err);
-    if (st == SSFER_OK)
-        st = resolve_options(&d->options, d->net, err);
+    d->net = net;
+    ssfer_status st = resolve_options(&d->options, d->net, err);
     if (st == SSFER_OK)
         *out = d;
     else
         ssfer_detector_destroy(d);
     return st;
+}
+
+ssfer_status ssfer_detector_create(ssfer_detector **out, const char *path, const ssfer_detector_options *options,
+                                   ssfer_error *err)
+{
+    ssfer_yolo *net;
+    *out = NULL;
+    ssfer_status st = ssfer_yolo_load(&net, NULL, NULL, path, options ? options->network : NULL, err);
+    return st == SSFER_OK ? ssfer_detector_of_network(out, net, options, err) : st;
 }
 
 static void slot_deinit(slot *s, size_t threads)

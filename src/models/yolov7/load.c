@@ -100,9 +100,7 @@ static ssfer_status named_config(ssfer_yolo_config *config, const char *name, ss
         const char *builtin = ssfer_yolo_builtin_find(name);
         if (!builtin)
             return ssfer_fail(err, SSFER_ERR_ARGUMENT,
-                              "%s: neither a file nor a known network; known are yolov7-lite-t, yolov7-lite-s, "
-                              "yolov7-tiny-face, yolov7s-face, yolov7-face",
-                              name);
+                              "%s: neither a file nor a known network; known are " SSFER_YOLO_BUILTIN_NAMES, name);
         return ssfer_yolo_config_parse(config, builtin, name, err);
     }
     ssfer_status st = ssfer_file_read(&text, &size, name, MAX_BYTES, err);
@@ -212,6 +210,16 @@ int ssfer_detector_recognise(const char *path)
     return found;
 }
 
+ssfer_status ssfer_yolo_store(const char *path, ssfer_tensor_set *weights, const char *config_text, ssfer_error *err)
+{
+    ssfer_status st = ssfer_tensor_set_put(weights, metadata_key, config_text, err);
+    if (st == SSFER_OK)
+        st = ssfer_tensor_set_put(weights, "architecture", "yolov7-face", err);
+    if (st == SSFER_OK)
+        st = ssfer_tensor_set_put(weights, "format", "pt", err);
+    return st == SSFER_OK ? ssfer_safetensors_write(weights, path, err) : st;
+}
+
 ssfer_status ssfer_detector_convert(const char *in, const char *out, const char *network, ssfer_error *err)
 {
     ssfer_yolo *net;
@@ -220,13 +228,7 @@ ssfer_status ssfer_detector_convert(const char *in, const char *out, const char 
     ssfer_status st = ssfer_yolo_load(&net, &text, &weights, in, network, err);
     if (st != SSFER_OK)
         return st;
-    st = ssfer_tensor_set_put(weights, metadata_key, text, err);
-    if (st == SSFER_OK)
-        st = ssfer_tensor_set_put(weights, "architecture", "yolov7-face", err);
-    if (st == SSFER_OK)
-        st = ssfer_tensor_set_put(weights, "format", "pt", err);
-    if (st == SSFER_OK)
-        st = ssfer_safetensors_write(weights, out, err);
+    st = ssfer_yolo_store(out, weights, text, err);
     ssfer_free(text);
     ssfer_yolo_destroy(net);
     ssfer_tensor_set_destroy(weights);

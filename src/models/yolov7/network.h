@@ -46,7 +46,9 @@ void ssfer_yolo_destroy(ssfer_yolo *net); /* NULL is fine */
  * (may be NULL): the configuration used, freed with ssfer_free; weights (may be NULL): the named tensors. */
 ssfer_status ssfer_yolo_load(ssfer_yolo **out, char **config_text, ssfer_tensor_set **weights, const char *path,
                              const char *config_name, ssfer_error *err);
-/* The same from a file's bytes; `name` stands for the path in messages. */
+/* Writes weights as a safetensors file that describes itself: metadata is added to the set. */
+ssfer_status ssfer_yolo_store(const char *path, ssfer_tensor_set *weights, const char *config_text, ssfer_error *err);
+/* Reading from a file's bytes; `name` stands for the path in messages. */
 ssfer_status ssfer_yolo_load_memory(ssfer_yolo **out, const unsigned char *bytes, size_t size_bytes, const char *name,
                                     const char *config_name, ssfer_error *err);
 

@@ -1,0 +1,48 @@
+"""What the comparisons with PyTorch share: median steps, pairs of processes that take turns, and their ratios."""
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+
+def parser(doc, argparse):
+    p = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--ssfer", default="build/release/ssfer")
+    p.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
+    return p
+
+
+def median_step(step, seconds, warm_up=3):
+    """The median time of at least five steps."""
+    for _ in range(warm_up):
+        step()
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < 5 or time.perf_counter() < end:
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def run(command):
+    """What a process of its own prints: one JSON object, as its last line."""
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.strip().splitlines()[-1])
+
+
+def answer(images, seconds, **more):
+    import torch
+
+    print(json.dumps({"images_per_second": images / seconds, "torch": torch.__version__, **more}))
+
+
+def training_pairs(ssfer, case, script, sizes, pairs):
+    """ssfer and PyTorch in turns, a line a pair; prints the median ratio. Both get the same options."""
+    ratios = []
+    for i in range(pairs):
+        ours = run([ssfer, "bench", case, "--format=json", *sizes])
+        theirs = run([sys.executable, script, "--peer", *sizes])
+        ratios.append(ours["images_per_second"] / theirs["images_per_second"])
+        print(f"pair {i + 1}: ssfer {ours['images_per_second']:.1f} images/s ({100 * ours['of_limit']:.0f} % of the "
+              f"limit), PyTorch {theirs['torch']} {theirs['images_per_second']:.1f} images/s, ratio {ratios[-1]:.2f}")
+    print(f"median ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")

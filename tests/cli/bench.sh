@@ -1,0 +1,68 @@
+# ssfer bench: what it prints and what it refuses; the figures themselves mean nothing here.
+. "$(dirname "$0")/lib.sh"
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$work" || exit 1
+short=(--threads 1 --seconds 0.001)
+small=(--arch tiny --image-size 16 --patch-size 8 --embed-dim 16 --depth 1 --heads 2 --batch-size 2)
+
+# positive NAME...: the JSON in $out has these numbers, all above zero.
+positive() {
+  local name
+  for name; do
+    [[ "$out" =~ \"$name\":[0-9.e-]*[1-9] ]] || problem "no $name above zero: $out"
+  done
+}
+
+run bench vit "${small[@]}" "${short[@]}"
+expect_code 0
+expect_out_has "vit training, batch 2, 1 threads, fp32"
+expect_out_has "  forward "
+expect_out_has "update "
+run bench vit "${small[@]}" "${short[@]}" --mode inference
+expect_code 0
+[[ "$out" != *backward* ]] || problem "a backward pass without training: $out"
+run bench mae "${small[@]}" --decoder-dim 16 --decoder-heads 2 "${short[@]}" --format json
+expect_code 0
+positive images_per_second gflops limit_gflops of_limit forward_ms backward_ms update_ms peak_rss_mib
+
+# Random weights: the same seed gives the same file, which is a detector like any other.
+run bench detect --network yolov7-lite-t --size 32 "${short[@]}" --format json --save net.safetensors
+expect_code 0
+expect_out_has '"case":"detect"'
+expect_out_has '"batch":1'
+positive images_per_second gflops limit_gflops of_limit decode_ms letterbox_ms network_ms select_ms
+run bench detect --network yolov7-lite-t --size 32 "${short[@]}" --save again.safetensors --batch-size 2
+expect_code 0
+expect_out_has "detect inference, batch 2, 1 threads"
+for part in decode letterbox network select; do
+  expect_out_has "$part "
+done
+cmp -s net.safetensors again.safetensors || problem "one seed, two networks"
+run bench detect --detector net.safetensors --picture "$root/golden/image/jpeg_444.jpg" --size 32 "${short[@]}"
+expect_code 0
+run detect --detector net.safetensors --size 32 "$root/golden/image/jpeg_444.jpg"
+expect_code 0
+
+# Mistakes, and options of another case.
+run bench train
+expect_error 2 "there is no case 'train'; give vit, mae or detect"
+run bench vit --size 32
+expect_error 2 "--size: only for detect"
+run bench vit --decoder-dim 8
+expect_error 2 "--decoder-dim: only for mae"
+run bench mae --detector net.safetensors
+expect_error 2 "--detector: only for detect"
+run bench detect --mode inference
+expect_error 2 "--mode: only for vit and mae"
+run bench detect --arch tiny
+expect_error 2 "--arch: only for vit and mae"
+run bench detect --detector net.safetensors --save other.safetensors
+expect_error 2 "exclude each other"
+run bench detect --network yolov9
+expect_error 1 "yolov9: no known network"
+run bench detect --detector nowhere.pt
+expect_error 1 "nowhere.pt"
+run bench detect --network yolov7-lite-t --picture nowhere.jpg
+expect_error 1 "nowhere.jpg"
+run bench detect --network yolov7-lite-t --size 100
+expect_error 1 "size 100"
