@@ -11,7 +11,6 @@ network by itself. Each pair runs one after the other in processes of their own;
 machine's drift, and the median of the pairs is what counts."""
 import argparse
 import json
-import random
 import statistics
 import struct
 import subprocess
@@ -168,7 +167,6 @@ def measure_torch(a):
 
     network, size, batch = a.network, a.size, a.batch_size
     torch.set_num_threads(a.threads)
-    random.seed(1)
     images = torch.rand(batch, 3, size, size)
     best = None
     for layout in (torch.contiguous_format, torch.channels_last):
