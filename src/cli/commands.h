@@ -18,6 +18,7 @@ extern const ssfer_command SSFER_COMMAND_PREDICT;
 extern const ssfer_command SSFER_COMMAND_PRETRAIN;
 extern const ssfer_command SSFER_COMMAND_RECONSTRUCT;
 extern const ssfer_command SSFER_COMMAND_SYNTH;
+extern const ssfer_command SSFER_COMMAND_TRAIN;
 extern const ssfer_command SSFER_COMMAND_VERSION;
 
 /* Fails with "unknown command 'x'; did you mean y?" and exit code 2. */

@@ -235,6 +235,22 @@ static ssfer_status set_value(void *member, const ssfer_option *o, bool operand,
     return SSFER_OK;
 }
 
+ssfer_status ssfer_option_check_value(const ssfer_option *o, const char *value, ssfer_error *err)
+{
+    union {
+        bool flag;
+        int choice;
+        int64_t whole;
+        double number;
+        const char *text;
+        ssfer_strings list;
+    } member = {0};
+    ssfer_status st = set_value(&member, o, true, value, err);
+    if (o->type == SSFER_OPTION_TYPE_STRINGS)
+        ssfer_free(member.list.items);
+    return st;
+}
+
 /* ---- Parsing ------------------------------------------------------------------------------------------------ */
 
 typedef struct parser {

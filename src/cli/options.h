@@ -150,6 +150,10 @@ ssfer_status ssfer_options_parse(ssfer_parsed *parsed, const ssfer_command *comm
                                  void *args, void *common, ssfer_error *err);
 void ssfer_options_deinit(const ssfer_command *command, void *args); /* frees the lists of strings */
 
+/* Whether an option would take this value, for callers that have it from elsewhere than a command line: the message is
+ * "name: what is wrong; what to do", without dashes. */
+ssfer_status ssfer_option_check_value(const ssfer_option *option, const char *value, ssfer_error *err);
+
 /* What help calls the option's value: "N", "table|json"; empty for a flag. */
 void ssfer_option_value_name(char *text, size_t size, const ssfer_option *option);
 

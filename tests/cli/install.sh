@@ -18,6 +18,10 @@ version=$out
 expect_file usr/share/man/man1/ssfer.1
 expect_file usr/share/man/man1/ssfer-inspect.1
 expect_file usr/share/bash-completion/completions/ssfer
+out=$("$work/usr/bin/ssfer" train usr/share/ssfer/recipes/rafdb-5.yaml --dry-run --quiet 2> err)
+code=$? err=$(cat err)
+expect_code 0
+expect_err ""
 
 for header in usr/include/ssfer/*.h; do
   echo "#include <ssfer/$(basename "$header")>" > "one.c"

@@ -1,0 +1,145 @@
+# train: stages from one recipe, resumed after being killed, and what is wrong with recipes.
+. "$(dirname "$0")/lib.sh"
+recipes=$(realpath "$(dirname "$0")/../../recipes")
+cd "$work" || exit 1
+
+for i in 0 1 2 3 4 5 6 7 8 9; do
+  picture red "set/train/happy/$i.png"
+  picture blue "set/train/sad/$i.png"
+done
+for i in 0 1 2; do
+  picture red "set/test/happy/$i.png"
+  picture blue "set/test/sad/$i.png"
+done
+cat > base.yaml << EOF
+data: set
+image-size: 8
+patch_size: 4     # - and _ are alike
+embed-dim: 16
+depth: 1
+heads: 2
+threads: 1
+batch-size: 4
+EOF
+cat > recipe.yaml << EOF
+extends: base.yaml
+fraction: 0.5
+split: train
+pretrain: {decoder-dim: 8, decoder-depth: 1, decoder-heads: 1, epochs: 40, warmup-epochs: 1, lr: 1e-3, save-every: 0}
+finetune:
+  epochs: 40
+  warmup-epochs: 0
+  ema: 0
+  lr: 3e-3
+EOF
+
+# ---- the plan ----
+run train recipe.yaml --dry-run
+expect_code 0
+expect_err ""
+grep -qE '^1-pretrain +26 +- +240 +4 +MAE 8/4 16x1 ' <<< "$out" || problem "plan of pretrain: $out"
+grep -qE '^2-finetune +20 +10 +80 +4 +ViT 8/4 16x1 ' <<< "$out" || problem "plan of finetune: $out"
+expect_out_has "in all, without validation, by steps measured on this machine"
+run train recipe.yaml --dry-run --set fraction=1 --set finetune.epochs=3 --set 'stages=[finetune]'
+expect_code 0
+grep -qE '^1-finetune +20 +20 +15 +4 ' <<< "$out" || problem "plan with --set: $out"
+[[ "$out" != *pretrain* ]] || problem "stages= does not leave out pretrain: $out"
+run train recipe.yaml --dry-run --set data=missing
+expect_code 0
+expect_err_has "ssfer: warning: missing: "
+expect_no_file RUN
+
+# ---- training ----
+run train recipe.yaml --out whole --quiet
+expect_code 0
+expect_err ""
+expect_out_has "accuracy "
+for file in recipe.yaml labels.json 1-pretrain/model.safetensors 2-finetune/model.safetensors; do
+  expect_file "whole/$file"
+done
+[ "$(grep -c 'train\|happy/\|sad/' whole/labels.json)" -ge 10 ] || problem "labels: $(cat whole/labels.json)"
+grep -q "labels: .*whole/labels.json" whole/2-finetune/recipe.yaml || problem "finetune did not get the split"
+grep -q "init: .*whole/1-pretrain/model.safetensors" whole/2-finetune/recipe.yaml || problem "finetune did not get the encoder"
+run train recipe.yaml --out whole
+expect_error 1 "whole: holds files already; go on with --resume"
+run train recipe.yaml --out whole --resume
+expect_code 0
+expect_err_has "2-finetune is finished"
+run train recipe.yaml --out whole --resume --set finetune.lr=1e-3
+expect_error 1 "whole/recipe.yaml: "
+expect_err_has "lr"
+# A run's own recipe makes the same run.
+mkdir again && ln -s ../set again/set
+(cd again && "$program" train ../whole/recipe.yaml --out whole --quiet > /dev/null) || problem "the run's recipe failed"
+cmp -s whole/2-finetune/model.safetensors again/whole/2-finetune/model.safetensors ||
+  problem "the run's own recipe gives other weights"
+
+# Killed at random moments, again and again: the same weights in the end.
+mkdir unbroken broken
+(cd unbroken && ln -s ../set set && "$program" train ../recipe.yaml --out run --quiet > /dev/null 2>&1) ||
+  problem "the unbroken run failed"
+cd broken && ln -s ../set set
+kills=0 limit_ms=60
+while [ $kills -lt 60 ]; do
+  delay_ms=$((limit_ms / 2 + RANDOM % limit_ms))
+  limit_ms=$((limit_ms * 6 / 5)) # each may go further than the one before, so that it ends on any machine
+  code=0
+  timeout -s KILL "$((delay_ms / 1000)).$(printf '%03d' $((delay_ms % 1000)))" \
+    "$program" train ../recipe.yaml --out run --resume --quiet > out 2> err || code=$?
+  [ $code -eq 137 ] || break
+  kills=$((kills + 1))
+done 2> /dev/null # the shell's own word about each kill
+[ $code -eq 0 ] || problem "exit code $code after $kills kills: $(cat err)"
+[ $kills -gt 0 ] || problem "was never killed"
+cd ..
+for stage in 1-pretrain 2-finetune; do
+  cmp -s unbroken/run/$stage/model.safetensors broken/run/$stage/model.safetensors ||
+    problem "$stage ends with other weights after $kills kills"
+done
+cmp -s unbroken/run/labels.json broken/run/labels.json || problem "another split"
+
+# ---- what is refused ----
+refuse() { # LINES MESSAGE
+  printf '%b' "$1" > bad.yaml
+  run train bad.yaml --out bad
+  expect_error 1 "$2"
+  expect_no_file bad
+}
+refuse 'data: set\nfinetune:\n  epoch: 3\n' "bad.yaml:3: unknown key 'epoch' of finetune; did you mean epochs?"
+refuse 'data: set\nfinetune:\n  decoder-dim: 3\n' "bad.yaml:3: unknown key 'decoder-dim' of finetune; see 'ssfer finetune --help'"
+refuse 'data: set\nfractoin: 0.1\nfinetune: {}\n' "bad.yaml:2: unknown key 'fractoin'; did you mean fraction?"
+refuse 'data: set\nfinetune:\n  lr: fast\n' "bad.yaml:3: lr: 'fast' is not a number; give a number, greater than 0, at most 100"
+refuse 'data: set\nepochs: 0\nfinetune: {}\n' "bad.yaml:2: epochs: '0' is out of range; give a whole number, 1 to 1000000"
+refuse 'data: set\nfinetune:\n  schedule: step\n' "bad.yaml:3: schedule: there is no 'step'; give one of"
+refuse 'data: set\nfinetune:\n  fraction: 0.1\n' "bad.yaml:3: fraction belongs outside of finetune: all stages share one split"
+refuse 'data: set\nfraction: 0.1\nlabels: x.json\nfinetune: {}\n' "bad.yaml:3: labels and fraction exclude each other"
+refuse 'data: set\nfinetune:\n  out: x\n' "bad.yaml:3: out is given on the command line, not in a recipe"
+refuse 'data: set\nfinetune:\n  epochs: [1, 2]\n' "bad.yaml:3: epochs takes a single value, not a list"
+refuse 'data: set\nfinetune:\n  epochs:\n' "bad.yaml:3: epochs has no value"
+refuse 'data: set\nfinetun:\n  epochs: 3\n' "bad.yaml:2: there is no stage 'finetun'; did you mean finetune?"
+refuse 'data: set\nstages: [finetune, test]\n' "bad.yaml:2: there is no stage 'test'"
+refuse 'data: set\nfinetune: yes\n' "bad.yaml:2: finetune is a stage; give it keys of its own"
+refuse 'data: set\n' "bad.yaml: no stage to run"
+refuse 'finetune: {epochs: 3}\n' "bad.yaml: finetune: --data is missing"
+refuse 'data: set\nfinetune: {epochs: 3\n' "bad.yaml:3: no YAML: "
+refuse 'extends: bad.yaml\n' "recipes extend each other more than 7 times; is it a circle?"
+refuse 'extends: none.yaml\n' "none.yaml: No such file or directory; check the path"
+run train recipe.yaml --out bad --set finetune.epochs=x
+expect_error 1 "--set finetune.epochs=x: epochs: 'x' is not a whole number"
+run train recipe.yaml --out bad --set epochs
+expect_error 1 "--set: 'epochs' is not KEY=VALUE or STAGE.KEY=VALUE"
+run train recipe.yaml
+expect_error 2 "--out is missing"
+run train missing.yaml --out bad
+expect_error 1 "missing.yaml: No such file or directory; check the path"
+expect_no_file bad
+
+# ---- the recipes that come with the program ----
+count=0
+for recipe in "$recipes"/*.yaml; do
+  run train "$recipe" --dry-run --quiet
+  expect_code 0
+  expect_err ""
+  count=$((count + 1))
+done
+[ $count -ge 14 ] || problem "only $count recipes"
