@@ -3,8 +3,14 @@
 #include "train/finetune.h"
 #include "train/signal.h"
 
+#include <string.h>
+
 typedef struct finetune_args {
     const char *init, *out;
+    const char *detector, *face_boxes;
+    double mixup_alpha, detector_conf;
+    int64_t detector_size;
+    int facemix;
     double crop_scale, flip, erasing, smoothing, layer_decay;
     int erasing_mode, schedule, ema_warmup, decay;
     ssfer_labeled_args data;
@@ -23,6 +29,29 @@ static const ssfer_option RUN[] = {
     {SSFER_OPTION_STRING(finetune_args, init), .name = "init", .value = "CKPT",
      .help = "start from these weights (.safetensors or .pth), a masked autoencoder's or a classifier's, "
              "instead of random ones"},
+    {0}};
+
+static const char *const FACEMIX_CHOICES[] = {"off", "on", "released", "mixup", "cutmix", NULL};
+
+static const ssfer_option MIXING[] = {
+    {SSFER_OPTION_CHOICE(finetune_args, facemix), .name = "facemix", .choices = FACEMIX_CHOICES, .initial = "off",
+     .help = "mix each batch with its own reverse: FaceMix as the paper describes it (on) or exactly as its code "
+             "computes it (released), or plain mixup or CutMix"},
+    {SSFER_OPTION_FLOAT(finetune_args, mixup_alpha), .name = "mixup-alpha", .value = "A", .initial = "1",
+     .above_min = true, .max = 1000,
+     .help = "the share of a picture in a mixture is drawn from Beta(A, A), once a batch"},
+    {SSFER_OPTION_STRING(finetune_args, detector), .name = "detector", .value = "D",
+     .help = "with --facemix on or released: the face detector, a YOLOv7-face .pt or what 'ssfer convert' made of it; "
+             "without one every face is taken to be at 25,25,220,220 of 224, which makes FaceMix plain mixup"},
+    {SSFER_OPTION_INT(finetune_args, detector_size), .name = "detector-size", .value = "N", .initial = "160", .min = 32,
+     .max = 8192,
+     .help = "side to which pictures are scaled for the detector, a multiple of 32; 160 suits pictures that are "
+             "mostly face, pictures with small faces need more"},
+    {SSFER_OPTION_FLOAT(finetune_args, detector_conf), .name = "detector-conf", .value = "P", .initial = "0.4",
+     .above_min = true, .max = 1, .below_max = true, .help = "least confidence of a face"},
+    {SSFER_OPTION_STRING(finetune_args, face_boxes), .name = "face-boxes", .value = "FILE",
+     .initial_help = "face-boxes.json in --out",
+     .help = "with --facemix on: where the faces that were found are kept; runs that share the file look once"},
     {0}};
 
 static const ssfer_option METHOD[] = {
@@ -51,12 +80,21 @@ static void fill_options(ssfer_finetune_options *o, const finetune_args *a, cons
     static const ssfer_erasing_mode modes[] = {SSFER_ERASING_PIXEL, SSFER_ERASING_RAND, SSFER_ERASING_CONST};
     static const ssfer_schedule_kind schedules[] = {SSFER_SCHEDULE_COSINE, SSFER_SCHEDULE_CONSTANT,
                                                     SSFER_SCHEDULE_STAGE2_RELEASED};
+    static const ssfer_mix_mode mixes[] = {SSFER_MIX_OFF, SSFER_MIX_FACEMIX, SSFER_MIX_FACEMIX_RELEASED,
+                                           SSFER_MIX_MIXUP, SSFER_MIX_CUTMIX};
     ssfer_training_options *t = &o->training;
     *o = ssfer_finetune_defaults();
     ssfer_training_from_args(t, &a->training, a->out, cli);
     o->data = ssfer_labeled_from_args(&a->data);
     o->init = a->init;
     o->smoothing = a->smoothing;
+    o->mix.mode = mixes[a->facemix];
+    o->mix.alpha = a->mixup_alpha;
+    o->mix.detector = a->detector;
+    o->mix.boxes = a->face_boxes;
+    o->mix.find.size = (size_t)a->detector_size;
+    o->mix.find.confidence = (float)a->detector_conf;
+    o->mix.find.threads = t->threads;
     t->max_bad_share = a->data.max_bad;
     t->schedule = schedules[a->schedule];
     t->optimizer.decay_all = a->decay == 0;
@@ -77,14 +115,33 @@ static void fit_warmup(ssfer_training_options *o, const ssfer_cli *cli)
         o->min_lr = o->lr;
 }
 
+/* Options that only count together with others. */
+static ssfer_status check_mixing(ssfer_cli *cli, const finetune_args *a, ssfer_error *err)
+{
+    static const char *const finding[] = {"detector", "detector-size", "detector-conf", "face-boxes"};
+    const bool facemix =
+        strcmp(FACEMIX_CHOICES[a->facemix], "on") == 0 || strcmp(FACEMIX_CHOICES[a->facemix], "released") == 0;
+    for (size_t i = 0; i < sizeof finding / sizeof *finding; i++)
+        if (ssfer_cli_given(cli, finding[i]) && !facemix)
+            return ssfer_cli_usage(cli, err, "--%s goes with --facemix on or released", finding[i]);
+    if (a->detector_size % 32)
+        return ssfer_cli_usage(cli, err, "--detector-size: %d is no multiple of 32", (int)a->detector_size);
+    if (ssfer_cli_given(cli, "mixup-alpha") && a->facemix == 0)
+        return ssfer_cli_usage(cli, err, "--mixup-alpha goes with --facemix on, released, mixup or cutmix");
+    return SSFER_OK;
+}
+
 static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
 {
     const finetune_args *args = data;
     ssfer_finetune_options options;
     ssfer_evaluation evaluation = {0};
+    ssfer_status st = check_mixing(cli, args, err);
+    if (st != SSFER_OK)
+        return st;
     fill_options(&options, args, cli);
     fit_warmup(&options.training, cli);
-    ssfer_status st = ssfer_classifier_config(&options.model, &args->model, args->init, cli, err);
+    st = ssfer_classifier_config(&options.model, &args->model, args->init, cli, err);
     if (st != SSFER_OK)
         return ssfer_cli_usage(cli, err, "%s", err->message);
     options.model.drop_path = (float)args->training.drop_path;
@@ -117,7 +174,8 @@ const ssfer_command SSFER_COMMAND_FINETUNE = {
                {"Run", RUN, 0},
                {"Model", SSFER_MODEL_OPTIONS, offsetof(finetune_args, model)},
                {"Training", SSFER_TRAINING_OPTIONS, offsetof(finetune_args, training)},
-               {"Method", METHOD, 0}},
+               {"Method", METHOD, 0},
+               {"Mixing", MIXING, 0}},
     .initials = {{"epochs", "100"}},
     .examples = {{"ssfer finetune --data ferplus.tar --split train --arch tiny --image-size 48 --patch-size 8 -o run",
                   "Train a small model on FER+."},

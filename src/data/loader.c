@@ -25,6 +25,7 @@ typedef struct slot {
     float *images, *second;
     int32_t *labels;
     size_t *indices;
+    ssfer_seen *views;
     unsigned char *bad; /* per place: the picture that belongs here cannot be read */
     size_t size;        /* places of the batch now in this slot */
     size_t done;
@@ -102,12 +103,13 @@ static bool keep_image(ssfer_loader *loader, size_t item, const ssfer_image *ima
 }
 
 static ssfer_status transform_views(worker *w, size_t stream, const ssfer_image *image, float *out, float *second,
-                                    ssfer_error *err)
+                                    ssfer_seen *view, ssfer_error *err)
 {
     const ssfer_loader *loader = w->loader;
     const ssfer_loader_options *o = &loader->options;
     ssfer_rng rng = ssfer_rng_stream(o->seed, o->stage, loader->epoch, stream, SSFER_RNG_AUGMENT);
     ssfer_status st = ssfer_transform_apply_with(&o->transform, image, &rng, out, &w->scratch, err);
+    *view = w->scratch.view;
     if (st == SSFER_OK && second) {
         rng = ssfer_rng_stream(o->seed, o->stage, loader->epoch, stream, SSFER_RNG_AUGMENT_STRONG);
         st = ssfer_transform_apply_with(&loader->second, image, &rng, second, &w->scratch, err);
@@ -130,7 +132,8 @@ static ssfer_status fill_place(worker *w, slot *s, size_t place, size_t item, si
     if (st == SSFER_OK) {
         cached = cached || keep_image(loader, item, &image);
         float *second = s->second ? s->second + place * loader->sample_floats : NULL;
-        st = transform_views(w, stream, &image, s->images + place * loader->sample_floats, second, err);
+        st = transform_views(w, stream, &image, s->images + place * loader->sample_floats, second, &s->views[place],
+                             err);
         if (st != SSFER_OK && is_bad_picture(st)) {
             char location[SSFER_ERROR_MESSAGE_SIZE];
             ssfer_dataset_location(loader->options.set, index, location, sizeof location);
@@ -383,7 +386,7 @@ static ssfer_status allocate_slots(ssfer_loader *loader, ssfer_error *err)
 {
     const ssfer_loader_options *o = &loader->options;
     size_t slots = slots_needed(o), views = o->second ? 2 : 1, places, floats, bytes, small;
-    size_t each = sizeof(int32_t) + sizeof(size_t) + 1;
+    size_t each = sizeof(int32_t) + sizeof(size_t) + sizeof(ssfer_seen) + 1;
     loader->sample_floats = 3 * o->transform.size * o->transform.size;
     if (!ssfer_mul_size(slots, o->batch, &places) || !ssfer_mul_size(places, each, &small) ||
         !ssfer_mul_size(places, views * loader->sample_floats, &floats) ||
@@ -397,12 +400,14 @@ static ssfer_status allocate_slots(ssfer_loader *loader, ssfer_error *err)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "no memory for %zu batches ahead (%.1f MiB); use a smaller batch",
                           slots, (double)bytes / 1048576.0);
     loader->slot_count = slots;
-    size_t *indices = loader->slot_memory;
+    ssfer_seen *shown = loader->slot_memory;
+    size_t *indices = (size_t *)(shown + places);
     int32_t *labels = (int32_t *)(indices + places);
     unsigned char *bad = (unsigned char *)(labels + places);
     float *images = loader->image_memory;
     for (size_t i = 0; i < slots; i++) {
         slot *s = &loader->slots[i];
+        s->views = shown + i * o->batch;
         s->indices = indices + i * o->batch;
         s->labels = labels + i * o->batch;
         s->bad = bad + i * o->batch;
@@ -562,6 +567,7 @@ static size_t account_for_bad(ssfer_loader *loader, slot *s)
                 memcpy(s->second + kept * n, s->second + i * n, n * sizeof(float));
             s->labels[kept] = s->labels[i];
             s->indices[kept] = s->indices[i];
+            s->views[kept] = s->views[i];
         }
         kept++;
     }
@@ -587,7 +593,7 @@ ssfer_status ssfer_loader_next(ssfer_loader *loader, ssfer_batch *batch, ssfer_e
             loader->failure = s->error;
         if (loader->failure.status != SSFER_OK)
             return ssfer_fail(err, loader->failure.status, "%s", loader->failure.message);
-        *batch = (ssfer_batch){count, loader->next_batch, s->images, s->second, s->labels, s->indices};
+        *batch = (ssfer_batch){count, loader->next_batch, s->images, s->second, s->labels, s->indices, s->views};
         loader->borrowed = true;
         loader->next_batch++;
         if (count)

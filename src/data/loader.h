@@ -39,12 +39,13 @@ typedef struct ssfer_loader_options {
 } ssfer_loader_options;
 
 typedef struct ssfer_batch {
-    size_t count;          /* B, or fewer (the last batch of an epoch; bad pictures left out); 0: the epoch is over */
-    size_t number;         /* of this batch in the epoch, 0-based: resume at number + 1 */
-    const float *images;   /* (count, 3, S, S) */
-    const float *second;   /* (count, 3, S, S): the second view, or NULL */
-    const int32_t *labels; /* count */
-    const size_t *indices; /* count: positions in the dataset */
+    size_t count;            /* B, or fewer (the last batch of an epoch; bad pictures left out); 0: the epoch is over */
+    size_t number;           /* of this batch in the epoch, 0-based: resume at number + 1 */
+    const float *images;     /* (count, 3, S, S) */
+    const float *second;     /* (count, 3, S, S): the second view, or NULL */
+    const int32_t *labels;   /* count */
+    const size_t *indices;   /* count: positions in the dataset */
+    const ssfer_seen *views; /* count: what `images` shows of each picture; training transforms only */
 } ssfer_batch;
 
 /* Allocates everything and starts the workers, which wait for ssfer_loader_start.

@@ -181,6 +181,27 @@ bool ssfer_random_erasing_box(const ssfer_transform *t, ssfer_rng *rng, ssfer_cr
     return false;
 }
 
+bool ssfer_seen_box(float out[4], const ssfer_seen *view, const float box[4], double side)
+{
+    const ssfer_crop *c = &view->crop;
+    const double sx = side / (double)c->width, sy = side / (double)c->height;
+    double x1 = ((double)box[0] - (double)c->left) * sx, x2 = ((double)box[2] - (double)c->left) * sx;
+    const double y1 = fmax(0.0, ((double)box[1] - (double)c->top) * sy);
+    const double y2 = fmin(side, ((double)box[3] - (double)c->top) * sy);
+    if (view->flip) {
+        const double mirrored = side - x1;
+        x1 = side - x2;
+        x2 = mirrored;
+    }
+    x1 = fmax(0.0, x1);
+    x2 = fmin(side, x2);
+    out[0] = (float)x1;
+    out[1] = (float)y1;
+    out[2] = (float)x2;
+    out[3] = (float)y2;
+    return x1 < x2 && y1 < y2;
+}
+
 /* ---- pixels ---- */
 
 void ssfer_normalize_table(float table[3][256], const float mean[3], const float std[3])
@@ -286,6 +307,7 @@ static ssfer_status apply_train(const ssfer_transform *t, const ssfer_image *ima
     ssfer_crop crop = ssfer_random_resized_crop(t, image->width, image->height, rng);
     bool flip = ssfer_rng_uniform(rng)<t->flip, augment = t->randaugment.layers> 0;
     ssfer_status st = prepare(scratch, t, s, augment ? 2 * s : s, err); /* twice: the operations need as much again */
+    scratch->view = (ssfer_seen){crop, flip};
     if (st == SSFER_OK)
         st = ssfer_resample(&scratch->resampler, scratch->pixels, s, s, image, crop.left, crop.top, crop.width,
                             crop.height, t->filter, err);

@@ -70,6 +70,17 @@ size_t ssfer_crop_size(const ssfer_transform *t, size_t width, size_t height,
 /* Where random erasing puts its rectangle in S x S (timm's RandomErasing): ten attempts; false: none fitted. */
 bool ssfer_random_erasing_box(const ssfer_transform *t, ssfer_rng *rng, ssfer_crop *box);
 
+/* What a training view shows: the part of the picture, then stretched to S x S and mirrored if flip. (RandAugment may
+ * turn and move what is seen a little further.) */
+typedef struct ssfer_seen {
+    ssfer_crop crop; /* in pixels of the picture */
+    bool flip;
+} ssfer_seen;
+
+/* A box (left, top, right, bottom, in pixels of the picture) as the view shows it, in pixels of a square of `side`,
+ * clipped to it. false: nothing of the box is in view; out is then undefined. */
+bool ssfer_seen_box(float out[4], const ssfer_seen *view, const float box[4], double side);
+
 /* ---- pixels ---- */
 
 /* Memory that a thread keeps between pictures: after the largest picture nothing is allocated. Zero-initialise ({0});
@@ -81,6 +92,7 @@ typedef struct ssfer_transform_scratch {
     float mean[3], std[3]; /* what the table was made for */
     bool table_ready;
     float table[3][256];
+    ssfer_seen view; /* of the last training picture */
 } ssfer_transform_scratch;
 void ssfer_transform_scratch_deinit(ssfer_transform_scratch *scratch);
 

@@ -1,7 +1,6 @@
 #include "train/finetune.h"
 
 #include "base/memory.h"
-#include "nn/targets.h"
 #include "nn/try.h"
 #include "train/trainee.h"
 
@@ -11,19 +10,21 @@ enum { STAGE = 2 }; /* of the paper; part of every random stream's name */
 
 ssfer_finetune_options ssfer_finetune_defaults(void)
 {
-    return (ssfer_finetune_options){.data = {.holdout = 0.1, .fraction = 1.0},
-                                    .training = {.epochs = 100,
-                                                 .batch = 32,
-                                                 .accumulate = 1,
-                                                 .lr = 1.5e-4,
-                                                 .min_lr = 1e-5,
-                                                 .warmup_epochs = 5,
-                                                 .schedule = SSFER_SCHEDULE_COSINE,
-                                                 .optimizer = ssfer_optimizer_defaults(),
-                                                 .transform = ssfer_transform_train(224),
-                                                 .max_bad_share = 0.1,
-                                                 .keep = 1},
-                                    .smoothing = 0.1};
+    return (ssfer_finetune_options){
+        .data = {.holdout = 0.1, .fraction = 1.0},
+        .training = {.epochs = 100,
+                     .batch = 32,
+                     .accumulate = 1,
+                     .lr = 1.5e-4,
+                     .min_lr = 1e-5,
+                     .warmup_epochs = 5,
+                     .schedule = SSFER_SCHEDULE_COSINE,
+                     .optimizer = ssfer_optimizer_defaults(),
+                     .transform = ssfer_transform_train(224),
+                     .max_bad_share = 0.1,
+                     .keep = 1},
+        .smoothing = 0.1,
+        .mix = {.mode = SSFER_MIX_OFF, .alpha = 1.0, .find = {.size = 160, .confidence = 0.4f, .iou = 0.5f}}};
 }
 
 /* Everything that a fine-tuning owns. */
@@ -33,23 +34,26 @@ typedef struct finetune {
     ssfer_labeled data;
     ssfer_trainee trainee;
     ssfer_loader *loader;
+    ssfer_mixer *mixer;
     ssfer_vit_acts acts;
     ssfer_run *run;
-    float *targets, *weights, *losses, *dlogits; /* (B, K), (B), (B), (B, K) */
+    float *weights, *losses, *dlogits; /* (R), (R), (R, K) with R rows, train/mixer.h */
     size_t batch, iterations;
 } finetune;
 
 static ssfer_status make_buffers(finetune *f, ssfer_error *err)
 {
     const ssfer_vit *vit = &f->trainee.model.vit;
-    const size_t B = f->batch, K = vit->config.classes;
-    f->targets = ssfer_calloc(B * K, sizeof *f->targets);
-    f->weights = ssfer_calloc(B, sizeof *f->weights);
-    f->losses = ssfer_calloc(B, sizeof *f->losses);
-    f->dlogits = ssfer_calloc(B * K, sizeof *f->dlogits);
-    if (!f->targets || !f->weights || !f->losses || !f->dlogits)
+    const size_t K = vit->config.classes;
+    TRY(ssfer_mixer_create(&f->mixer, &f->options->mix, f->batch, vit->config.image_size, K, f->options->smoothing,
+                           err));
+    const size_t R = ssfer_mixer_most_rows(f->mixer);
+    f->weights = ssfer_calloc(R, sizeof *f->weights);
+    f->losses = ssfer_calloc(R, sizeof *f->losses);
+    f->dlogits = ssfer_calloc(R * K, sizeof *f->dlogits);
+    if (!f->weights || !f->losses || !f->dlogits)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
-    return ssfer_vit_acts_init(&f->acts, vit, B, true, err);
+    return ssfer_vit_acts_init(&f->acts, vit, R, true, err);
 }
 
 static ssfer_status make_loaders(finetune *f, ssfer_error *err)
@@ -73,7 +77,7 @@ static ssfer_status start_epoch(void *user, const ssfer_loop_position *at, ssfer
     return ssfer_loader_start(f->loader, (uint32_t)at->epoch, at->iteration * f->options->training.accumulate, err);
 }
 
-static void count_batch(const finetune *f, const ssfer_batch *batch, ssfer_loop_sums *sums)
+static void count_batch(const finetune *f, const ssfer_batch *batch, const ssfer_mixed *mixed, ssfer_loop_sums *sums)
 {
     const size_t K = f->trainee.model.vit.config.classes;
     for (size_t b = 0; b < batch->count; b++) {
@@ -81,41 +85,54 @@ static void count_batch(const finetune *f, const ssfer_batch *batch, ssfer_loop_
         size_t best = 0;
         for (size_t k = 1; k < K; k++)
             best = z[k] > z[best] ? k : best;
-        sums->loss += (double)f->losses[b];
         sums->right += (int32_t)best == batch->labels[b];
     }
+    for (size_t r = 0; r < mixed->rows; r++)
+        sums->loss += (double)mixed->share[r] * (double)f->losses[r];
     sums->images += batch->count;
 }
 
-static ssfer_status forward_backward(finetune *f, const float *params, float *grads, const ssfer_batch *batch)
+static ssfer_status forward_backward(finetune *f, const float *params, float *grads, const ssfer_mixed *mixed,
+                                     size_t pictures)
 {
-    const size_t K = f->trainee.model.vit.config.classes;
-    const ssfer_stack_call call = {.batch = batch->count, .drop = true, .first_only = true};
-    ssfer_targets_from_labels(f->targets, batch->labels, batch->count, K, f->options->smoothing);
-    for (size_t b = 0; b < batch->count; b++)
-        f->weights[b] = 1.0f / (float)batch->count;
-    memset(f->dlogits, 0, batch->count * K * sizeof *f->dlogits);
-    TRY(ssfer_vit_forward(f->cx, params, &f->acts, batch->images, &call));
-    TRY(ssfer_cross_entropy(f->cx, f->losses, f->dlogits, f->acts.logits, f->targets, f->weights, batch->count, K));
+    const size_t K = f->trainee.model.vit.config.classes, R = mixed->rows;
+    const ssfer_stack_call call = {.batch = R, .drop = true, .first_only = true};
+    for (size_t r = 0; r < R; r++)
+        f->weights[r] = mixed->share[r] / (float)pictures;
+    memset(f->dlogits, 0, R * K * sizeof *f->dlogits);
+    TRY(ssfer_vit_forward(f->cx, params, &f->acts, mixed->images, &call));
+    TRY(ssfer_cross_entropy(f->cx, f->losses, f->dlogits, f->acts.logits, mixed->targets, f->weights, R, K));
     return ssfer_vit_backward(f->cx, params, grads, &f->acts, f->dlogits, &call);
+}
+
+/* One micro-batch: what it adds to the gradients and to the record. */
+static ssfer_status learn(finetune *f, const float *params, float *grads, uint64_t step, uint32_t micro,
+                          ssfer_loop_sums *sums, ssfer_error *err)
+{
+    const uint64_t seed = f->options->training.seed;
+    const double alpha = f->options->mix.alpha;
+    ssfer_batch batch;
+    ssfer_mixed mixed;
+    TRY(ssfer_loader_next(f->loader, &batch, err));
+    if (!batch.count)
+        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: too few pictures can be read", f->options->data.data);
+    ssfer_rng rng = ssfer_rng_stream(seed, STAGE, micro, step, SSFER_RNG_MIX);
+    const double lambda = ssfer_rng_beta(&rng, alpha, alpha);
+    TRY(ssfer_mixer_mix(f->mixer, &mixed, &batch, lambda, &rng, err));
+    ssfer_stack_draw_drop_path(&f->acts.stack, mixed.rows, seed, STAGE, step, micro);
+    const ssfer_status st = forward_backward(f, params, grads, &mixed, batch.count);
+    if (st != SSFER_OK)
+        return ssfer_fail(err, st, "%s", ssfer_compute_error(f->cx)->message);
+    count_batch(f, &batch, &mixed, sums);
+    return SSFER_OK;
 }
 
 static ssfer_status gradients(void *user, const float *params, float *grads, const ssfer_loop_position *at,
                               ssfer_loop_sums *sums, ssfer_error *err)
 {
     finetune *f = user;
-    const ssfer_training_options *o = &f->options->training;
-    for (size_t a = 0; a < o->accumulate; a++) {
-        ssfer_batch batch;
-        TRY(ssfer_loader_next(f->loader, &batch, err));
-        if (!batch.count)
-            return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: too few pictures can be read", f->options->data.data);
-        ssfer_stack_draw_drop_path(&f->acts.stack, batch.count, o->seed, STAGE, at->step, (uint32_t)a);
-        ssfer_status st = forward_backward(f, params, grads, &batch);
-        if (st != SSFER_OK)
-            return ssfer_fail(err, st, "%s", ssfer_compute_error(f->cx)->message);
-        count_batch(f, &batch, sums);
-    }
+    for (size_t a = 0; a < f->options->training.accumulate; a++)
+        TRY(learn(f, params, grads, at->step, (uint32_t)a, sums, err));
     return SSFER_OK;
 }
 
@@ -156,12 +173,24 @@ static void describe_training(ssfer_recipe *r, const finetune *f)
     ssfer_recipe_u64(r, "seed", o->seed);
 }
 
+static void describe_mixing(ssfer_recipe *r, const ssfer_mix_options *o)
+{
+    const bool facemix = o->mode == SSFER_MIX_FACEMIX || o->mode == SSFER_MIX_FACEMIX_RELEASED;
+    ssfer_recipe_section(r, "mixing");
+    ssfer_recipe_string(r, "facemix", ssfer_mix_mode_name(o->mode));
+    ssfer_recipe_double(r, "mixup_alpha", o->alpha);
+    ssfer_recipe_string(r, "detector", facemix ? o->detector : NULL);
+    ssfer_recipe_size(r, "detector_size", o->find.size);
+    ssfer_recipe_double(r, "detector_conf", (double)o->find.confidence);
+}
+
 static ssfer_status open_run(finetune *f, ssfer_error *err)
 {
     ssfer_recipe r = {0};
     ssfer_trainee_describe(&r, &f->trainee);
     describe_training(&r, f);
     ssfer_labeled_describe(&r, &f->data);
+    describe_mixing(&r, &f->options->mix);
     ssfer_training_describe_augmentation(&r, &f->options->training.transform, true);
     ssfer_status st = ssfer_training_open_run(&f->run, &f->options->training, "finetune", &r, f->cx, err);
     ssfer_recipe_deinit(&r);
@@ -195,6 +224,20 @@ static ssfer_status train(finetune *f, ssfer_evaluation *evaluation, ssfer_error
     return st;
 }
 
+static ssfer_status prepare_mixing(finetune *f, ssfer_error *err)
+{
+    const ssfer_training_options *o = &f->options->training;
+    const char *given = f->options->mix.boxes;
+    char *file = given ? ssfer_strdup(given) : ssfer_run_path(f->run, "face-boxes.json");
+    if (!file)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "face boxes: out of memory");
+    const ssfer_face_boxes_options where = {
+        .file = file, .log = ssfer_run_log(f->run), .progress = o->progress, .stop = o->stop};
+    ssfer_status st = ssfer_mixer_prepare(f->mixer, f->data.train_set, f->data.train, f->data.train_count, &where, err);
+    ssfer_free(file);
+    return st;
+}
+
 static ssfer_status prepare(finetune *f, ssfer_error *err)
 {
     const ssfer_finetune_options *o = f->options;
@@ -206,6 +249,7 @@ static ssfer_status prepare(finetune *f, ssfer_error *err)
     TRY(ssfer_trainee_init(&f->trainee, f->cx, &o->model, o->init, &f->data, &o->training, err));
     TRY(make_buffers(f, err));
     TRY(open_run(f, err)); /* last: nothing is written before all that can be refused has been */
+    TRY(prepare_mixing(f, err));
     TRY(make_loaders(f, err));
     const ssfer_vit *vit = &f->trainee.model.vit;
     ssfer_info(o->training.log, "%zu training pictures, %zu for validation, %zu classes; %.2f million parameters",
@@ -217,12 +261,12 @@ static ssfer_status prepare(finetune *f, ssfer_error *err)
 static void release(finetune *f)
 {
     ssfer_loader_destroy(f->loader);
+    ssfer_mixer_destroy(f->mixer);
     ssfer_vit_acts_deinit(&f->acts);
     ssfer_trainee_deinit(&f->trainee);
     ssfer_run_close(f->run);
     ssfer_labeled_close(&f->data);
     ssfer_compute_destroy(f->cx);
-    ssfer_free(f->targets);
     ssfer_free(f->weights);
     ssfer_free(f->losses);
     ssfer_free(f->dlogits);

@@ -5,6 +5,7 @@
 #include "models/vit.h"
 #include "train/labeled.h"
 #include "train/metrics.h"
+#include "train/mixer.h"
 #include "train/training.h"
 
 typedef struct ssfer_finetune_options {
@@ -15,6 +16,7 @@ typedef struct ssfer_finetune_options {
     const char *init;
     ssfer_training_options training;
     double smoothing;
+    ssfer_mix_options mix;
 } ssfer_finetune_options;
 
 /* The released recipe where it applies to plain supervision: 100 epochs, batch 32, lr 1.5e-4 to 1e-5, smoothing 0.1,

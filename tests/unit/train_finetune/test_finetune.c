@@ -286,6 +286,90 @@ static void test_stop_anywhere(void **state)
     expect_no_leftovers(&s);
 }
 
+/* Mixing draws a lambda a step, CutMix also a place; FaceMix looks at faces first. None of it may depend on a stop. */
+static void test_stop_anywhere_while_mixing(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 8);
+    make_split(&s, "set", "valid", 2);
+    for (int mode = SSFER_MIX_FACEMIX; mode < SSFER_MIX_COUNT; mode++) {
+        char whole[32], parts[32];
+        snprintf(whole, sizeof whole, "whole%d", mode);
+        snprintf(parts, sizeof parts, "parts%d", mode);
+        set_up(&r, &s, "set", whole);
+        r.options.mix.mode = (ssfer_mix_mode)mode;
+        expect_trained(&r);
+        assert_int_equal(polls, STEPS);
+        set_up(&r, &s, "set", parts);
+        r.options.mix.mode = (ssfer_mix_mode)mode;
+        for (size_t i = 0; i < 3; i++) { /* after 1, 3 and 6 steps */
+            stop_at = i + 1;
+            r.options.training.resume = i > 0;
+            expect_failure(&r, SSFER_ERR_CANCELLED, "go on with --resume");
+        }
+        stop_at = 0;
+        expect_trained(&r);
+        expect_same_model(&s, whole, parts);
+    }
+}
+
+/* Without a detector all faces are at the same place: FaceMix is mixup, and says so, and that once. */
+static void test_facemix_without_detector(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 8);
+    make_split(&s, "set", "valid", 2);
+    static const ssfer_mix_mode modes[] = {SSFER_MIX_FACEMIX, SSFER_MIX_FACEMIX_RELEASED, SSFER_MIX_MIXUP};
+    char *metrics[3];
+    for (size_t i = 0; i < 3; i++) {
+        char name[32], *at;
+        size_t size;
+        snprintf(name, sizeof name, "run%zu", i);
+        set_up(&r, &s, "set", name);
+        r.options.mix.mode = modes[i];
+        expect_trained(&r);
+        const char *warning = strstr(logged, "no --detector: every face is taken to be at 25,25,220,220 of 224");
+        assert_int_equal(warning != NULL, modes[i] != SSFER_MIX_MIXUP);
+        assert_null(warning ? strstr(warning + 1, "no --detector") : NULL);
+        snprintf(name, sizeof name, "run%zu/metrics.jsonl", i);
+        metrics[i] = (char *)read_file(&s, name, &size);
+        at = strstr(metrics[i], "\"validation_loss\":");
+        assert_non_null(at);
+        memmove(metrics[i], at, 32); /* the first validation's loss */
+        metrics[i][32] = 0;
+    }
+    assert_string_equal(metrics[0], metrics[2]);
+    assert_string_equal(metrics[1], metrics[2]);
+    for (size_t i = 0; i < 3; i++)
+        ssfer_free(metrics[i]);
+}
+
+static void test_batches_that_cannot_be_mixed(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "set", "train", 8);
+    make_split(&s, "set", "valid", 2);
+    set_up(&r, &s, "set", "run");
+    r.options.training.batch = 1;
+    r.options.mix.mode = SSFER_MIX_MIXUP;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "--facemix mixup: a batch of one picture has nothing to mix with");
+    r.options.training.batch = 3;
+    r.options.mix.mode = SSFER_MIX_FACEMIX_RELEASED;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "the published code takes no odd batches, and this one has 3 pictures");
+    r.options.mix.mode = SSFER_MIX_FACEMIX;
+    r.options.mix.alpha = 0.0;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "--mixup-alpha 0: above 0 is possible");
+    r.options.mix.alpha = 1.0;
+    r.options.mix.detector = "missing.pt";
+    expect_failure(&r, SSFER_ERR_IO, "missing.pt: No such file or directory");
+    assert_int_equal(count_files(&s, "run"), 0);
+    r.options.mix.detector = NULL;
+    expect_trained(&r); /* an odd batch: the picture in the middle stays as it is */
+}
+
 static void test_resume_with_other_settings(void **state)
 {
     scene s = *(scene *)*state;
@@ -851,6 +935,9 @@ int main(void)
         TEST(test_learns),
         TEST(test_repeats),
         TEST(test_stop_anywhere),
+        TEST(test_stop_anywhere_while_mixing),
+        TEST(test_facemix_without_detector),
+        TEST(test_batches_that_cannot_be_mixed),
         TEST(test_resume_with_other_settings),
         TEST(test_damaged_checkpoints),
         TEST(test_numbers_that_explode),

@@ -1,0 +1,288 @@
+#include "train/face_boxes.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/progress.h"
+#include "io/json.h"
+#include "nn/try.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static const char FORMAT_NAME[] = "ssfer-face-boxes";
+enum { FORMAT_VERSION = 1, BATCH = 16, SIDE = 224 /* of the default box */ };
+enum { NOT_LOOKED, ONE_FACE, NO_FACE };
+#define MAX_FILE_BYTES ((size_t)1 << 30)
+
+/* ---- the file ---------------------------------------------------------------------------------------------------- */
+
+/* FNV-1a, 64 bits: tells detectors apart; guards against mistakes, not malice. */
+static ssfer_status hash_file(char out[24], const char *path, ssfer_error *err)
+{
+    ssfer_file_map map;
+    uint64_t hash = 0xcbf29ce484222325u;
+    TRY(ssfer_file_map_open(&map, path, err));
+    for (size_t i = 0; i < map.size_bytes; i++)
+        hash = (hash ^ map.data[i]) * 0x100000001b3u;
+    ssfer_file_map_close(&map);
+    snprintf(out, 24, "%016" PRIx64, hash);
+    return SSFER_OK;
+}
+
+static ssfer_status save(const ssfer_face_boxes *b, const ssfer_dataset *set, const ssfer_face_boxes_options *o,
+                         const char *hash, ssfer_error *err)
+{
+    ssfer_file_writer file;
+    ssfer_json_writer w;
+    TRY(ssfer_file_writer_open(&file, o->file, err));
+    ssfer_json_writer_init(&w, file.stream, 1);
+    ssfer_json_begin_object(&w);
+    ssfer_json_put_string(&w, "format", FORMAT_NAME);
+    ssfer_json_put_int(&w, "version", FORMAT_VERSION);
+    ssfer_json_put_string(&w, "detector", hash);
+    ssfer_json_put_uint(&w, "size", o->find.size);
+    ssfer_json_put_float(&w, "confidence", o->find.confidence);
+    ssfer_json_put_float(&w, "iou", o->find.iou);
+    ssfer_json_key(&w, "faces");
+    ssfer_json_begin_object(&w);
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->state[i] == NOT_LOOKED)
+            continue;
+        ssfer_json_key(&w, ssfer_dataset_path(set, i));
+        if (b->state[i] == NO_FACE) {
+            ssfer_json_null(&w);
+            continue;
+        }
+        ssfer_json_begin_flat_array(&w);
+        for (int k = 0; k < 4; k++)
+            ssfer_json_float(&w, b->boxes[i][k]);
+        ssfer_json_end(&w);
+    }
+    ssfer_json_end(&w);
+    ssfer_json_end(&w);
+    fputc('\n', file.stream);
+    return ssfer_file_writer_commit(&file, err);
+}
+
+static ssfer_status check_settings(const ssfer_json *document, const ssfer_face_boxes_options *o, const char *hash,
+                                   ssfer_error *err)
+{
+    const char *format = NULL, *made_by = NULL;
+    int64_t version = 0;
+    size_t size = 0;
+    double confidence = 0.0, iou = 0.0;
+    if (ssfer_json_get_string(&format, document, "format", o->file, NULL) != SSFER_OK ||
+        strcmp(format, FORMAT_NAME) != 0)
+        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: not a file of face boxes; give another name", o->file);
+    TRY(ssfer_json_get_int(&version, document, "version", o->file, err));
+    if (version != FORMAT_VERSION)
+        return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "%s: version %" PRId64 "; this program reads version %d", o->file,
+                          version, FORMAT_VERSION);
+    TRY(ssfer_json_get_string(&made_by, document, "detector", o->file, err));
+    TRY(ssfer_json_get_size(&size, document, "size", o->file, err));
+    TRY(ssfer_json_get_double(&confidence, document, "confidence", o->file, err));
+    TRY(ssfer_json_get_double(&iou, document, "iou", o->file, err));
+    if (strcmp(made_by, hash) != 0 || size != o->find.size || (float)confidence != o->find.confidence ||
+        (float)iou != o->find.iou)
+        return ssfer_fail(
+            err, SSFER_ERR_ARGUMENT,
+            "%s: boxes of another detector, or found with other settings; remove the file or give another", o->file);
+    return SSFER_OK;
+}
+
+static ssfer_status read_face(ssfer_face_boxes *b, const ssfer_dataset *set, const ssfer_json *face, const char *file,
+                              ssfer_error *err)
+{
+    const size_t i = ssfer_dataset_find(set, ssfer_json_key_of(face));
+    if (i == SIZE_MAX)
+        return SSFER_OK; /* of a picture that is not here any more */
+    if (ssfer_json_kind_of(face) == SSFER_JSON_NULL) {
+        b->state[i] = NO_FACE;
+        return SSFER_OK;
+    }
+    size_t k = 0;
+    for (const ssfer_json *v = ssfer_json_first(face); v && k < 4; v = ssfer_json_next(v), k++) {
+        double x;
+        TRY(ssfer_json_to_double(&x, v, file, err));
+        b->boxes[i][k] = (float)x;
+    }
+    if (k != 4)
+        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: %.200s: a box has four numbers", file, ssfer_json_key_of(face));
+    b->state[i] = ONE_FACE;
+    return SSFER_OK;
+}
+
+static ssfer_status load(ssfer_face_boxes *b, const ssfer_dataset *set, const ssfer_face_boxes_options *o,
+                         const char *hash, ssfer_error *err)
+{
+    ssfer_json *document = NULL;
+    const ssfer_json *faces = NULL;
+    if (!ssfer_file_exists(o->file))
+        return SSFER_OK;
+    TRY(ssfer_json_read(&document, o->file, MAX_FILE_BYTES, err));
+    ssfer_status st = check_settings(document, o, hash, err);
+    if (st == SSFER_OK)
+        st = ssfer_json_get_container(&faces, document, "faces", SSFER_JSON_OBJECT, o->file, err);
+    for (const ssfer_json *f = ssfer_json_first(faces); f && st == SSFER_OK; f = ssfer_json_next(f))
+        st = read_face(b, set, f, o->file, err);
+    ssfer_json_destroy(document);
+    return st;
+}
+
+/* ---- finding ----------------------------------------------------------------------------------------------------- */
+
+static void keep(ssfer_face_boxes *b, size_t sample, const ssfer_faces *faces)
+{
+    b->state[sample] = faces->count == 1 ? ONE_FACE : NO_FACE;
+    if (faces->count == 1)
+        memcpy(b->boxes[sample], faces->faces[0].box, sizeof b->boxes[sample]);
+}
+
+/* Looks at up to BATCH pictures together. */
+static ssfer_status look(ssfer_face_boxes *b, ssfer_detector *detector, const ssfer_dataset *set, const size_t *samples,
+                         size_t count, ssfer_error *err)
+{
+    ssfer_image images[BATCH] = {0};
+    ssfer_faces faces[BATCH] = {0};
+    size_t places[BATCH], readable = 0;
+    ssfer_status st = SSFER_OK;
+    for (size_t i = 0; i < count && st == SSFER_OK; i++) {
+        st = ssfer_dataset_image(set, samples[i], &images[readable], err);
+        if (st == SSFER_OK)
+            places[readable++] = samples[i];
+        else if (st != SSFER_ERR_MEMORY) { /* the loader will report it */
+            b->state[samples[i]] = NO_FACE;
+            st = SSFER_OK;
+        }
+    }
+    if (st == SSFER_OK && readable)
+        st = ssfer_detector_run(detector, images, readable, faces, err);
+    for (size_t i = 0; i < readable; i++) {
+        if (st == SSFER_OK)
+            keep(b, places[i], &faces[i]);
+        ssfer_faces_deinit(&faces[i]);
+        ssfer_image_deinit(&images[i]);
+    }
+    return st;
+}
+
+static ssfer_status look_at_all(ssfer_face_boxes *b, const ssfer_dataset *set, const size_t *missing, size_t count,
+                                const ssfer_face_boxes_options *o, ssfer_error *err)
+{
+    ssfer_progress bar;
+    ssfer_status st = SSFER_OK;
+    ssfer_progress_begin(&bar, o->progress, "finding faces", "img", count);
+    for (size_t i = 0; i < count && st == SSFER_OK; i += BATCH) {
+        const size_t n = count - i < BATCH ? count - i : BATCH;
+        st = look(b, o->detector, set, missing + i, n, err);
+        ssfer_progress_update(&bar, i + n, NULL);
+        if (st == SSFER_OK && o->stop && o->stop())
+            st = ssfer_fail(err, SSFER_ERR_CANCELLED, "stopped while faces were looked for; go on with --resume");
+    }
+    ssfer_progress_end(&bar);
+    return st;
+}
+
+static void tell(const ssfer_face_boxes *b, const size_t *indices, size_t count, const ssfer_face_boxes_options *o)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += b->state[indices[i]] == ONE_FACE;
+    const double share = 100.0 * (double)found / (double)count;
+    if (found == 0)
+        ssfer_warn(o->log,
+                   "%s finds no picture with exactly one face: every pair overlaps fully and FaceMix is plain mixup; "
+                   "try another --detector-size or a lower --detector-conf",
+                   o->detector_path);
+    else
+        ssfer_info(o->log, "one face in %zu of %zu training pictures (%.1f %%); the others get the default box", found,
+                   count, share);
+}
+
+ssfer_status ssfer_face_boxes_find(ssfer_face_boxes *out, const ssfer_dataset *set, const size_t *indices,
+                                   size_t index_count, const ssfer_face_boxes_options *o, ssfer_error *err)
+{
+    char hash[24];
+    const size_t n = ssfer_dataset_count(set);
+    *out = (ssfer_face_boxes){.count = n};
+    TRY(hash_file(hash, o->detector_path, err));
+    size_t *missing = ssfer_calloc(index_count, sizeof *missing), missing_count = 0;
+    out->boxes = ssfer_calloc(n, sizeof *out->boxes);
+    out->state = ssfer_calloc(n, 1);
+    ssfer_status st = missing && out->boxes && out->state
+                          ? load(out, set, o, hash, err)
+                          : ssfer_fail(err, SSFER_ERR_MEMORY, "face boxes: out of memory");
+    for (size_t i = 0; i < index_count && st == SSFER_OK; i++)
+        if (out->state[indices[i]] == NOT_LOOKED)
+            missing[missing_count++] = indices[i];
+    if (st == SSFER_OK && missing_count) {
+        st = look_at_all(out, set, missing, missing_count, o, err);
+        if (st == SSFER_OK || st == SSFER_ERR_CANCELLED) {
+            const ssfer_status saved = save(out, set, o, hash, st == SSFER_OK ? err : NULL);
+            st = st == SSFER_OK ? saved : st;
+        }
+    }
+    ssfer_free(missing);
+    if (st == SSFER_OK)
+        tell(out, indices, index_count, o);
+    return st;
+}
+
+void ssfer_face_boxes_deinit(ssfer_face_boxes *boxes)
+{
+    ssfer_free(boxes->boxes);
+    ssfer_free(boxes->state);
+    *boxes = (ssfer_face_boxes){0};
+}
+
+/* ---- using ------------------------------------------------------------------------------------------------------- */
+
+ssfer_facemix_box ssfer_face_boxes_in_view(const ssfer_face_boxes *b, size_t sample, const ssfer_seen *view)
+{
+    float shown[4];
+    const bool seen =
+        sample < b->count && b->state[sample] == ONE_FACE && ssfer_seen_box(shown, view, b->boxes[sample], SIDE);
+    return ssfer_facemix_box_of(shown, seen ? 1 : 0, SSFER_FACEMIX_DEFAULT_BOX);
+}
+
+/* Bilinear, pixel centres at half coordinates, edges repeated. */
+static void enlarge(float *out, const float *plane, size_t side)
+{
+    const double step = (double)side / SIDE;
+    for (size_t y = 0; y < SIDE; y++) {
+        const double v = fmin(fmax(((double)y + 0.5) * step - 0.5, 0.0), (double)(side - 1));
+        const size_t y0 = (size_t)v, y1 = y0 + 1 < side ? y0 + 1 : y0;
+        const float fy = (float)(v - (double)y0);
+        for (size_t x = 0; x < SIDE; x++) {
+            const double u = fmin(fmax(((double)x + 0.5) * step - 0.5, 0.0), (double)(side - 1));
+            const size_t x0 = (size_t)u, x1 = x0 + 1 < side ? x0 + 1 : x0;
+            const float fx = (float)(u - (double)x0);
+            const float top = plane[y0 * side + x0] * (1 - fx) + plane[y0 * side + x1] * fx;
+            const float bottom = plane[y1 * side + x0] * (1 - fx) + plane[y1 * side + x1] * fx;
+            out[y * SIDE + x] = top * (1 - fy) + bottom * fy;
+        }
+    }
+}
+
+ssfer_status ssfer_face_boxes_in_planes(ssfer_facemix_box *boxes, ssfer_detector *detector, const float *planes,
+                                        size_t count, size_t side, ssfer_faces *faces, float *scratch, ssfer_error *err)
+{
+    size_t seen = side;
+    if (side < SIDE) {
+        for (size_t i = 0; i < 3 * count; i++)
+            enlarge(scratch + i * SIDE * SIDE, planes + i * side * side, side);
+        planes = scratch;
+        seen = SIDE;
+    }
+    TRY(ssfer_detector_run_planes(detector, planes, count, seen, seen, NULL, NULL, faces, err));
+    const float scale = (float)SIDE / (float)seen;
+    for (size_t i = 0; i < count; i++) {
+        float box[4] = {0};
+        for (int k = 0; k < 4 && faces[i].count == 1; k++)
+            box[k] = faces[i].faces[0].box[k] * scale;
+        boxes[i] = ssfer_facemix_box_of(box, faces[i].count, SSFER_FACEMIX_DEFAULT_BOX);
+        ssfer_faces_deinit(&faces[i]);
+    }
+    return SSFER_OK;
+}
