@@ -118,31 +118,74 @@ static double hidden_by(rect at, const face_marks *all, size_t count, size_t own
     return sum;
 }
 
-/* Looks for a place around the box, on five columns and five rows of positions, that hides least: of other faces above
- * all, then of the middle of its own. False if every place hides too much of another face. */
-static bool place_chart(face_marks *all, size_t count, size_t own, double width, double height)
+/* What is against a chart lying there: what it hides of other faces, of its own label, and of the middle of its own
+ * face. HUGE_VAL if it hides too much of another face. */
+static double chart_cost(rect at, const face_marks *all, size_t count, size_t own)
 {
-    face_marks *f = &all[own];
-    rect at = {0.0, 0.0, f->chart.w, f->chart.h}, box = f->box;
-    rect core = {box.x + box.w / 4.0, box.y + box.h / 4.0, box.w / 2.0, box.h / 2.0};
+    const face_marks *f = &all[own];
+    const rect box = f->box, core = {box.x + box.w / 4.0, box.y + box.h / 4.0, box.w / 2.0, box.h / 2.0};
+    const double others = hidden_by(at, all, count, own);
+    if (others > 0.12 * at.w * at.h)
+        return HUGE_VAL;
+    return 4.0 * (others + overlap(at, f->label)) + overlap(at, box) + 2.0 * overlap(at, core);
+}
+
+/* The best place around the box, on five columns and five rows of positions. */
+static double place_beside(rect *best, const face_marks *all, size_t count, size_t own, double width, double height)
+{
+    const face_marks *f = &all[own];
+    const rect box = f->box;
+    rect at = *best;
     double gap = 0.6 * f->font, least = HUGE_VAL, above = fmin(f->label.y, box.y);
     double below = fmax(f->label.y + f->label.h, box.y + box.h); /* the label may be on either side */
     const double xs[] = {box.x + box.w + gap, box.x - gap - at.w, box.x, box.x + box.w - at.w,
                          box.x + (box.w - at.w) / 2.0};
     const double ys[] = {box.y, box.y + box.h - at.h, below + gap, above - gap - at.h, box.y + (box.h - at.h) / 2.0};
-    f->chart.w = 0.0; /* not in its own way */
     for (size_t i = 0; i < 25; i++) {
         at.x = clamp(xs[i % 5], 0.0, width - at.w);
         at.y = clamp(ys[i / 5], 0.0, height - at.h);
-        double others = hidden_by(at, all, count, own), area = at.w * at.h;
-        double cost = 4.0 * others + overlap(at, box) + 2.0 * overlap(at, core) + overlap(at, f->label);
-        cost += 0.002 * area * (double)i; /* earlier places look better */
-        if (others <= 0.12 * area && cost < least) {
+        double cost = chart_cost(at, all, count, own) + 0.002 * at.w * at.h * (double)i; /* earlier ones look better */
+        if (cost < least) {
             least = cost;
-            f->chart = at;
+            *best = at;
         }
     }
-    return least < HUGE_VAL;
+    return least;
+}
+
+/* The best place anywhere: near the face. */
+static double place_anywhere(rect *best, const face_marks *all, size_t count, size_t own, double width, double height)
+{
+    enum { STEPS = 24 };
+    const rect box = all[own].box;
+    rect at = *best;
+    double least = HUGE_VAL;
+    for (size_t i = 0; i <= STEPS; i++)
+        for (size_t k = 0; k <= STEPS; k++) {
+            at.x = (width - at.w) * (double)k / STEPS;
+            at.y = (height - at.h) * (double)i / STEPS;
+            double away = hypot(at.x + (at.w - box.w) / 2.0 - box.x, at.y + (at.h - box.h) / 2.0 - box.y);
+            double cost = chart_cost(at, all, count, own) + away * sqrt(at.w * at.h);
+            if (cost < least) {
+                least = cost;
+                *best = at;
+            }
+        }
+    return least;
+}
+
+/* Beside the box, or else wherever there is room: *room becomes false when there is none for a chart of this size, so
+ * that it is not looked for again. False if there is none. */
+static bool place_chart(face_marks *all, size_t count, size_t own, double width, double height, bool *room)
+{
+    rect at = {0.0, 0.0, all[own].chart.w, all[own].chart.h};
+    all[own].chart.w = 0.0; /* not in its own way */
+    bool placed = place_beside(&at, all, count, own, width, height) < HUGE_VAL;
+    if (!placed && *room)
+        *room = placed = place_anywhere(&at, all, count, own, width, height) < HUGE_VAL;
+    if (placed)
+        all[own].chart = at;
+    return placed;
 }
 
 /* Text size of a chart: as the label, smaller if the picture is, none (0) if it would be illegible. */
@@ -209,7 +252,8 @@ static void place_label(ssfer_canvas *canvas, face_marks *all, size_t count, siz
     }
 }
 
-static void measure_chart(ssfer_canvas *canvas, const ssfer_draw_face *faces, face_marks *all, size_t count, size_t i)
+static void measure_chart(ssfer_canvas *canvas, const ssfer_draw_face *faces, face_marks *all, size_t count, size_t i,
+                          bool *room)
 {
     face_marks *m = &all[i];
     double size = faces[i].classes.count ? chart_font(canvas, &faces[i], m->font) : 0.0;
@@ -219,7 +263,7 @@ static void measure_chart(ssfer_canvas *canvas, const ssfer_draw_face *faces, fa
     double padding = 2.0 * chart_padding(m->bars);
     m->chart.w = bars_width(m->bars) + padding;
     m->chart.h = m->bars.row * (double)faces[i].classes.count + padding;
-    if (!place_chart(all, count, i, canvas->width, canvas->height))
+    if (!place_chart(all, count, i, canvas->width, canvas->height, room))
         m->chart = (rect){0};
 }
 
@@ -252,6 +296,18 @@ static void draw_points(ssfer_canvas *canvas, const face_marks *m, const float *
     }
 }
 
+/* From the box to its chart by the shortest way, so that a chart among several faces says whose it is. */
+static void draw_link(ssfer_canvas *canvas, const face_marks *m)
+{
+    const rect a = m->box, b = m->chart;
+    if (b.w == 0.0 || overlap(a, b) > 0.0)
+        return;
+    double x1 = clamp(b.x + b.w / 2.0, a.x, a.x + a.w), y1 = clamp(b.y + b.h / 2.0, a.y, a.y + a.h);
+    double x2 = clamp(x1, b.x, b.x + b.w), y2 = clamp(y1, b.y, b.y + b.h), line = fmax(2.0, m->font / 4.0);
+    ssfer_canvas_line(canvas, x1, y1, x2, y2, 2.0 * line, 0xFFFFFF);
+    ssfer_canvas_line(canvas, x1, y1, x2, y2, line, m->colour);
+}
+
 static void draw_label(ssfer_canvas *canvas, const face_marks *m)
 {
     if (m->label.w == 0.0)
@@ -277,6 +333,7 @@ static void draw_chart(ssfer_canvas *canvas, const face_marks *m, const ssfer_dr
 ssfer_status ssfer_draw_faces(ssfer_image *picture, const ssfer_draw_face *faces, size_t count, ssfer_error *err)
 {
     ssfer_canvas canvas;
+    bool room = true;
     face_marks *marks = ssfer_calloc(count, sizeof *marks);
     if (!marks)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "no memory for the marks of %zu faces", count);
@@ -289,11 +346,13 @@ ssfer_status ssfer_draw_faces(ssfer_image *picture, const ssfer_draw_face *faces
         for (size_t i = 0; i < count; i++)
             place_label(&canvas, marks, count, i);
         for (size_t i = 0; i < count; i++)
-            measure_chart(&canvas, faces, marks, count, i);
+            measure_chart(&canvas, faces, marks, count, i, &room);
         for (size_t i = 0; i < count; i++) {
             draw_box(&canvas, &marks[i]);
             draw_points(&canvas, &marks[i], faces[i].points);
         }
+        for (size_t i = 0; i < count; i++)
+            draw_link(&canvas, &marks[i]);
         for (size_t i = 0; i < count; i++) /* charts and labels lie above all boxes */
             draw_chart(&canvas, &marks[i], &faces[i]);
         for (size_t i = 0; i < count; i++)

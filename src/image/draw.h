@@ -23,9 +23,9 @@ typedef struct ssfer_draw_face {
     ssfer_draw_classes classes;
 } ssfer_draw_face;
 
-/* Marks faces in a picture: box, points, label, and a bar chart of the probabilities beside the box. Marks scale with
- * the picture and the face and are legible on any background. Charts stay inside the picture and off other faces; a
- * chart for which there is no room is left out.
+/* Marks faces in a picture: box, points, label, and a bar chart of the probabilities, linked to the box, beside it or
+ * else where there is room. Marks scale with the picture and the face and are legible on any background. Charts stay
+ * inside the picture and off other faces; a chart for which there is no room at all is left out.
  * Errors: SSFER_ERR_LIMIT (a side above 32000 pixels), SSFER_ERR_MEMORY; the picture is then unchanged. */
 ssfer_status ssfer_draw_faces(ssfer_image *picture, const ssfer_draw_face *faces, size_t count, ssfer_error *err);
 

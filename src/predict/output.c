@@ -69,14 +69,14 @@ static void json_row(ssfer_json_writer *w, const ssfer_output *o, const ssfer_fa
 
 /* ---- CSV --------------------------------------------------------------------------------------------------------- */
 
-/* RFC 4180: quotes where a value holds a comma, a quote or a line break. */
-static void csv_text(FILE *stream, const char *text)
+/* prefix and text as one value. RFC 4180: quotes where it holds a comma, a quote or a line break. */
+static void csv_text(FILE *stream, const char *prefix, const char *text)
 {
     if (!strpbrk(text, ",\"\r\n")) {
-        fputs(text, stream);
+        fprintf(stream, "%s%s", prefix, text);
         return;
     }
-    fputc('"', stream);
+    fprintf(stream, "\"%s", prefix);
     for (; *text; text++) {
         if (*text == '"')
             fputc('"', stream);
@@ -94,8 +94,8 @@ static void csv_header(const ssfer_output *o)
     if (o->class_count)
         fputs(o->regions ? ",region,expression" : ",expression", o->stream);
     for (size_t k = 0; k < o->class_count; k++) {
-        fputs(",p_", o->stream);
-        csv_text(o->stream, o->classes[k]);
+        fputc(',', o->stream);
+        csv_text(o->stream, "p_", o->classes[k]);
     }
     fputc('\n', o->stream);
 }
@@ -110,7 +110,7 @@ static void csv_number(const ssfer_output *o, int decimals, const float *value)
 
 static void csv_row(const ssfer_output *o, const ssfer_face_row *row)
 {
-    csv_text(o->stream, row->file);
+    csv_text(o->stream, "", row->file);
     fprintf(o->stream, ",%zu,%s", row->frame, STATUS_NAMES[row->status]);
     for (size_t i = 0; i < 4; i++)
         csv_number(o, 2, row->face ? &row->face->box[i] : NULL);
@@ -122,7 +122,7 @@ static void csv_row(const ssfer_output *o, const ssfer_face_row *row)
     if (o->class_count)
         fputc(',', o->stream);
     if (row->status == SSFER_FACE_OK && o->class_count)
-        csv_text(o->stream, o->classes[best_of(row->probabilities, o->class_count)]);
+        csv_text(o->stream, "", o->classes[best_of(row->probabilities, o->class_count)]);
     for (size_t k = 0; k < o->class_count; k++) {
         fputc(',', o->stream);
         if (row->status == SSFER_FACE_OK)
