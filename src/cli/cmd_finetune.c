@@ -7,10 +7,10 @@
 
 typedef struct finetune_args {
     const char *init, *out;
-    const char *detector, *face_boxes;
+    const char *detector, *face_boxes, *randaugment;
     double mixup_alpha, detector_conf;
     int64_t detector_size;
-    int facemix;
+    int facemix, balance;
     double crop_scale, flip, erasing, smoothing, layer_decay;
     int erasing_mode, schedule, ema_warmup, decay;
     ssfer_labeled_args data;
@@ -31,6 +31,7 @@ static const ssfer_option RUN[] = {
              "instead of random ones"},
     {0}};
 
+static const char *const BALANCE_CHOICES[] = {"none", "weights", "logit-adjust", NULL};
 static const char *const FACEMIX_CHOICES[] = {"off", "on", "released", "mixup", "cutmix", NULL};
 
 static const ssfer_option MIXING[] = {
@@ -54,17 +55,31 @@ static const ssfer_option MIXING[] = {
      .help = "with --facemix on: where the faces that were found are kept; runs that share the file look once"},
     {0}};
 
+static ssfer_status check_randaugment(const char *value, ssfer_error *err)
+{
+    ssfer_randaugment policy;
+    return ssfer_randaugment_parse(&policy, value, err);
+}
+
 static const ssfer_option METHOD[] = {
     {SSFER_OPTION_FLOAT(finetune_args, crop_scale), .name = "crop-scale", .value = "X", .initial = "0.2",
      .above_min = true, .max = 1, .help = "smallest area of a random crop, as a share of the picture"},
     {SSFER_OPTION_FLOAT(finetune_args, flip), .name = "flip", .value = "P", .initial = "0.5", .max = 1,
      .help = "probability of a horizontal flip"},
+    {SSFER_OPTION_STRING(finetune_args, randaugment), .name = "randaugment", .value = "POLICY", .initial = "none",
+     .check = check_randaugment,
+     .help =
+         "picture operations drawn at random, in timm's grammar: 'rand-m9-mstd0.5-inc1'; m magnitude, n operations, "
+         "p probability of each, mstd deviation of m, inc1: throughout stronger with m"},
     {SSFER_OPTION_FLOAT(finetune_args, erasing), .name = "erasing", .value = "P", .initial = "0", .max = 1,
      .help = "probability that a random rectangle is erased"},
     {SSFER_OPTION_CHOICE(finetune_args, erasing_mode), .name = "erasing-mode", .choices = ERASING_CHOICES,
      .initial = "pixel", .help = "what an erased rectangle is filled with: noise, one colour, or zeros"},
     {SSFER_OPTION_FLOAT(finetune_args, smoothing), .name = "smoothing", .value = "X", .initial = "0.1", .max = 1,
      .below_max = true, .help = "label smoothing"},
+    {SSFER_OPTION_CHOICE(finetune_args, balance), .name = "balance", .choices = BALANCE_CHOICES, .initial = "none",
+     .help = "against classes of unequal size: weights: a picture counts by the inverse of its class's share; "
+             "logit-adjust: the loss adds the log of that share to the outputs (Menon et al. 2021)"},
     {SSFER_OPTION_CHOICE(finetune_args, schedule), .name = "schedule", .choices = SCHEDULE_CHOICES, .initial = "cosine",
      .help = "learning rate over time: warm-up and cosine per step, constant, or the published code's curve"},
     {SSFER_OPTION_FLOAT(finetune_args, layer_decay), .name = "layer-decay", .value = "X", .initial = "1",
@@ -80,6 +95,7 @@ static void fill_options(ssfer_finetune_options *o, const finetune_args *a, cons
     static const ssfer_erasing_mode modes[] = {SSFER_ERASING_PIXEL, SSFER_ERASING_RAND, SSFER_ERASING_CONST};
     static const ssfer_schedule_kind schedules[] = {SSFER_SCHEDULE_COSINE, SSFER_SCHEDULE_CONSTANT,
                                                     SSFER_SCHEDULE_STAGE2_RELEASED};
+    static const ssfer_balance balances[] = {SSFER_BALANCE_NONE, SSFER_BALANCE_WEIGHTS, SSFER_BALANCE_LOGITS};
     static const ssfer_mix_mode mixes[] = {SSFER_MIX_OFF, SSFER_MIX_FACEMIX, SSFER_MIX_FACEMIX_RELEASED,
                                            SSFER_MIX_MIXUP, SSFER_MIX_CUTMIX};
     ssfer_training_options *t = &o->training;
@@ -88,6 +104,7 @@ static void fill_options(ssfer_finetune_options *o, const finetune_args *a, cons
     o->data = ssfer_labeled_from_args(&a->data);
     o->init = a->init;
     o->smoothing = a->smoothing;
+    o->balance = balances[a->balance];
     o->mix.mode = mixes[a->facemix];
     o->mix.alpha = a->mixup_alpha;
     o->mix.detector = a->detector;
@@ -102,6 +119,7 @@ static void fill_options(ssfer_finetune_options *o, const finetune_args *a, cons
     t->optimizer.ema_warmup = a->ema_warmup == 0;
     t->transform.scale_min = a->crop_scale;
     t->transform.flip = a->flip;
+    ssfer_randaugment_parse(&t->transform.randaugment, a->randaugment, NULL); /* the option has been checked */
     t->transform.erasing = a->erasing;
     t->transform.erasing_mode = modes[a->erasing_mode];
 }

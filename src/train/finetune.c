@@ -38,6 +38,7 @@ typedef struct finetune {
     ssfer_vit_acts acts;
     ssfer_run *run;
     float *weights, *losses, *dlogits; /* (R), (R), (R, K) with R rows, train/mixer.h */
+    float *factor, *offset;            /* (K), train/balance.h */
     size_t batch, iterations;
 } finetune;
 
@@ -51,8 +52,11 @@ static ssfer_status make_buffers(finetune *f, ssfer_error *err)
     f->weights = ssfer_calloc(R, sizeof *f->weights);
     f->losses = ssfer_calloc(R, sizeof *f->losses);
     f->dlogits = ssfer_calloc(R * K, sizeof *f->dlogits);
-    if (!f->weights || !f->losses || !f->dlogits)
+    f->factor = ssfer_calloc(K, sizeof *f->factor);
+    f->offset = ssfer_calloc(K, sizeof *f->offset);
+    if (!f->weights || !f->losses || !f->dlogits || !f->factor || !f->offset)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
+    TRY(ssfer_balance_make(f->factor, f->offset, f->options->balance, &f->data, err));
     return ssfer_vit_acts_init(&f->acts, vit, R, true, err);
 }
 
@@ -101,6 +105,10 @@ static ssfer_status forward_backward(finetune *f, const float *params, float *gr
         f->weights[r] = mixed->share[r] / (float)pictures;
     memset(f->dlogits, 0, R * K * sizeof *f->dlogits);
     TRY(ssfer_vit_forward(f->cx, params, &f->acts, mixed->images, &call));
+    for (size_t i = 0; f->options->balance != SSFER_BALANCE_NONE && i < R * K; i++) {
+        mixed->targets[i] *= f->factor[i % K];
+        f->acts.logits[i] += f->offset[i % K];
+    }
     TRY(ssfer_cross_entropy(f->cx, f->losses, f->dlogits, f->acts.logits, mixed->targets, f->weights, R, K));
     return ssfer_vit_backward(f->cx, params, grads, &f->acts, f->dlogits, &call);
 }
@@ -170,6 +178,7 @@ static void describe_training(ssfer_recipe *r, const finetune *f)
     ssfer_recipe_double(r, "ema", (double)o->optimizer.ema_decay);
     ssfer_recipe_bool(r, "ema_warmup", o->optimizer.ema_warmup);
     ssfer_recipe_double(r, "smoothing", f->options->smoothing);
+    ssfer_recipe_string(r, "balance", ssfer_balance_name(f->options->balance));
     ssfer_recipe_u64(r, "seed", o->seed);
 }
 
@@ -270,6 +279,8 @@ static void release(finetune *f)
     ssfer_free(f->weights);
     ssfer_free(f->losses);
     ssfer_free(f->dlogits);
+    ssfer_free(f->factor);
+    ssfer_free(f->offset);
 }
 
 ssfer_status ssfer_finetune(const ssfer_finetune_options *options, ssfer_evaluation *evaluation, ssfer_error *err)

@@ -3,6 +3,7 @@
 #define SSFER_TRAIN_FINETUNE_H
 
 #include "models/vit.h"
+#include "train/balance.h"
 #include "train/labeled.h"
 #include "train/metrics.h"
 #include "train/mixer.h"
@@ -17,6 +18,7 @@ typedef struct ssfer_finetune_options {
     ssfer_training_options training;
     double smoothing;
     ssfer_mix_options mix;
+    ssfer_balance balance;
 } ssfer_finetune_options;
 
 /* The released recipe where it applies to plain supervision: 100 epochs, batch 32, lr 1.5e-4 to 1e-5, smoothing 0.1,

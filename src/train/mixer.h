@@ -30,7 +30,8 @@ typedef struct ssfer_mixer ssfer_mixer;
 typedef struct ssfer_mixed {
     size_t rows;         /* B, or up to 2 B with origins; row i < B belongs to picture i */
     const float *images; /* (rows, 3, S, S) */
-    const float *targets, *share;
+    float *targets;      /* (rows, K); may be changed */
+    const float *share;
 } ssfer_mixed;
 
 /* For batches of up to `batch` pictures of `size` pixels; loads the detector. Errors: SSFER_ERR_ARGUMENT for batches

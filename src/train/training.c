@@ -70,13 +70,16 @@ ssfer_loader_options ssfer_validation_loader(const ssfer_training_options *o, si
     return loader;
 }
 
-void ssfer_training_describe_augmentation(ssfer_recipe *r, const ssfer_transform *t, bool erasing)
+void ssfer_training_describe_augmentation(ssfer_recipe *r, const ssfer_transform *t, bool strong)
 {
     ssfer_recipe_section(r, "augmentation");
     ssfer_recipe_doubles(r, "crop_scale", (double[]){t->scale_min, t->scale_max}, 2);
     ssfer_recipe_doubles(r, "crop_ratio", (double[]){t->ratio_min, t->ratio_max}, 2);
     ssfer_recipe_double(r, "flip", t->flip);
-    if (erasing) {
+    if (strong) {
+        char policy[SSFER_RANDAUGMENT_TEXT];
+        ssfer_randaugment_format(&t->randaugment, policy);
+        ssfer_recipe_string(r, "randaugment", policy);
         ssfer_recipe_double(r, "erasing", t->erasing);
         ssfer_recipe_string(r, "erasing_mode", ssfer_erasing_mode_name(t->erasing_mode));
     }

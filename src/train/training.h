@@ -39,8 +39,9 @@ ssfer_loader_options ssfer_training_loader(const ssfer_training_options *o, uint
                                            const ssfer_log *log);
 ssfer_loader_options ssfer_validation_loader(const ssfer_training_options *o, size_t size, const ssfer_log *log);
 
-/* Sections of recipe.yaml. Random erasing is a part of "augmentation" where the stage has it. */
-void ssfer_training_describe_augmentation(ssfer_recipe *r, const ssfer_transform *t, bool erasing);
+/* Sections of recipe.yaml. RandAugment and random erasing are a part of "augmentation" where the
+ * stage has them (strong). */
+void ssfer_training_describe_augmentation(ssfer_recipe *r, const ssfer_transform *t, bool strong);
 
 /* Adds the section "machine" to the recipe and opens the run. */
 ssfer_status ssfer_training_open_run(ssfer_run **run, const ssfer_training_options *o, const char *stage,

@@ -73,6 +73,31 @@ run finetune --data set --split train --fraction 0.2 --out fraction "${small[@]}
 expect_code 0
 expect_err_has "4 training pictures"
 
+# Mixing: every mode learns; options that do not go together are refused.
+for mode in on released mixup cutmix; do
+  run finetune --data set --split train --out "mixed-$mode" "${small[@]}" --epochs 2 --facemix $mode --randaugment rand-m9-mstd0.5-inc1 --balance weights
+  expect_code 0
+  expect_file "mixed-$mode/model.safetensors"
+  grep -q "facemix: \"*$mode" "mixed-$mode/recipe.yaml" || problem "the recipe does not say $mode"
+done
+run finetune --data set --split train --out adjusted "${small[@]}" --epochs 2 --balance logit-adjust
+expect_code 0
+run finetune --data set --split train --out bad "${small[@]}" --detector d.pt
+expect_error 2 "--detector goes with --facemix on or released"
+run finetune --data set --split train --out bad "${small[@]}" --facemix mixup --face-boxes f.json
+expect_error 2 "--face-boxes goes with --facemix on or released"
+run finetune --data set --split train --out bad "${small[@]}" --mixup-alpha 2
+expect_error 2 "--mixup-alpha goes with --facemix on, released, mixup or cutmix"
+run finetune --data set --split train --out bad "${small[@]}" --facemix on --detector d.pt --detector-size 100
+expect_error 2 "--detector-size: 100 is no multiple of 32"
+run finetune --data set --split train --out bad "${small[@]}" --facemix on --detector missing.pt
+expect_error 1 "missing.pt: No such file or directory"
+run finetune --data set --split train --out bad "${model[@]}" --batch-size 1 --facemix on
+expect_error 1 "--facemix on: a batch of one picture has nothing to mix with"
+run finetune --data set --split train --out bad "${small[@]}" --randaugment rand-m99
+expect_error 2 "--randaugment: "
+expect_no_file bad
+
 # ---- evaluation ----
 run eval --model run/model.safetensors --data set --split test
 expect_code 0
