@@ -17,6 +17,7 @@ extern const ssfer_command SSFER_COMMAND_FORWARD;
 extern const ssfer_command SSFER_COMMAND_PREDICT;
 extern const ssfer_command SSFER_COMMAND_PRETRAIN;
 extern const ssfer_command SSFER_COMMAND_RECONSTRUCT;
+extern const ssfer_command SSFER_COMMAND_SEMI;
 extern const ssfer_command SSFER_COMMAND_SYNTH;
 extern const ssfer_command SSFER_COMMAND_TRAIN;
 extern const ssfer_command SSFER_COMMAND_VERSION;

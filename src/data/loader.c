@@ -44,8 +44,9 @@ struct ssfer_loader {
     ssfer_transform second;
     size_t sample_floats; /* 3 * S * S */
     size_t count, batches;
-    size_t *items; /* positions in the dataset */
-    size_t *order; /* of this epoch, indices into items */
+    size_t *items;     /* positions in the dataset */
+    uint64_t *streams; /* per item: the name of its random stream */
+    size_t *order;     /* of this epoch, indices into items */
     uint32_t epoch;
 
     /* The ring: batch b lives in slots[b % slot_count]. Everything below is guarded by the mutex. */
@@ -102,7 +103,7 @@ static bool keep_image(ssfer_loader *loader, size_t item, const ssfer_image *ima
     return true;
 }
 
-static ssfer_status transform_views(worker *w, size_t stream, const ssfer_image *image, float *out, float *second,
+static ssfer_status transform_views(worker *w, uint64_t stream, const ssfer_image *image, float *out, float *second,
                                     ssfer_seen *view, ssfer_error *err)
 {
     const ssfer_loader *loader = w->loader;
@@ -117,8 +118,8 @@ static ssfer_status transform_views(worker *w, size_t stream, const ssfer_image 
     return st;
 }
 
-/* Fills a place with an item, augmented from the given stream (a dataset position). */
-static ssfer_status fill_place(worker *w, slot *s, size_t place, size_t item, size_t stream, ssfer_error *err)
+/* Fills a place with an item, augmented from the given stream. */
+static ssfer_status fill_place(worker *w, slot *s, size_t place, size_t item, uint64_t stream, ssfer_error *err)
 {
     ssfer_loader *loader = w->loader;
     size_t index = loader->items[item];
@@ -159,8 +160,8 @@ static ssfer_status fill_with_another(worker *w, slot *s, size_t place, size_t b
 {
     ssfer_loader *loader = w->loader;
     const ssfer_loader_options *o = &loader->options;
-    size_t stream = loader->items[bad_item];
-    ssfer_rng rng = ssfer_rng_stream(o->seed, o->stage, loader->epoch, (uint64_t)stream + 1, SSFER_RNG_ORDER);
+    const uint64_t stream = loader->streams[bad_item];
+    ssfer_rng rng = ssfer_rng_stream(o->seed, o->stage, loader->epoch, stream + 1, SSFER_RNG_ORDER);
     for (int draw = 0; draw < MAX_DRAWS; draw++) {
         size_t item = ssfer_rng_below(&rng, (uint32_t)loader->count);
         if (atomic_load(&loader->states[item]) == STATE_BAD)
@@ -179,7 +180,7 @@ static ssfer_status make_sample(worker *w, slot *s, size_t place, size_t item, s
     ssfer_loader *loader = w->loader;
     ssfer_status st = SSFER_ERR_FORMAT;
     if (atomic_load(&loader->states[item]) != STATE_BAD)
-        st = fill_place(w, s, place, item, loader->items[item], err);
+        st = fill_place(w, s, place, item, loader->streams[item], err);
     s->bad[place] = st != SSFER_OK && is_bad_picture(st);
     if (!s->bad[place])
         return st;
@@ -362,23 +363,39 @@ static size_t slots_needed(const ssfer_loader_options *o)
     return ssfer_min_size(ahead, 1 << 20) + 1; /* and the one that the consumer holds */
 }
 
+/* A sample's stream is its position in the dataset; of one that comes several times, the k-th has a stream beyond all
+ * positions, so that it is augmented in another way. */
+static ssfer_status name_streams(ssfer_loader *loader, ssfer_error *err)
+{
+    const size_t samples = ssfer_dataset_count(loader->options.set);
+    uint32_t *seen = ssfer_calloc(samples, sizeof *seen);
+    if (!seen)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "no memory for the order of %zu samples", samples);
+    for (size_t i = 0; i < loader->count; i++)
+        loader->streams[i] = (uint64_t)loader->items[i] + (uint64_t)seen[loader->items[i]]++ * samples;
+    ssfer_free(seen);
+    return SSFER_OK;
+}
+
 /* The tables per item. */
 static ssfer_status allocate_items(ssfer_loader *loader, ssfer_error *err)
 {
     const ssfer_loader_options *o = &loader->options;
     size_t n = loader->count;
     loader->items = ssfer_calloc(n, sizeof *loader->items);
+    loader->streams = ssfer_calloc(n, sizeof *loader->streams);
     loader->order = ssfer_calloc(n, sizeof *loader->order);
     loader->counted = ssfer_calloc(n, 1);
     loader->states = ssfer_calloc(n, sizeof *loader->states);
     bool cache = o->cache_bytes > SSFER_LOADER_NO_CACHE;
     if (cache)
         loader->cache = ssfer_calloc(n, sizeof *loader->cache);
-    if (!loader->items || !loader->order || !loader->counted || !loader->states || (cache && !loader->cache))
+    if (!loader->items || !loader->streams || !loader->order || !loader->counted || !loader->states ||
+        (cache && !loader->cache))
         return ssfer_fail(err, SSFER_ERR_MEMORY, "no memory for the order of %zu samples", n);
     for (size_t i = 0; i < n; i++)
         loader->items[i] = o->indices ? o->indices[i] : i;
-    return SSFER_OK;
+    return name_streams(loader, err);
 }
 
 /* The ring: one block for the images of all slots, one for the rest. */
@@ -481,6 +498,7 @@ void ssfer_loader_destroy(ssfer_loader *loader)
     ssfer_free(loader->slot_memory);
     ssfer_free(loader->image_memory);
     ssfer_free(loader->items);
+    ssfer_free(loader->streams);
     ssfer_free(loader->order);
     ssfer_free(loader->counted);
     ssfer_free(loader->states);

@@ -21,7 +21,7 @@ enum { SSFER_LOADER_NO_CACHE = 1 };
 
 typedef struct ssfer_loader_options {
     const ssfer_dataset *set; /* borrowed until destroy */
-    const size_t *indices;    /* the samples to use; NULL: all. Copied. */
+    const size_t *indices;    /* the samples to use; NULL: all. Copied. One may come several times. */
     size_t index_count;
     size_t batch;       /* B >= 1 */
     size_t threads;     /* workers, >= 1 */

@@ -35,6 +35,8 @@ static ssfer_status restore(loop *l, ssfer_tensor_set *set, const ssfer_train_st
     ssfer_status st = ssfer_params_load(l->params, l->task->table, set, "", NULL, err);
     if (st == SSFER_OK)
         st = ssfer_optimizer_load(&l->optimizer, set, state->step, err);
+    if (st == SSFER_OK && l->task->restore)
+        st = l->task->restore(l->task->user, set, err);
     ssfer_tensor_set_destroy(set);
     if (st != SSFER_OK)
         return ssfer_fail_prefix(err, st, "checkpoint to resume from");
@@ -57,6 +59,8 @@ static ssfer_status save(loop *l, bool best, ssfer_error *err)
     ssfer_status st = l->task->store(l->task->user, l->params, set, err);
     if (st == SSFER_OK)
         st = ssfer_optimizer_store(&l->optimizer, set, err);
+    if (st == SSFER_OK && l->task->save)
+        st = l->task->save(l->task->user, set, err);
     if (st == SSFER_OK)
         st = ssfer_run_save(l->run, set, &l->state, best, err);
     ssfer_tensor_set_destroy(set);
@@ -123,7 +127,7 @@ static ssfer_status prove_checkpoint(loop *l, const ssfer_loop_position *at, ssf
 
 static ssfer_status one_step(loop *l, size_t iteration, ssfer_loop_sums *step, ssfer_error *err)
 {
-    const ssfer_loop_position at = {l->state.epoch, iteration, l->state.step};
+    const ssfer_loop_position at = {l->state.epoch, iteration, l->state.step, l->optimizer.ema};
     *step = (ssfer_loop_sums){0};
     ssfer_zero(l->cx, l->grads, l->task->table->block_floats);
     TRY(l->task->gradients(l->task->user, l->params, l->grads, &at, step, err));
@@ -172,7 +176,7 @@ static ssfer_status run_steps(loop *l, double *rate, ssfer_error *err)
     char label[64];
     size_t images = 0, window_images = 0; /* of this process: for rates */
     double window_s = ssfer_clock_s();
-    const ssfer_loop_position at = {l->state.epoch, first, l->state.step};
+    const ssfer_loop_position at = {l->state.epoch, first, l->state.step, l->optimizer.ema};
     TRY(l->task->start_epoch(l->task->user, &at, err));
     snprintf(label, sizeof label, "epoch %zu/%zu", l->state.epoch + 1, o->epochs);
     ssfer_progress_begin(&bar, o->progress, label, "step", o->iterations);
@@ -222,6 +226,10 @@ static void print_epoch(const loop *l, double rate, const ssfer_metric *metrics,
             fprintf(out, "  %s %.2f %%", metrics[i].name[0] == 'a' ? "accuracy" : "mean class", 100 * metrics[i].value);
         else if (strcmp(metrics[i].name, "validation_loss") == 0)
             fprintf(out, "  validation %.4f", metrics[i].value);
+        else if (strcmp(metrics[i].name, "pseudo_label_rate") == 0)
+            fprintf(out, "  pseudo-labels %.1f %%", 100 * metrics[i].value);
+        else if (strcmp(metrics[i].name, "pseudo_label_accuracy") == 0)
+            fprintf(out, " (%.1f %% right)", 100 * metrics[i].value);
     const double left_s = s->elapsed_s / (double)(s->epoch + 1) * (double)(l->options->epochs - s->epoch - 1);
     if (left_s >= 60.0) /* at the pace of the epochs so far */
         fprintf(out, "  %.0f:%02.0f h left", floor(left_s / 3600.0), floor(fmod(left_s, 3600.0) / 60.0));

@@ -23,6 +23,7 @@
 typedef struct ssfer_loop_position {
     size_t epoch, iteration; /* from 0; iteration counts optimizer steps within the epoch */
     uint64_t step;           /* optimizer steps before this one, over all epochs */
+    const float *average;    /* the weights' average (EMA) before this step, a block of the table; NULL: none is kept */
 } ssfer_loop_position;
 
 /* What a step adds to the epoch's record. */
@@ -31,7 +32,7 @@ typedef struct ssfer_loop_sums {
     size_t images, right; /* right: predicted as labeled, where that means anything */
 } ssfer_loop_sums;
 
-enum { SSFER_LOOP_MAX_METRICS = 24 };
+enum { SSFER_LOOP_MAX_METRICS = 128 };
 
 /* A stage. `user` is the stage's own state; parameters and gradients are the loop's blocks. */
 typedef struct ssfer_loop_task {
@@ -54,6 +55,10 @@ typedef struct ssfer_loop_task {
                           ssfer_error *err);
     /* Adds weights and metadata of a model file to a set. */
     ssfer_status (*store)(void *user, const float *weights, ssfer_tensor_set *set, ssfer_error *err);
+    /* What a checkpoint keeps of the stage beside weights and moments: adds tensors to it (their data is borrowed until
+     * the checkpoint is written), and takes them back. Both NULL: nothing. */
+    ssfer_status (*save)(void *user, ssfer_tensor_set *set, ssfer_error *err);
+    ssfer_status (*restore)(void *user, const ssfer_tensor_set *set, ssfer_error *err);
 } ssfer_loop_task;
 
 typedef struct ssfer_loop_options {

@@ -1,0 +1,250 @@
+/* Stage III from pictures on disk to a model file: that unlabeled pictures teach, where they come from, and what it
+ * does with settings that cannot be used. */
+#include "semi_case.h"
+
+/* ---- learning ---------------------------------------------------------------------------------------------------- */
+
+static void test_unlabeled_pictures_teach(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    ssfer_evaluation e = {0};
+    ssfer_error err;
+    ssfer_classifier before, after;
+    make_split(&s, "train", 16);
+    make_split(&s, "valid", 8);
+    make_stage2(&s, 40);
+    set_up(&r, &s, "run");
+    r.options.training.epochs = 20;
+    r.options.training.lr = 3e-3;
+    r.options.training.accumulate = 1;
+    r.options.model.drop_path = 0.0f;
+    if (run(&r, &e, &err) != SSFER_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(e.count, 24);
+    if (!(e.accuracy > 0.6)) /* chance is one in three */
+        fail_msg("accuracy %g", e.accuracy);
+    ssfer_evaluation_deinit(&e);
+    assert_non_null(strstr(logged, "12 labeled, 36 unlabeled and 24 validation pictures, 3 classes; an epoch is 4 "
+                                   "steps"));
+    const double rate = last_figure(&s, "run", "pseudo_label_rate");
+    assert_true(rate > 0.1 && rate <= 1.0);
+    assert_true(last_figure(&s, "run", "pseudo_label_accuracy") > 0.7);
+    assert_true(last_figure(&s, "run", "pseudo_label_entropy") > 0.5);
+    assert_true(last_figure(&s, "run", "pseudo_label_accuracy/top") > 0.5);
+    assert_true(last_figure(&s, "run", "unlabeled_loss") > 0.0);
+    assert_int_equal(ssfer_classifier_load(&before, r.init.text, NULL, NULL), SSFER_OK);
+    assert_int_equal(ssfer_classifier_load(&after, scene_at(&s, "run/model.safetensors").text, NULL, NULL), SSFER_OK);
+    assert_true(memcmp(before.params, after.params, before.vit.table.block_floats * sizeof(float)) != 0);
+    ssfer_classifier_deinit(&before);
+    ssfer_classifier_deinit(&after);
+}
+
+/* With a threshold that nothing reaches, the unlabeled pictures leave no trace: neither do they in a burn-in. */
+static void test_burn_in(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "train", 8);
+    make_split(&s, "valid", 2);
+    make_stage2(&s, 1);
+    set_up(&r, &s, "unsure");
+    r.options.selection.threshold = 1.0;
+    expect_trained(&r);
+    set_up(&r, &s, "burnt");
+    r.options.burn_in = 2;
+    r.options.selection.threshold = 1.0;
+    expect_trained(&r);
+    assert_true(isnan(last_figure(&s, "burnt", "pseudo_label_rate")));
+    assert_true(last_figure(&s, "unsure", "pseudo_label_rate") == 0.0);
+    assert_true(last_figure(&s, "burnt", "labeled_loss") == last_figure(&s, "unsure", "labeled_loss"));
+    set_up(&r, &s, "sure");
+    r.options.selection.threshold = 0.1;
+    expect_trained(&r);
+    assert_true(last_figure(&s, "sure", "labeled_loss") != last_figure(&s, "unsure", "labeled_loss"));
+}
+
+/* ---- sources of pictures ----------------------------------------------------------------------------------------- */
+
+static void test_sources(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "train", 8);
+    make_split(&s, "valid", 2);
+    make_stage2(&s, 1);
+    for (size_t i = 0; i < 6; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "more/%zu.png", i);
+        picture(&s, name, i % 3, 500 + i);
+    }
+    set_up(&r, &s, "both");
+    r.unlabeled = scene_at(&s, "more");
+    r.options.unlabeled.data = r.unlabeled.text;
+    expect_trained(&r);
+    assert_non_null(strstr(logged, "6 labeled, 24 unlabeled"));
+    assert_true(last_figure(&s, "both", "pseudo_label_rate") >= 0.0);
+    set_up(&r, &s, "only");
+    r.options.unlabeled = (ssfer_unlabeled_options){.data = r.unlabeled.text};
+    expect_trained(&r);
+    assert_non_null(strstr(logged, "6 labeled, 6 unlabeled"));
+    assert_non_null(strstr(logged, "6 unlabeled pictures for batches of 8: each comes 1.3 times in a step"));
+    assert_true(isnan(last_figure(&s, "only", "pseudo_label_accuracy"))); /* no truth is known */
+    set_up(&r, &s, "none");
+    r.options.unlabeled = (ssfer_unlabeled_options){0};
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "no picture is unlabeled; use part of the labels");
+    set_up(&r, &s, "none");
+    r.options.data.fraction = 1.0;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "no picture is unlabeled");
+    set_up(&r, &s, "large");
+    r.options.training.batch = 10;
+    r.options.training.accumulate = 1;
+    expect_trained(&r);
+    assert_non_null(strstr(logged, "6 labeled pictures for batches of 10: each comes 1.7 times in a step"));
+}
+
+/* What is held out for validation is not learned from, with or without its label. */
+static void test_holdout(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "train", 16);
+    make_stage2(&s, 1);
+    set_up(&r, &s, "run");
+    r.options.data.fraction = 0.5;
+    r.options.data.holdout = 0.25;
+    expect_trained(&r);
+    assert_non_null(strstr(logged, "18 labeled, 24 unlabeled and 6 validation pictures"));
+}
+
+/* ---- the released code ------------------------------------------------------------------------------------------- */
+
+/* The accuracy that is recorded is that of Stage II's model, epoch after epoch; the labeled pictures are others. */
+static void test_released(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "train", 16);
+    make_split(&s, "valid", 8);
+    make_stage2(&s, 6);
+    set_up(&r, &s, "ours");
+    r.options.last_weights = true;
+    expect_trained(&r);
+    set_up(&r, &s, "released");
+    r.options.released = true;
+    r.options.last_weights = true;
+    r.options.training.epochs = 10;
+    r.options.training.schedule = SSFER_SCHEDULE_CONSTANT;
+    expect_trained(&r);
+    size_t size;
+    char *text = (char *)read_file(&s, "released", "metrics.jsonl", &size);
+    double first = NAN;
+    for (char *at = text; (at = memmem(at, (size_t)(text + size - at), "\"accuracy\":", 11)); at++) {
+        const double now = strtod(at + 11, NULL);
+        first = isnan(first) ? now : first;
+        assert_true(now == first);
+    }
+    assert_true(!isnan(first));
+    ssfer_free(text);
+    assert_true(last_figure(&s, "released", "teacher_accuracy") > 0.0);
+    assert_true(isnan(last_figure(&s, "ours", "teacher_accuracy")));
+    assert_true(last_figure(&s, "released", "lr") == 1e-3);
+    assert_true(last_figure(&s, "ours", "lr") < 2e-4);
+    set_up(&r, &s, "bad");
+    r.options.released = true;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "--released draws its own labeled pictures and keeps the last");
+}
+
+/* ---- what cannot be done ------------------------------------------------------------------------------------------
+ */
+
+static void test_impossible_settings(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "train", 8);
+    make_split(&s, "valid", 2);
+    make_stage2(&s, 1);
+    set_up(&r, &s, "bad");
+    r.options.init = NULL;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "--init: teacher and student start from a model of Stage II");
+    set_up(&r, &s, "bad");
+    r.options.training.optimizer.ema_decay = 0.0f;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "--ema 0");
+    set_up(&r, &s, "bad");
+    r.options.mu = 0;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "batches of 0 pictures");
+    set_up(&r, &s, "bad");
+    r.options.unlabeled_weight = 0.0;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "--unlabeled-weight 0");
+    set_up(&r, &s, "bad");
+    r.options.on_collapse = SSFER_COLLAPSE_ROLLBACK;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "--on-collapse rollback: the best checkpoint may be of what is undone");
+    set_up(&r, &s, "bad");
+    r.init = scene_at(&s, "nothing.safetensors");
+    expect_failure(&r, SSFER_ERR_IO, "nothing.safetensors");
+    assert_int_not_equal(access(scene_at(&s, "bad").text, F_OK), 0); /* nothing has been written */
+}
+
+/* A rate that ruins everything in a step, as the loss or the validation finds: stopped, or undone as often as allowed
+ * and then stopped. */
+static void test_numbers_that_explode(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "train", 8);
+    make_split(&s, "valid", 2);
+    make_stage2(&s, 1);
+    set_up(&r, &s, "stop");
+    r.options.training.lr = 1e30;
+    r.options.training.epochs = 6;
+    expect_failure(&r, SSFER_ERR_NUMERIC, "");
+    set_up(&r, &s, "back");
+    r.options.training.lr = 1e30;
+    r.options.training.epochs = 6;
+    r.options.training.save_every = 1;
+    r.options.on_collapse = SSFER_COLLAPSE_ROLLBACK;
+    r.options.last_weights = true;
+    expect_failure(&r, SSFER_ERR_NUMERIC, "after 3 returns to a good checkpoint");
+    assert_non_null(strstr(logged, "with 0.125 of the learning rate"));
+}
+
+/* A teacher that says one class only, since its head does: warned of, or stopped. A share of 1 calls every epoch that
+ * is not the best a collapse. */
+static void test_collapse(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "train", 8);
+    make_split(&s, "valid", 2);
+    make_stage2(&s, 1);
+    set_up(&r, &s, "warned");
+    r.options.collapse_share = 1.0;
+    r.options.selection.threshold = 0.34;
+    r.options.training.lr = 0.3;
+    r.options.training.epochs = 8;
+    expect_trained(&r);
+    assert_non_null(strstr(logged, "the teacher collapses: "));
+    set_up(&r, &s, "stopped");
+    r.options.collapse_share = 1.0;
+    r.options.selection.threshold = 0.34;
+    r.options.training.lr = 0.3;
+    r.options.training.epochs = 8;
+    r.options.on_collapse = SSFER_COLLAPSE_STOP;
+    expect_failure(&r, SSFER_ERR_NUMERIC, "the teacher collapses: ");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_unlabeled_pictures_teach),
+        TEST(test_burn_in),
+        TEST(test_sources),
+        TEST(test_holdout),
+        TEST(test_released),
+        TEST(test_impossible_settings),
+        TEST(test_numbers_that_explode),
+        TEST(test_collapse),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
