@@ -1,6 +1,6 @@
 #include "cli/commands.h"
 #include "cli/stage_args.h"
-#include "train/finetune.h"
+#include "train/folds.h"
 #include "train/signal.h"
 
 #include <string.h>
@@ -10,6 +10,7 @@ typedef struct finetune_args {
     const char *detector, *face_boxes, *randaugment;
     double mixup_alpha, detector_conf;
     int64_t detector_size;
+    int64_t folds;
     int facemix, balance;
     double crop_scale, flip, erasing, smoothing, layer_decay;
     int erasing_mode, schedule, ema_warmup, decay;
@@ -82,6 +83,10 @@ static const ssfer_option METHOD[] = {
              "logit-adjust: the loss adds the log of that share to the outputs (Menon et al. 2021)"},
     {SSFER_OPTION_CHOICE(finetune_args, schedule), .name = "schedule", .choices = SCHEDULE_CHOICES, .initial = "cosine",
      .help = "learning rate over time: warm-up and cosine per step, constant, or the published code's curve"},
+    {SSFER_OPTION_INT(finetune_args, folds), .name = "folds", .value = "K", .initial = "0", .min = 0,
+     .max = SSFER_MAX_FOLDS,
+     .help = "cross-validate: train K times, each time judged on another Kth of the labeled pictures, class by class; "
+             "runs in RUN/fold-1 and so on, figures in RUN/folds.json; 0: off"},
     {SSFER_OPTION_FLOAT(finetune_args, layer_decay), .name = "layer-decay", .value = "X", .initial = "1",
      .above_min = true, .max = 1, .help = "learning rate of a block relative to the next one"},
     {SSFER_OPTION_CHOICE(finetune_args, decay), .name = "decay", .choices = DECAY_CHOICES, .initial = "all",
@@ -102,6 +107,7 @@ static void fill_options(ssfer_finetune_options *o, const finetune_args *a, cons
     *o = ssfer_finetune_defaults();
     ssfer_training_from_args(t, &a->training, a->out, cli);
     o->data = ssfer_labeled_from_args(&a->data);
+    o->data.folds = (size_t)a->folds;
     o->init = a->init;
     o->smoothing = a->smoothing;
     o->balance = balances[a->balance];
@@ -149,12 +155,42 @@ static ssfer_status check_mixing(ssfer_cli *cli, const finetune_args *a, ssfer_e
     return SSFER_OK;
 }
 
+static ssfer_status check_folds(ssfer_cli *cli, const finetune_args *a, ssfer_error *err)
+{
+    static const char *const judges[] = {"valid-data", "valid-split", "holdout"};
+    if (a->folds == 1)
+        return ssfer_cli_usage(cli, err, "--folds: 1 leaves nothing to train on; give 2 or more");
+    for (size_t i = 0; a->folds && i < sizeof judges / sizeof *judges; i++)
+        if (ssfer_cli_given(cli, judges[i]))
+            return ssfer_cli_usage(cli, err, "--%s: with --folds the folds themselves validate", judges[i]);
+    return SSFER_OK;
+}
+
+static ssfer_status cross_validate(ssfer_cli *cli, const ssfer_finetune_options *options, ssfer_error *err)
+{
+    ssfer_folds f;
+    ssfer_status st = ssfer_finetune_folds(&f, options, err);
+    if (st != SSFER_OK)
+        return st;
+    fprintf(cli->out, "%-10s %10s %14s %10s\n", "fold", "accuracy", "mean class", "macro F1");
+    for (size_t i = 0; i < f.count; i++)
+        fprintf(cli->out, "%-10zu %8.2f %% %12.2f %% %8.2f %%\n", i + 1, 100 * f.fold[i].accuracy,
+                100 * f.fold[i].mean_class_accuracy, 100 * f.fold[i].macro_f1);
+    fprintf(cli->out, "%-10s %8.2f %% %12.2f %% %8.2f %%\n", "mean", 100 * f.mean.accuracy,
+            100 * f.mean.mean_class_accuracy, 100 * f.mean.macro_f1);
+    fprintf(cli->out, "%-10s %8.2f   %12.2f   %8.2f\n", "deviation", 100 * f.deviation.accuracy,
+            100 * f.deviation.mean_class_accuracy, 100 * f.deviation.macro_f1);
+    return SSFER_OK;
+}
+
 static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
 {
     const finetune_args *args = data;
     ssfer_finetune_options options;
     ssfer_evaluation evaluation = {0};
     ssfer_status st = check_mixing(cli, args, err);
+    if (st == SSFER_OK)
+        st = check_folds(cli, args, err);
     if (st != SSFER_OK)
         return st;
     fill_options(&options, args, cli);
@@ -165,10 +201,10 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
     options.model.drop_path = (float)args->training.drop_path;
     st = ssfer_signals_install(err);
     if (st == SSFER_OK) {
-        st = ssfer_finetune(&options, &evaluation, err);
+        st = args->folds ? cross_validate(cli, &options, err) : ssfer_finetune(&options, &evaluation, err);
         ssfer_signals_restore();
     }
-    if (st == SSFER_OK) {
+    if (st == SSFER_OK && !args->folds) {
         ssfer_evaluation_print(cli->out, &evaluation);
         ssfer_info(&cli->log, "the model is %s/model.safetensors", args->out);
     }

@@ -50,7 +50,13 @@ static void hold_out_class(const ssfer_labeled *l, uint64_t seed, unsigned char 
         return;
     ssfer_rng rng = ssfer_rng_stream(seed, HOLDOUT_STAGE, 0, (uint64_t)k, SSFER_RNG_SPLIT);
     ssfer_rng_shuffle(&rng, members, n);
-    const size_t wanted = ssfer_split_class_count(l->options->holdout, n);
+    const ssfer_labeled_options *o = l->options;
+    if (o->folds) { /* shifted from class to class, so that the folds have equal sizes */
+        for (size_t i = 0; i < n; i++)
+            held[members[i]] = (i + (size_t)k) % o->folds == o->fold;
+        return;
+    }
+    const size_t wanted = ssfer_split_class_count(o->holdout, n);
     for (size_t i = 0; i < (wanted < n ? wanted : n - 1); i++)
         held[members[i]] = 1;
 }
@@ -100,11 +106,13 @@ ssfer_status ssfer_labeled_open(ssfer_labeled *out, const ssfer_labeled_options 
 {
     *out = (ssfer_labeled){.options = o};
     TRY(ssfer_dataset_open(&out->train_set, o->data, &(ssfer_dataset_options){.split = o->split, .log = log}, err));
-    TRY(open_valid(out, log, err));
+    if (!o->folds)
+        TRY(open_valid(out, log, err));
     TRY(keep_labeled(out, seed, err));
     if (out->valid_set)
         return SSFER_OK;
-    ssfer_info(log, "no validation split: %.0f %% of the labeled pictures are held out", 100.0 * o->holdout);
+    if (!o->folds)
+        ssfer_info(log, "no validation split: %.0f %% of the labeled pictures are held out", 100.0 * o->holdout);
     return hold_out(out, seed, err);
 }
 
@@ -137,6 +145,10 @@ void ssfer_labeled_describe(ssfer_recipe *r, const ssfer_labeled *labeled)
     ssfer_recipe_string(r, "valid_data", valid ? ssfer_dataset_source(valid) : NULL);
     ssfer_recipe_string(r, "valid_split", valid ? ssfer_dataset_split(valid) : NULL);
     ssfer_recipe_double(r, "holdout", valid ? 0.0 : o->holdout);
+    if (o->folds) {
+        ssfer_recipe_size(r, "folds", o->folds);
+        ssfer_recipe_size(r, "fold", o->fold + 1);
+    }
     ssfer_recipe_double(r, "fraction", o->fraction);
     ssfer_recipe_string(r, "labels", o->labels);
     ssfer_recipe_size(r, "training_pictures", labeled->train_count);

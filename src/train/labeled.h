@@ -12,6 +12,7 @@ typedef struct ssfer_labeled_options {
     double holdout;
     double fraction;    /* of the labels to use; 1: all */
     const char *labels; /* a split file (ssfer split) that says which samples are labeled; NULL: by fraction */
+    size_t folds, fold; /* folds >= 2: part `fold` (from 0) of so many equal ones, class by class, is the validation */
 } ssfer_labeled_options;
 
 typedef struct ssfer_labeled {

@@ -98,6 +98,26 @@ run finetune --data set --split train --out bad "${small[@]}" --randaugment rand
 expect_error 2 "--randaugment: "
 expect_no_file bad
 
+# Cross-validation: as many runs as folds, which together judge each labeled picture once.
+run finetune --data set --split train --out folds "${small[@]}" --epochs 8 --folds 4
+expect_code 0
+expect_out_has "deviation"
+judged=0
+for i in 1 2 3 4; do
+  expect_file "folds/fold-$i/model.safetensors"
+  judged=$((judged + 20 - $(sed -n 's/^ *training_pictures: //p' "folds/fold-$i/recipe.yaml")))
+done
+[ $judged -eq 20 ] || problem "$judged of 20 pictures were judged"
+[ "$(grep -c '"accuracy"' folds/folds.json)" -eq 6 ] || problem "folds.json: $(cat folds/folds.json)"
+first=$out
+run finetune --data set --split train --out folds "${small[@]}" --epochs 8 --folds 4 --resume
+expect_out "$first"
+run finetune --data set --split train --out bad "${small[@]}" --folds 1
+expect_error 2 "--folds: 1 leaves nothing to train on; give 2 or more"
+run finetune --data set --split train --out bad "${small[@]}" --folds 4 --valid-split test
+expect_error 2 "--valid-split: with --folds the folds themselves validate"
+expect_no_file bad
+
 # ---- evaluation ----
 run eval --model run/model.safetensors --data set --split test
 expect_code 0
