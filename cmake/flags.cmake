@@ -1,7 +1,7 @@
 # Compiler flags shared by the library, the program and the tests: link `ssfer_flags`.
 add_library(ssfer_flags INTERFACE)
 target_compile_options(ssfer_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes
-  -Wmissing-prototypes -Wvla -fno-math-errno -fno-trapping-math)
+  -Wmissing-prototypes -Wvla -Wpointer-arith -fno-math-errno -fno-trapping-math)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   target_compile_options(ssfer_flags INTERFACE -Wno-sign-conversion) # -Wconversion keeps the value-changing ones
 else()

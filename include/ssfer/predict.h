@@ -37,6 +37,7 @@ typedef struct ssfer_predictor ssfer_predictor;
 
 typedef struct ssfer_predictor_options {
     size_t threads;      /* 0: all processors of this process */
+    int bf16;            /* 1: matrix products in bfloat16: twice as fast where the processor can (AVX512-BF16) */
     size_t batch;        /* pictures computed at once; 0: 32. Memory grows with it */
     const char *classes; /* for files without class names: rafdb, ferplus, affectnet7, affectnet8, or a file of names */
     size_t heads;        /* for PyTorch files of unusual models: attention heads; 0: embed_dim / 64 */

@@ -83,7 +83,7 @@ static ssfer_status prepare(bench *b, ssfer_error *err)
 {
     TRY(prepare_detector(b, err));
     TRY(prepare_pictures(b, err));
-    TRY(ssfer_compute_create(&b->cx, SSFER_BACKEND_CPU, b->options->threads, err));
+    TRY(ssfer_compute_create(&b->cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, b->options->threads, err));
     return ssfer_bench_products_init(&b->products, b->cx, PRODUCT_SIDE, PRODUCT_SIDE, false, err);
 }
 

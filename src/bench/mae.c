@@ -45,11 +45,11 @@ static ssfer_status prepare(bench *b, ssfer_error *err)
     ssfer_optimizer_options options = ssfer_optimizer_defaults();
     options.ema_decay = 0.0f;
     TRY(ssfer_mae_init(&b->mae, &o->config, err));
-    TRY(ssfer_compute_create(&b->cx, SSFER_BACKEND_CPU, o->threads, err));
+    TRY(ssfer_compute_create(&b->cx, SSFER_BACKEND_CPU, o->precision, o->threads, err));
     TRY(ssfer_params_alloc(&b->params, &b->mae.table, err));
     ssfer_mae_init_params(b->params, &b->mae, 1);
     TRY(ssfer_mae_masks_init(&b->masks, o->batch, L, K, err));
-    TRY(ssfer_mae_acts_init(&b->acts, &b->mae, o->batch, K, training, err));
+    TRY(ssfer_mae_acts_init(&b->acts, b->cx, &b->mae, o->batch, K, training, err));
     TRY(allocate(b, err));
     if (!training)
         return SSFER_OK;

@@ -9,6 +9,7 @@ typedef struct ssfer_bench_mae_options {
     ssfer_mae_config config;
     ssfer_bench_mode mode; /* training: masking, forward, loss, backward, AdamW; inference: masking, forward and loss */
     size_t batch, threads;
+    ssfer_precision precision;
     double seconds; /* about how long to measure */
 } ssfer_bench_mae_options;
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "bench/series.h"
+#include "compute/cpu/matmul.h"
 #include "nn/try.h"
 
 enum { WARM_UP = 3, LEAST_STEPS = 5, MOST_STEPS = 4096 };
@@ -85,49 +86,93 @@ float *ssfer_bench_floats(size_t count)
     return x;
 }
 
+/* Numbers of the context's precision. A bfloat16 is the upper half of a float: that of every second one will do. */
+static float *operands(const ssfer_compute *cx, size_t count)
+{
+    float *x = ssfer_bench_floats(count);
+    uint16_t *acts = (uint16_t *)(void *)x;
+    if (x && ssfer_compute_precision(cx) == SSFER_PRECISION_BF16)
+        for (size_t i = 0; i < count; i++)
+            acts[i] = acts[2 * i + 1];
+    return x;
+}
+
 ssfer_status ssfer_bench_products_init(ssfer_bench_products *p, ssfer_compute *cx, size_t rows, size_t widest,
                                        bool training, ssfer_error *err)
 {
     *p = (ssfer_bench_products){.cx = cx,
                                 .training = training,
-                                .widest = widest,
-                                .a = ssfer_bench_floats(rows * widest),
+                                .a = operands(cx, rows * widest),
                                 .b = ssfer_bench_floats(widest * widest),
-                                .c = ssfer_bench_floats(rows * widest)};
-    return p->a && p->b && p->c ? SSFER_OK : ssfer_fail(err, SSFER_ERR_MEMORY, "bench: out of memory");
+                                .c = operands(cx, rows * widest),
+                                .dw = training ? ssfer_bench_floats(widest * widest) : NULL};
+    if (!p->a || !p->b || !p->c || (training && !p->dw))
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "bench: out of memory");
+    return ssfer_weights_hold(cx, p->b, widest * widest);
 }
 
 void ssfer_bench_products_deinit(ssfer_bench_products *p)
 {
+    if (p->b)
+        ssfer_weights_release(p->cx, p->b);
     ssfer_free(p->a);
     ssfer_free(p->b);
     ssfer_free(p->c);
+    ssfer_free(p->dw);
 }
 
-/* One linear layer's products. */
-static ssfer_status layer(ssfer_bench_products *p, ssfer_linear_dims d, double *flops)
+/* A product with weights, which lie ready in the layout that it likes best. */
+static ssfer_status with_weights(ssfer_bench_products *p, size_t m, size_t k, size_t n, bool transposed)
 {
-    TRY(ssfer_linear_forward(p->cx, p->c, p->a, p->b, NULL, d, SSFER_EPILOGUE_NONE));
-    *flops += 2.0 * (double)d.rows * (double)d.in * (double)d.out;
+    const ssfer_precision precision = ssfer_compute_precision(p->cx);
+    const ssfer_matmul product = {
+        .m = m, .k = k, .n = n, .b_transposed = transposed, .operands = precision, .result = precision};
+    return ssfer_cpu_matmul_copied(p->cx, &product, p->c, p->a, p->b, NULL);
+}
+
+static ssfer_status weight_gradient(ssfer_bench_products *p, ssfer_linear_dims d)
+{
+    const ssfer_precision precision = ssfer_compute_precision(p->cx);
+    const ssfer_matmul product = {.m = d.out,
+                                  .k = d.rows,
+                                  .n = d.in,
+                                  .a_transposed = true,
+                                  .operands = precision,
+                                  .result = SSFER_PRECISION_FP32,
+                                  .add = true};
+    return precision == SSFER_PRECISION_FP32 ? ssfer_cpu_sgemm(p->cx, &product, p->dw, p->c, p->a)
+                                             : ssfer_cpu_matmul(p->cx, &product, p->dw, p->c, p->a, NULL);
+}
+
+/* One linear layer's products, asked of oneDNN directly. The weights are packed outside the time that is taken. */
+static ssfer_status layer(ssfer_bench_products *p, size_t rows, size_t in, size_t out, double *seconds, double *flops)
+{
+    const double product_flops = 2.0 * (double)rows * (double)in * (double)out;
+    TRY(with_weights(p, rows, in, out, true));
+    double start = ssfer_clock_s();
+    TRY(with_weights(p, rows, in, out, true));
+    *seconds += ssfer_clock_s() - start;
+    *flops += product_flops;
     if (!p->training)
         return SSFER_OK;
-    TRY(ssfer_linear_backward_dx(p->cx, p->a, p->c, p->b, d));
-    TRY(ssfer_linear_backward_dw(p->cx, p->b, NULL, p->c, p->a, d));
-    *flops += 4.0 * (double)d.rows * (double)d.in * (double)d.out;
+    TRY(with_weights(p, rows, out, in, false));
+    start = ssfer_clock_s();
+    TRY(with_weights(p, rows, out, in, false));
+    TRY(weight_gradient(p, (ssfer_linear_dims){rows, in, out, false}));
+    *seconds += ssfer_clock_s() - start;
+    *flops += 2.0 * product_flops;
     return SSFER_OK;
 }
 
 ssfer_status ssfer_bench_block_products(ssfer_bench_products *p, size_t rows, size_t width, size_t hidden, size_t depth,
                                         double *seconds, double *flops)
 {
-    double own = 0.0;
-    ssfer_series_fill(p->b, p->widest * p->widest); /* the products overwrite them */
-    const double start = ssfer_clock_s();
-    TRY(layer(p, (ssfer_linear_dims){rows, width, 3 * width}, &own));
-    TRY(layer(p, (ssfer_linear_dims){rows, width, width}, &own));
-    TRY(layer(p, (ssfer_linear_dims){rows, width, hidden}, &own));
-    TRY(layer(p, (ssfer_linear_dims){rows, hidden, width}, &own));
-    *seconds += (double)depth * (ssfer_clock_s() - start);
+    double own = 0.0, time = 0.0;
+    TRY(layer(p, rows, width, 3 * width, &time, &own));
+    TRY(layer(p, rows, width, width, &time, &own));
+    TRY(layer(p, rows, width, hidden, &time, &own));
+    TRY(layer(p, rows, hidden, width, &time, &own));
+    *seconds += (double)depth * time;
     *flops += (double)depth * own;
     return SSFER_OK;
 }
@@ -135,8 +180,5 @@ ssfer_status ssfer_bench_block_products(ssfer_bench_products *p, size_t rows, si
 ssfer_status ssfer_bench_square_product(ssfer_bench_products *p, size_t rows, size_t width, double *seconds,
                                         double *flops)
 {
-    const double start = ssfer_clock_s();
-    TRY(layer(p, (ssfer_linear_dims){rows, width, width}, flops));
-    *seconds += ssfer_clock_s() - start;
-    return SSFER_OK;
+    return layer(p, rows, width, width, seconds, flops);
 }

@@ -1,5 +1,6 @@
 /* What all cases share: a step and bare matrix products take turns, so that a drifting machine affects both alike, and
- * medians are what counts. */
+ * medians are what counts. The limit is what oneDNN itself reaches on the model's shapes in the same precision, with
+ * weights that lie ready in the layout it likes best. */
 #ifndef SSFER_BENCH_MEASURE_H
 #define SSFER_BENCH_MEASURE_H
 
@@ -45,9 +46,8 @@ ssfer_status ssfer_bench_measure(ssfer_bench_result *out, const ssfer_bench_case
 /* Operands of bare products, for layers of up to `widest` channels on up to `rows` rows. */
 typedef struct ssfer_bench_products {
     ssfer_compute *cx;
-    bool training; /* with the two products of a backward pass */
-    size_t widest;
-    float *a, *b, *c;
+    bool training;         /* with the two products of a backward pass */
+    float *a, *b, *c, *dw; /* a and c in the context's precision, b and dw in float32 */
 } ssfer_bench_products;
 
 ssfer_status ssfer_bench_products_init(ssfer_bench_products *products, ssfer_compute *cx, size_t rows, size_t widest,

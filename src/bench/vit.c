@@ -50,10 +50,10 @@ static ssfer_status prepare(bench *b, ssfer_error *err)
     const bool training = o->mode == SSFER_BENCH_TRAINING;
     ssfer_optimizer_options options = ssfer_optimizer_defaults();
     TRY(ssfer_vit_init(&b->vit, &o->config, err));
-    TRY(ssfer_compute_create(&b->cx, SSFER_BACKEND_CPU, o->threads, err));
+    TRY(ssfer_compute_create(&b->cx, SSFER_BACKEND_CPU, o->precision, o->threads, err));
     TRY(ssfer_params_alloc(&b->params, &b->vit.table, err));
     ssfer_vit_init_params(b->params, &b->vit, 1);
-    TRY(ssfer_vit_acts_init(&b->acts, &b->vit, o->batch, training, err));
+    TRY(ssfer_vit_acts_init(&b->acts, b->cx, &b->vit, o->batch, training, err));
     TRY(allocate(b, err));
     if (!training)
         return SSFER_OK;

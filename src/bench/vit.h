@@ -9,6 +9,7 @@ typedef struct ssfer_bench_vit_options {
     ssfer_vit_config config;
     ssfer_bench_mode mode; /* training: forward, backward, AdamW and EMA */
     size_t batch, threads;
+    ssfer_precision precision;
     double seconds; /* about how long to measure */
 } ssfer_bench_vit_options;
 

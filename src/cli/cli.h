@@ -8,12 +8,12 @@
 
 #include <stdio.h>
 
-typedef enum ssfer_precision { SSFER_PRECISION_AUTO, SSFER_PRECISION_FP32, SSFER_PRECISION_BF16 } ssfer_precision;
+typedef enum ssfer_precision_choice { SSFER_CHOICE_AUTO, SSFER_CHOICE_FP32, SSFER_CHOICE_BF16 } ssfer_precision_choice;
 
 typedef struct ssfer_common_args {
     int64_t threads;    /* >= 1: the default is already resolved */
     const char *device; /* "auto", "cpu", "cuda" or "cuda:3" */
-    int precision;      /* ssfer_precision */
+    int precision;      /* ssfer_precision_choice */
     int64_t seed;
     bool quiet, verbose, help;
 } ssfer_common_args;
@@ -67,6 +67,9 @@ struct ssfer_cli {
  * added to the message. `return ssfer_cli_usage(cli, err, "--image-size: ...")`. */
 ssfer_status ssfer_cli_usage(ssfer_cli *cli, ssfer_error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* What --precision asks for; auto is fp32. */
+ssfer_precision ssfer_cli_precision(const ssfer_cli *cli);
 
 /* Whether an option (of this command, without dashes) was given on the command line. */
 bool ssfer_cli_given(const ssfer_cli *cli, const char *name);

@@ -92,7 +92,8 @@ static void print_json(const ssfer_cli *cli, const bench_args *a, const ssfer_be
     }
     ssfer_json_put_double(&w, "peak_rss_mib", r->peak_rss_mib);
     ssfer_json_put_int(&w, "threads", cli->common.threads);
-    ssfer_json_put_string(&w, "precision", "fp32");
+    ssfer_json_put_string(&w, "precision",
+                          ssfer_precision_name(is(a, "detect") ? SSFER_PRECISION_FP32 : ssfer_cli_precision(cli)));
     ssfer_json_put_int(&w, "batch", (int64_t)batch_of(a));
     ssfer_json_end(&w);
 }
@@ -100,8 +101,9 @@ static void print_json(const ssfer_cli *cli, const bench_args *a, const ssfer_be
 static void print_table(const ssfer_cli *cli, const bench_args *a, const ssfer_bench_result *r)
 {
     const bool forward_only = !is(a, "detect") && a->mode != 0; /* the other parts are empty then */
-    fprintf(cli->out, "%s %s, batch %zu, %lld threads, fp32, %zu steps\n", a->what,
-            is(a, "detect") ? "inference" : MODES[a->mode], batch_of(a), (long long)cli->common.threads, r->steps);
+    fprintf(cli->out, "%s %s, batch %zu, %lld threads, %s, %zu steps\n", a->what,
+            is(a, "detect") ? "inference" : MODES[a->mode], batch_of(a), (long long)cli->common.threads,
+            ssfer_precision_name(is(a, "detect") ? SSFER_PRECISION_FP32 : ssfer_cli_precision(cli)), r->steps);
     fprintf(cli->out, "  %.1f images/s  (median; middle half within %.1f %%)\n", r->images_per_second, 100 * r->spread);
     fprintf(cli->out, "  %.1f GFLOP/s, %.0f %% of the %.1f GFLOP/s that the bare products reach\n", r->gflops,
             100 * r->gflops / r->limit_gflops, r->limit_gflops);
@@ -119,8 +121,11 @@ static ssfer_bench_mode mode_of(const bench_args *a)
 
 static ssfer_status bench_vit(ssfer_bench_result *result, const bench_args *a, ssfer_cli *cli, ssfer_error *err)
 {
-    ssfer_bench_vit_options options = {
-        .mode = mode_of(a), .batch = batch_of(a), .threads = (size_t)cli->common.threads, .seconds = a->seconds};
+    ssfer_bench_vit_options options = {.mode = mode_of(a),
+                                       .batch = batch_of(a),
+                                       .threads = (size_t)cli->common.threads,
+                                       .precision = ssfer_cli_precision(cli),
+                                       .seconds = a->seconds};
     if (ssfer_model_config(&options.config, &a->model, err) != SSFER_OK)
         return ssfer_cli_usage(cli, err, "%s", err->message);
     options.config.classes = 8;
@@ -129,8 +134,11 @@ static ssfer_status bench_vit(ssfer_bench_result *result, const bench_args *a, s
 
 static ssfer_status bench_mae(ssfer_bench_result *result, const bench_args *a, ssfer_cli *cli, ssfer_error *err)
 {
-    ssfer_bench_mae_options options = {
-        .mode = mode_of(a), .batch = batch_of(a), .threads = (size_t)cli->common.threads, .seconds = a->seconds};
+    ssfer_bench_mae_options options = {.mode = mode_of(a),
+                                       .batch = batch_of(a),
+                                       .threads = (size_t)cli->common.threads,
+                                       .precision = ssfer_cli_precision(cli),
+                                       .seconds = a->seconds};
     if (ssfer_mae_model_config(&options.config, &a->model, &a->decoder, err) != SSFER_OK)
         return ssfer_cli_usage(cli, err, "%s", err->message);
     return ssfer_bench_mae(result, &options, err);

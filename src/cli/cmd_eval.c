@@ -90,9 +90,9 @@ static ssfer_status evaluate(evaluation *e, const eval_args *a, const ssfer_cli 
     memcpy(loader.transform.std, e->model.std, sizeof e->model.std);
     ssfer_status st = ssfer_loader_create(&e->loader, &loader, err);
     if (st == SSFER_OK)
-        st = ssfer_compute_create(&e->cx, SSFER_BACKEND_CPU, loader.threads, err);
+        st = ssfer_compute_create(&e->cx, SSFER_BACKEND_CPU, ssfer_cli_precision(cli), loader.threads, err);
     if (st == SSFER_OK)
-        st = ssfer_vit_acts_init(&e->acts, &e->model.vit, loader.batch, false, err);
+        st = ssfer_vit_acts_init(&e->acts, e->cx, &e->model.vit, loader.batch, false, err);
     if (st == SSFER_OK)
         st = ssfer_metrics_create(&e->metrics, ssfer_dataset_class_names(e->set), e->model.vit.config.classes, err);
     if (st == SSFER_OK)

@@ -69,14 +69,25 @@ static ssfer_status put(ssfer_tensor_set *set, const char *name, const float *da
              : ssfer_tensor_set_add(set, name, SSFER_DTYPE_F32, flat, 2, data, err);
 }
 
+/* The same from activations, which may have another type. */
+static ssfer_status put_acts(ssfer_tensor_set *set, const char *name, ssfer_compute *cx, const ssfer_act *data,
+                             size_t B, size_t N, size_t C, ssfer_error *err)
+{
+    const size_t all[] = {B, N, C}, flat[] = {B, C};
+    void *floats;
+    ssfer_status st = ssfer_tensor_set_new(set, name, SSFER_DTYPE_F32, N ? all : flat, N ? 3 : 2, &floats, err);
+    return st == SSFER_OK ? ssfer_act_to_float(cx, floats, data, B * (N ? N : 1) * C) : st;
+}
+
 /* Training activations keep every block's input apart, which is what `blocks` wants to see. */
-static ssfer_status collect(ssfer_tensor_set *set, const ssfer_vit_acts *acts, size_t B, int what, ssfer_error *err)
+static ssfer_status collect(ssfer_tensor_set *set, ssfer_compute *cx, const ssfer_vit_acts *acts, size_t B, int what,
+                            ssfer_error *err)
 {
     const ssfer_vit_config *c = &acts->vit->config;
     const size_t C = c->embed_dim, N = acts->stack.tokens;
     ssfer_status st = SSFER_OK;
     if (what == WHAT_FEATURES)
-        return put(set, "features", acts->stack.normed, B, 0, C, err);
+        return put_acts(set, "features", cx, acts->stack.normed, B, 0, C, err);
     if (what == WHAT_BLOCKS) {
         st = put(set, "embed", acts->stack.blocks[0].x, B, N, C, err);
         for (size_t i = 0; st == SSFER_OK && i < c->depth; i++) {
@@ -85,7 +96,7 @@ static ssfer_status collect(ssfer_tensor_set *set, const ssfer_vit_acts *acts, s
             st = put(set, name, i + 1 < c->depth ? acts->stack.blocks[i + 1].x : acts->stack.out, B, N, C, err);
         }
         if (st == SSFER_OK)
-            st = put(set, "norm", acts->stack.normed, B, N, C, err);
+            st = put_acts(set, "norm", cx, acts->stack.normed, B, N, C, err);
     }
     return st == SSFER_OK ? put(set, "logits", acts->logits, B, 0, c->classes, err) : st;
 }
@@ -97,9 +108,10 @@ static ssfer_status forward(const forward_args *a, const ssfer_cli *cli, const s
     ssfer_vit_acts acts = {0};
     ssfer_tensor_set *set = NULL;
     const ssfer_stack_call call = {.batch = count, .first_only = a->what != WHAT_BLOCKS};
-    ssfer_status st = ssfer_compute_create(&cx, SSFER_BACKEND_CPU, (size_t)cli->common.threads, err);
+    ssfer_status st =
+        ssfer_compute_create(&cx, SSFER_BACKEND_CPU, ssfer_cli_precision(cli), (size_t)cli->common.threads, err);
     if (st == SSFER_OK)
-        st = ssfer_vit_acts_init(&acts, &model->vit, count, a->what == WHAT_BLOCKS, err);
+        st = ssfer_vit_acts_init(&acts, cx, &model->vit, count, a->what == WHAT_BLOCKS, err);
     if (st == SSFER_OK) {
         st = ssfer_vit_forward(cx, model->params, &acts, images, &call);
         if (st != SSFER_OK)
@@ -108,7 +120,7 @@ static ssfer_status forward(const forward_args *a, const ssfer_cli *cli, const s
     if (st == SSFER_OK)
         st = ssfer_tensor_set_create(&set, err);
     if (st == SSFER_OK)
-        st = collect(set, &acts, count, a->what, err);
+        st = collect(set, cx, &acts, count, a->what, err);
     if (st == SSFER_OK)
         st = ssfer_safetensors_write(set, a->output, err);
     ssfer_tensor_set_destroy(set);
@@ -201,8 +213,8 @@ static ssfer_status forward_mae(autoencoder *m, const ssfer_cli *cli, const forw
     TRY(read_input(&m->images, &m->count, input, a->input, c->image_size, m->model.mean, m->model.std, err));
     TRY(ssfer_mae_masks_init(&m->masks, m->count, L, K, err));
     TRY(draw_masks(m, input, a, (uint64_t)cli->common.seed, err));
-    TRY(ssfer_compute_create(&m->cx, SSFER_BACKEND_CPU, (size_t)cli->common.threads, err));
-    TRY(ssfer_mae_acts_init(&m->acts, &m->model.mae, m->count, K, false, err));
+    TRY(ssfer_compute_create(&m->cx, SSFER_BACKEND_CPU, ssfer_cli_precision(cli), (size_t)cli->common.threads, err));
+    TRY(ssfer_mae_acts_init(&m->acts, m->cx, &m->model.mae, m->count, K, false, err));
     if (!(m->losses = ssfer_calloc(m->count, sizeof *m->losses)))
         return ssfer_fail(err, SSFER_ERR_MEMORY, "forward: out of memory");
     const ssfer_mask mask = ssfer_mae_mask(&m->masks);

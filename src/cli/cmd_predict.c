@@ -73,6 +73,7 @@ static ssfer_status open_models(prediction *p, ssfer_error *err)
 {
     const predict_args *a = p->args;
     const ssfer_predictor_options options = {.threads = (size_t)p->cli->common.threads,
+                                             .bf16 = ssfer_cli_precision(p->cli) == SSFER_PRECISION_BF16,
                                              .batch = (size_t)a->batch_size,
                                              .classes = a->classes,
                                              .heads = (size_t)a->heads};

@@ -119,7 +119,8 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
                                                .mask_ratio = a->mask_ratio,
                                                .mask = a->mask,
                                                .seed = (uint64_t)cli->common.seed,
-                                               .threads = (size_t)cli->common.threads};
+                                               .threads = (size_t)cli->common.threads,
+                                               .precision = ssfer_cli_precision(cli)};
     ssfer_reconstructor *r = NULL;
     ssfer_dataset *set = NULL;
     ssfer_status st = ssfer_reconstructor_create(&r, &options, err);

@@ -72,6 +72,8 @@ static ssfer_status weigh(const network *net, double *parameters, double bytes[2
 {
     ssfer_mae mae = {0};
     ssfer_vit vit = {0};
+    ssfer_compute *cx;
+    TRY(ssfer_compute_create(&cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, 1, err));
     ssfer_status st = net->masked ? ssfer_mae_init(&mae, &net->mae, err) : ssfer_vit_init(&vit, &net->vit, err);
     if (st == SSFER_OK)
         *parameters = (double)ssfer_params_total(net->masked ? &mae.table : &vit.table);
@@ -79,8 +81,8 @@ static ssfer_status weigh(const network *net, double *parameters, double bytes[2
         ssfer_mae_acts mae_acts = {0};
         ssfer_vit_acts vit_acts = {0};
         size_t kept = net->masked ? ssfer_mae_kept(ssfer_mae_patches(&net->mae), net->mae.mask_ratio) : 0;
-        st = net->masked ? ssfer_mae_acts_init(&mae_acts, &mae, batch, kept, true, err)
-                         : ssfer_vit_acts_init(&vit_acts, &vit, batch, true, err);
+        st = net->masked ? ssfer_mae_acts_init(&mae_acts, cx, &mae, batch, kept, true, err)
+                         : ssfer_vit_acts_init(&vit_acts, cx, &vit, batch, true, err);
         bytes[batch - 1] = (double)(net->masked ? mae_acts.arena.size_bytes : vit_acts.arena.size_bytes);
         ssfer_mae_acts_deinit(&mae_acts);
         ssfer_vit_acts_deinit(&vit_acts);
@@ -89,6 +91,7 @@ static ssfer_status weigh(const network *net, double *parameters, double bytes[2
         ssfer_mae_deinit(&mae);
     else
         ssfer_vit_deinit(&vit);
+    ssfer_compute_destroy(cx);
     return st;
 }
 
@@ -171,8 +174,10 @@ static ssfer_status measure(estimate *e, size_t threads, ssfer_error *err)
     const size_t kept = net->masked ? ssfer_mae_kept(ssfer_mae_patches(&net->mae), net->mae.mask_ratio) : 0;
     const double flops = 3 * (net->masked ? ssfer_mae_flops(&net->mae, kept) : ssfer_vit_flops(&net->vit));
     const double fitting = fmax(1, fmin(PROBE_FLOPS / flops, (double)e->batch));
-    const ssfer_bench_mae_options mae = {net->mae, SSFER_BENCH_TRAINING, (size_t)fitting, threads, 0.2};
-    const ssfer_bench_vit_options vit = {net->vit, SSFER_BENCH_TRAINING, (size_t)fitting, threads, 0.2};
+    const ssfer_bench_mae_options mae = {net->mae, SSFER_BENCH_TRAINING, (size_t)fitting,
+                                         threads,  SSFER_PRECISION_FP32, 0.2};
+    const ssfer_bench_vit_options vit = {net->vit, SSFER_BENCH_TRAINING, (size_t)fitting,
+                                         threads,  SSFER_PRECISION_FP32, 0.2};
     TRY(net->masked ? ssfer_bench_mae(&result, &mae, err) : ssfer_bench_vit(&result, &vit, err));
     e->seconds = (double)e->steps * e->pictures_a_step / result.images_per_second;
     return SSFER_OK;

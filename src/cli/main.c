@@ -61,8 +61,9 @@ static ssfer_status check_device(const ssfer_common_args *common, ssfer_error *e
     if (strncmp(common->device, "cuda", 4) == 0)
         return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "--device %s: this program was built without CUDA; give cpu",
                           common->device);
-    if (common->precision == SSFER_PRECISION_BF16)
-        return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "--precision bf16: not on this device; give fp32");
+    if (common->precision == SSFER_CHOICE_BF16 && !ssfer_compute_has(SSFER_PRECISION_BF16))
+        return ssfer_fail(err, SSFER_ERR_UNSUPPORTED,
+                          "--precision bf16: this processor has no bfloat16 products (AVX512-BF16); give fp32");
     return SSFER_OK;
 }
 

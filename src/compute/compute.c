@@ -5,10 +5,18 @@
 #include "compute/backend.h"
 #include "compute/cpu/cpu.h"
 
-ssfer_status ssfer_compute_create(ssfer_compute **out, ssfer_backend_kind kind, size_t threads, ssfer_error *err)
+ssfer_status ssfer_compute_create(ssfer_compute **out, ssfer_backend_kind kind, ssfer_precision precision,
+                                  size_t threads, ssfer_error *err)
 {
-    return ssfer_compute_create_with(
-        out, kind == SSFER_BACKEND_REF ? &ssfer_backend_ref : ssfer_cpu_backend(ssfer_cpu_best_level()), threads, err);
+    const ssfer_backend *backend = &ssfer_backend_ref;
+    *out = NULL;
+    if (kind == SSFER_BACKEND_CPU)
+        backend =
+            precision == SSFER_PRECISION_BF16 ? ssfer_cpu_backend_bf16() : ssfer_cpu_backend(ssfer_cpu_best_level());
+    if (!backend || backend->precision != precision)
+        return ssfer_fail(err, SSFER_ERR_UNSUPPORTED,
+                          "compute: this processor has no bfloat16 products (AVX512-BF16); use fp32");
+    return ssfer_compute_create_with(out, backend, threads, err);
 }
 
 ssfer_status ssfer_compute_create_with(ssfer_compute **out, const ssfer_backend *backend, size_t threads,
@@ -46,6 +54,26 @@ void ssfer_compute_destroy(ssfer_compute *cx)
 size_t ssfer_compute_threads(const ssfer_compute *cx)
 {
     return cx->threads;
+}
+
+ssfer_precision ssfer_compute_precision(const ssfer_compute *cx)
+{
+    return cx->backend->precision;
+}
+
+bool ssfer_compute_has(ssfer_precision precision)
+{
+    return precision == SSFER_PRECISION_FP32 || ssfer_cpu_backend_bf16();
+}
+
+size_t ssfer_compute_act_bytes(const ssfer_compute *cx)
+{
+    return cx->backend->precision == SSFER_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
+}
+
+const char *ssfer_precision_name(ssfer_precision precision)
+{
+    return precision == SSFER_PRECISION_BF16 ? "bf16" : "fp32";
 }
 
 const char *ssfer_compute_backend_name(const ssfer_compute *cx)

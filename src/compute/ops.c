@@ -39,7 +39,23 @@ static bool mask_fits(ssfer_mask m, size_t patches)
     return m.kept >= 1 && m.kept <= patches && patches <= INT32_MAX;
 }
 
-ssfer_status ssfer_linear_forward(ssfer_compute *cx, float *y, const float *x, const float *w, const float *b,
+ssfer_status ssfer_act_to_float(ssfer_compute *cx, float *y, const ssfer_act *x, size_t n)
+{
+    return cx->backend->act_to_float(cx, y, x, n);
+}
+
+ssfer_status ssfer_weights_hold(ssfer_compute *cx, const float *params, size_t n)
+{
+    return cx->backend->weights_hold ? cx->backend->weights_hold(cx, params, n) : SSFER_OK;
+}
+
+void ssfer_weights_release(ssfer_compute *cx, const float *params)
+{
+    if (cx->backend->weights_release)
+        cx->backend->weights_release(cx, params);
+}
+
+ssfer_status ssfer_linear_forward(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const float *w, const float *b,
                                   ssfer_linear_dims d, ssfer_epilogue epilogue)
 {
     if (!linear_fits(d))
@@ -47,7 +63,7 @@ ssfer_status ssfer_linear_forward(ssfer_compute *cx, float *y, const float *x, c
     return cx->backend->linear_forward(cx, y, x, w, b, d, epilogue);
 }
 
-ssfer_status ssfer_linear_backward_dx(ssfer_compute *cx, float *dx, const float *dy, const float *w,
+ssfer_status ssfer_linear_backward_dx(ssfer_compute *cx, ssfer_act *dx, const ssfer_act *dy, const float *w,
                                       ssfer_linear_dims d)
 {
     if (!linear_fits(d))
@@ -55,7 +71,7 @@ ssfer_status ssfer_linear_backward_dx(ssfer_compute *cx, float *dx, const float 
     return cx->backend->linear_backward_dx(cx, dx, dy, w, d);
 }
 
-ssfer_status ssfer_linear_backward_dw(ssfer_compute *cx, float *dw, float *db, const float *dy, const float *x,
+ssfer_status ssfer_linear_backward_dw(ssfer_compute *cx, float *dw, float *db, const ssfer_act *dy, const ssfer_act *x,
                                       ssfer_linear_dims d)
 {
     if (!linear_fits(d))
@@ -63,9 +79,9 @@ ssfer_status ssfer_linear_backward_dw(ssfer_compute *cx, float *dw, float *db, c
     return cx->backend->linear_backward_dw(cx, dw, db, dy, x, d);
 }
 
-ssfer_status ssfer_residual_norm_forward(ssfer_compute *cx, float *y, float *sum, float *mean, float *rstd,
-                                         const float *x, const float *branch, const float *scale, const float *gamma,
-                                         const float *beta, ssfer_norm_dims d)
+ssfer_status ssfer_residual_norm_forward(ssfer_compute *cx, ssfer_act *y, float *sum, float *mean, float *rstd,
+                                         const float *x, const ssfer_act *branch, const float *scale,
+                                         const float *gamma, const float *beta, ssfer_norm_dims d)
 {
     bool torn = sum == x && d.x_stride && d.x_stride != d.width; /* a sum would overwrite rows not yet read */
     if (!norm_fits(d, branch ? scale : NULL) || (branch && torn))
@@ -73,7 +89,7 @@ ssfer_status ssfer_residual_norm_forward(ssfer_compute *cx, float *y, float *sum
     return cx->backend->residual_norm_forward(cx, y, sum, mean, rstd, x, branch, scale, gamma, beta, d);
 }
 
-ssfer_status ssfer_norm_backward(ssfer_compute *cx, float *dx, float *dgamma, float *dbeta, const float *dy,
+ssfer_status ssfer_norm_backward(ssfer_compute *cx, float *dx, float *dgamma, float *dbeta, const ssfer_act *dy,
                                  const float *x, const float *mean, const float *rstd, const float *gamma,
                                  ssfer_norm_dims d)
 {
@@ -82,54 +98,56 @@ ssfer_status ssfer_norm_backward(ssfer_compute *cx, float *dx, float *dgamma, fl
     return cx->backend->norm_backward(cx, dx, dgamma, dbeta, dy, x, mean, rstd, gamma, d);
 }
 
-ssfer_status ssfer_scale_rows(ssfer_compute *cx, float *y, const float *x, const float *scale, ssfer_norm_dims d)
+ssfer_status ssfer_scale_rows(ssfer_compute *cx, ssfer_act *y, const float *x, const float *scale, ssfer_norm_dims d)
 {
     if (!norm_fits(d, scale))
         return bad_shape(cx, "scale rows");
     return cx->backend->scale_rows(cx, y, x, scale, d);
 }
 
-ssfer_status ssfer_gelu_forward(ssfer_compute *cx, float *y, const float *x, size_t count)
+ssfer_status ssfer_gelu_forward(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, size_t count)
 {
     return cx->backend->gelu_forward(cx, y, x, count);
 }
 
-ssfer_status ssfer_gelu_backward(ssfer_compute *cx, float *dx, const float *dy, const float *x, size_t count)
+ssfer_status ssfer_gelu_backward(ssfer_compute *cx, ssfer_act *dx, ssfer_act *y, const ssfer_act *dy,
+                                 const ssfer_act *x, size_t count)
 {
-    return cx->backend->gelu_backward(cx, dx, dy, x, count);
+    return cx->backend->gelu_backward(cx, dx, y, dy, x, count);
 }
 
-ssfer_status ssfer_attention_forward(ssfer_compute *cx, float *y, float *lse, const float *qkv, ssfer_attention_dims d)
+ssfer_status ssfer_attention_forward(ssfer_compute *cx, ssfer_act *y, float *lse, const ssfer_act *qkv,
+                                     ssfer_attention_dims d)
 {
     if (!attention_fits(d))
         return bad_shape(cx, "attention forward");
     return cx->backend->attention_forward(cx, y, lse, qkv, d);
 }
 
-ssfer_status ssfer_attention_backward(ssfer_compute *cx, float *dqkv, const float *dy, const float *qkv, const float *y,
-                                      const float *lse, ssfer_attention_dims d)
+ssfer_status ssfer_attention_backward(ssfer_compute *cx, ssfer_act *dqkv, const ssfer_act *dy, const ssfer_act *qkv,
+                                      const ssfer_act *y, const float *lse, ssfer_attention_dims d)
 {
     if (!attention_fits(d))
         return bad_shape(cx, "attention backward");
     return cx->backend->attention_backward(cx, dqkv, dy, qkv, y, lse, d);
 }
 
-ssfer_status ssfer_patches_gather(ssfer_compute *cx, float *out, const float *image, ssfer_patch_dims d)
+ssfer_status ssfer_patches_gather(ssfer_compute *cx, ssfer_act *out, const float *image, ssfer_patch_dims d)
 {
     if (!patches_fit(d))
         return bad_shape(cx, "patches gather");
     return cx->backend->patches_gather(cx, out, image, d);
 }
 
-ssfer_status ssfer_tokens_assemble(ssfer_compute *cx, float *x, const float *tokens, const float *cls, const float *pos,
-                                   ssfer_token_dims d)
+ssfer_status ssfer_tokens_assemble(ssfer_compute *cx, float *x, const ssfer_act *tokens, const float *cls,
+                                   const float *pos, ssfer_token_dims d)
 {
     if (!tokens_fit(d))
         return bad_shape(cx, "tokens assemble");
     return cx->backend->tokens_assemble(cx, x, tokens, cls, pos, d);
 }
 
-ssfer_status ssfer_tokens_assemble_backward(ssfer_compute *cx, float *dtokens, float *dcls, float *dpos,
+ssfer_status ssfer_tokens_assemble_backward(ssfer_compute *cx, ssfer_act *dtokens, float *dcls, float *dpos,
                                             const float *dx, ssfer_token_dims d)
 {
     if (!tokens_fit(d))
@@ -145,14 +163,15 @@ ssfer_status ssfer_first_token_backward(ssfer_compute *cx, float *dx, const floa
     return cx->backend->first_token_backward(cx, dx, d_first, batch, tokens, width);
 }
 
-ssfer_status ssfer_patches_pick(ssfer_compute *cx, float *out, const float *image, ssfer_mask mask, ssfer_patch_dims d)
+ssfer_status ssfer_patches_pick(ssfer_compute *cx, ssfer_act *out, const float *image, ssfer_mask mask,
+                                ssfer_patch_dims d)
 {
     if (!patches_fit(d) || !mask_fits(mask, d.height / d.patch * (d.width / d.patch)))
         return bad_shape(cx, "patches pick");
     return cx->backend->patches_pick(cx, out, image, mask, d);
 }
 
-ssfer_status ssfer_tokens_assemble_seen(ssfer_compute *cx, float *x, const float *tokens, const float *cls,
+ssfer_status ssfer_tokens_assemble_seen(ssfer_compute *cx, float *x, const ssfer_act *tokens, const float *cls,
                                         const float *pos, ssfer_mask mask, ssfer_token_dims d)
 {
     if (!tokens_fit(d) || !mask_fits(mask, d.patches))
@@ -160,7 +179,7 @@ ssfer_status ssfer_tokens_assemble_seen(ssfer_compute *cx, float *x, const float
     return cx->backend->tokens_assemble_seen(cx, x, tokens, cls, pos, mask, d);
 }
 
-ssfer_status ssfer_tokens_restore(ssfer_compute *cx, float *x, const float *tokens, const float *hidden,
+ssfer_status ssfer_tokens_restore(ssfer_compute *cx, float *x, const ssfer_act *tokens, const float *hidden,
                                   const float *pos, ssfer_mask mask, ssfer_token_dims d)
 {
     if (!tokens_fit(d) || !mask_fits(mask, d.patches))
@@ -168,7 +187,7 @@ ssfer_status ssfer_tokens_restore(ssfer_compute *cx, float *x, const float *toke
     return cx->backend->tokens_restore(cx, x, tokens, hidden, pos, mask, d);
 }
 
-ssfer_status ssfer_tokens_restore_backward(ssfer_compute *cx, float *dtokens, float *dhidden, const float *dx,
+ssfer_status ssfer_tokens_restore_backward(ssfer_compute *cx, ssfer_act *dtokens, float *dhidden, const float *dx,
                                            ssfer_mask mask, ssfer_token_dims d)
 {
     if (!tokens_fit(d) || !mask_fits(mask, d.patches))

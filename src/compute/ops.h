@@ -1,5 +1,7 @@
 /* Every operation of the engine, declared once. Each calls the context's backend; compute/ref and compute/cpu hold one
- * file an operation. All tensors are float32 row-major; outputs must not overlap inputs unless a comment allows it.
+ * file an operation. All tensors are row-major; outputs must not overlap inputs unless a comment allows it. They are
+ * float32, but for activations (ssfer_act) and their gradients, which in a bf16 context are bfloat16: what goes into
+ * and comes out of matrix products. Parameters, their gradients, residual sums, moments and losses are float32 always.
  * None allocates, except that a backend may build a kernel the first time it meets a shape. Same bits for any thread
  * count, but for the matrix products (same bits for the same thread count). NaN in gives NaN out, never a crash.
  * Errors: SSFER_ERR_SHAPE if a size is 0 or does not fit the others, outputs untouched (the flat passes over a block
@@ -11,25 +13,38 @@
 
 #include "compute/compute.h"
 
+/* An array of activations: float, or uint16_t holding a bfloat16, ssfer_compute_act_bytes of them apart. */
+typedef void ssfer_act;
+
+/* y (n) =: to float32, whatever the precision. */
+ssfer_status ssfer_act_to_float(ssfer_compute *cx, float *y, const ssfer_act *x, size_t n);
+
 /* ---- linear: y = x w' + b, as torch.nn.Linear -------------------------------------------------------------------- */
 
 typedef struct ssfer_linear_dims {
     size_t rows, in, out; /* M, K, J */
+    bool wide;            /* y and dy are float32 whatever the precision: logits, predicted pixels */
 } ssfer_linear_dims;
 
 typedef enum ssfer_epilogue { SSFER_EPILOGUE_NONE, SSFER_EPILOGUE_GELU } ssfer_epilogue;
 
 /* y (M, J) = epilogue(x (M, K) w' + b), w (J, K), b (J) or NULL. */
-ssfer_status ssfer_linear_forward(ssfer_compute *cx, float *y, const float *x, const float *w, const float *b,
+ssfer_status ssfer_linear_forward(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const float *w, const float *b,
                                   ssfer_linear_dims d, ssfer_epilogue epilogue);
 
 /* dx (M, K) = dy w. */
-ssfer_status ssfer_linear_backward_dx(ssfer_compute *cx, float *dx, const float *dy, const float *w,
+ssfer_status ssfer_linear_backward_dx(ssfer_compute *cx, ssfer_act *dx, const ssfer_act *dy, const float *w,
                                       ssfer_linear_dims d);
 
 /* dw (J, K) += dy' x and db (J) += column sums of dy; db may be NULL. */
-ssfer_status ssfer_linear_backward_dw(ssfer_compute *cx, float *dw, float *db, const float *dy, const float *x,
+ssfer_status ssfer_linear_backward_dw(ssfer_compute *cx, float *dw, float *db, const ssfer_act *dy, const ssfer_act *x,
                                       ssfer_linear_dims d);
+
+/* Says that the weights in [params, params + n) will not change until they are released or the context is destroyed:
+ * products may then keep copies of them in the form that suits them best. Made when a weight is used for the second
+ * time, so that a single pass pays nothing. Hold before the passes, release before changing or freeing the memory. */
+ssfer_status ssfer_weights_hold(ssfer_compute *cx, const float *params, size_t n);
+void ssfer_weights_release(ssfer_compute *cx, const float *params);
 
 /* ---- layer norm with the residual connection in front of it ------------------------------------------------------ */
 
@@ -46,24 +61,26 @@ typedef struct ssfer_norm_dims {
  * if x has no stride of its own.
  * scale (B) is the drop-path factor; NULL: 1. y NULL: only the sum is wanted.
  * The variance is the biased one: Ba et al. 2016, eq. (4), as torch.nn.LayerNorm. */
-ssfer_status ssfer_residual_norm_forward(ssfer_compute *cx, float *y, float *sum, float *mean, float *rstd,
-                                         const float *x, const float *branch, const float *scale, const float *gamma,
-                                         const float *beta, ssfer_norm_dims d);
+ssfer_status ssfer_residual_norm_forward(ssfer_compute *cx, ssfer_act *y, float *sum, float *mean, float *rstd,
+                                         const float *x, const ssfer_act *branch, const float *scale,
+                                         const float *gamma, const float *beta, ssfer_norm_dims d);
 
 /* x (M, C): what was normalised, its rows side by side. dx (M, C) += gradient through the norm; dgamma, dbeta (C) +=.
  */
-ssfer_status ssfer_norm_backward(ssfer_compute *cx, float *dx, float *dgamma, float *dbeta, const float *dy,
+ssfer_status ssfer_norm_backward(ssfer_compute *cx, float *dx, float *dgamma, float *dbeta, const ssfer_act *dy,
                                  const float *x, const float *mean, const float *rstd, const float *gamma,
                                  ssfer_norm_dims d);
 
-/* y (M, C) = scale[row / N] * x: the gradient of a dropped branch. */
-ssfer_status ssfer_scale_rows(ssfer_compute *cx, float *y, const float *x, const float *scale, ssfer_norm_dims d);
+/* y (M, C) = scale[row / N] * x: the gradient that a branch receives from the sum. scale NULL: 1. */
+ssfer_status ssfer_scale_rows(ssfer_compute *cx, ssfer_act *y, const float *x, const float *scale, ssfer_norm_dims d);
 
 /* ---- GELU, the exact one: x Phi(x) (Hendrycks and Gimpel 2016), not the tanh approximation ----------------------- */
 
-ssfer_status ssfer_gelu_forward(ssfer_compute *cx, float *y, const float *x, size_t count);
-/* dx = dy * (Phi(x) + x phi(x)); dx may be dy. */
-ssfer_status ssfer_gelu_backward(ssfer_compute *cx, float *dx, const float *dy, const float *x, size_t count);
+ssfer_status ssfer_gelu_forward(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, size_t count);
+/* dx = dy * (Phi(x) + x phi(x)); dx may be dy. y =: the forward pass's output again, which need not be kept then; NULL:
+ * not wanted. */
+ssfer_status ssfer_gelu_backward(ssfer_compute *cx, ssfer_act *dx, ssfer_act *y, const ssfer_act *dy,
+                                 const ssfer_act *x, size_t count);
 
 /* ---- multi-head self-attention ----------------------------------------------------------------------------------- */
 
@@ -77,13 +94,14 @@ typedef struct ssfer_attention_dims {
  *   y    (B, N, H, D)     out (=)  heads side by side, so it also reads as (B, N, C)
  *   lse  (B, H, N)        out (=)  log of each row's sum of exponentials, which the backward pass needs; may be NULL
  * Row maxima are subtracted before exp, so finite logits never overflow. Source: Vaswani et al. 2017, eq. (1). */
-ssfer_status ssfer_attention_forward(ssfer_compute *cx, float *y, float *lse, const float *qkv, ssfer_attention_dims d);
+ssfer_status ssfer_attention_forward(ssfer_compute *cx, ssfer_act *y, float *lse, const ssfer_act *qkv,
+                                     ssfer_attention_dims d);
 
 /* dqkv (B, N, 3, H, D) =, the q part of tokens from Q on is 0. The probabilities are recomputed from qkv and lse
  * instead of being kept: N*N*H*B floats less for one more small product. y is the forward output. Formulae: Dao et al.
  * 2022 (FlashAttention), appendix B.4. */
-ssfer_status ssfer_attention_backward(ssfer_compute *cx, float *dqkv, const float *dy, const float *qkv, const float *y,
-                                      const float *lse, ssfer_attention_dims d);
+ssfer_status ssfer_attention_backward(ssfer_compute *cx, ssfer_act *dqkv, const ssfer_act *dy, const ssfer_act *qkv,
+                                      const ssfer_act *y, const float *lse, ssfer_attention_dims d);
 
 /* ---- patches and tokens ------------------------------------------------------------------------------------------ */
 
@@ -93,17 +111,17 @@ typedef struct ssfer_patch_dims {
 
 /* out (B, L, channels*P*P) = image (B, channels, height, width) cut into L = (height/P)*(width/P) patches in row order;
  * inside a patch channel, row, column, as the weight of a convolution with stride P is laid out. */
-ssfer_status ssfer_patches_gather(ssfer_compute *cx, float *out, const float *image, ssfer_patch_dims d);
+ssfer_status ssfer_patches_gather(ssfer_compute *cx, ssfer_act *out, const float *image, ssfer_patch_dims d);
 
 typedef struct ssfer_token_dims {
     size_t batch, patches, width; /* B, L, C; N = L + 1 */
 } ssfer_token_dims;
 
 /* x (B, L+1, C) =: row 0 is cls + pos[0], row 1+i is token[i] + pos[1+i]. cls (C), pos (L+1, C). */
-ssfer_status ssfer_tokens_assemble(ssfer_compute *cx, float *x, const float *tokens, const float *cls, const float *pos,
-                                   ssfer_token_dims d);
+ssfer_status ssfer_tokens_assemble(ssfer_compute *cx, float *x, const ssfer_act *tokens, const float *cls,
+                                   const float *pos, ssfer_token_dims d);
 /* dtokens (B, L, C) =, dcls (C) +=, dpos (L+1, C) +=; dpos NULL: fixed positions. */
-ssfer_status ssfer_tokens_assemble_backward(ssfer_compute *cx, float *dtokens, float *dcls, float *dpos,
+ssfer_status ssfer_tokens_assemble_backward(ssfer_compute *cx, ssfer_act *dtokens, float *dcls, float *dpos,
                                             const float *dx, ssfer_token_dims d);
 
 /* dx (B, N, C) = 0, but token 0 of sample b is d_first (B, C) row b: the gradient of having used that token alone. */
@@ -121,19 +139,20 @@ typedef struct ssfer_mask {
 } ssfer_mask;
 
 /* out (B, K, channels*P*P) = the patches mask.keep of image, each as ssfer_patches_gather has it. */
-ssfer_status ssfer_patches_pick(ssfer_compute *cx, float *out, const float *image, ssfer_mask mask, ssfer_patch_dims d);
+ssfer_status ssfer_patches_pick(ssfer_compute *cx, ssfer_act *out, const float *image, ssfer_mask mask,
+                                ssfer_patch_dims d);
 
 /* x (B, K+1, C) =: row 0 is cls + pos[0], row 1+j is token[j] + pos[1+keep[j]]. tokens (B, K, C), pos (L+1, C).
  * Going backwards it is ssfer_tokens_assemble_backward with K patches and fixed positions. */
-ssfer_status ssfer_tokens_assemble_seen(ssfer_compute *cx, float *x, const float *tokens, const float *cls,
+ssfer_status ssfer_tokens_assemble_seen(ssfer_compute *cx, float *x, const ssfer_act *tokens, const float *cls,
                                         const float *pos, ssfer_mask mask, ssfer_token_dims d);
 
 /* x (B, L+1, C) =: all tokens in picture order. Row 0 is token[0] + pos[0]; row 1+l is token[1+restore[l]] + pos[1+l]
  * for a patch that is seen, hidden + pos[1+l] for one that is not. tokens (B, K+1, C), hidden (C), pos (L+1, C). */
-ssfer_status ssfer_tokens_restore(ssfer_compute *cx, float *x, const float *tokens, const float *hidden,
+ssfer_status ssfer_tokens_restore(ssfer_compute *cx, float *x, const ssfer_act *tokens, const float *hidden,
                                   const float *pos, ssfer_mask mask, ssfer_token_dims d);
 /* dtokens (B, K+1, C) =, dhidden (C) +=. */
-ssfer_status ssfer_tokens_restore_backward(ssfer_compute *cx, float *dtokens, float *dhidden, const float *dx,
+ssfer_status ssfer_tokens_restore_backward(ssfer_compute *cx, ssfer_act *dtokens, float *dhidden, const float *dx,
                                            ssfer_mask mask, ssfer_token_dims d);
 
 /* ---- loss -------------------------------------------------------------------------------------------------------- */

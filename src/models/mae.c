@@ -86,8 +86,8 @@ void ssfer_mae_init_params(float *params, const ssfer_mae *mae, uint64_t seed)
 
 /* ---- activations ------------------------------------------------------------------------------------------------- */
 
-ssfer_status ssfer_mae_acts_init(ssfer_mae_acts *acts, const ssfer_mae *mae, size_t batch, size_t kept, bool training,
-                                 ssfer_error *err)
+ssfer_status ssfer_mae_acts_init(ssfer_mae_acts *acts, const ssfer_compute *cx, const ssfer_mae *mae, size_t batch,
+                                 size_t kept, bool training, ssfer_error *err)
 {
     const ssfer_mae_config *c = &mae->config;
     const size_t L = ssfer_mae_patches(c), D = patch_floats(c);
@@ -96,13 +96,14 @@ ssfer_status ssfer_mae_acts_init(ssfer_mae_acts *acts, const ssfer_mae *mae, siz
     if (kept < 1 || kept > L || batch > SIZE_MAX / (L + 1)) /* the only product the arena does not check */
         return ssfer_fail(err, SSFER_ERR_LIMIT, "model: a batch of %zu with %zu of %zu patches seen is not possible",
                           batch, kept, L);
-    size_t patches = ssfer_arena_plan_array(arena, batch * kept, D * sizeof(float));
-    size_t tokens = ssfer_arena_plan_array(arena, batch * kept, c->embed_dim * sizeof(float));
-    size_t embedded = ssfer_arena_plan_array(arena, batch * (kept + 1), c->decoder_dim * sizeof(float));
+    const size_t act = ssfer_compute_act_bytes(cx);
+    size_t patches = ssfer_arena_plan_array(arena, batch * kept, D * act);
+    size_t tokens = ssfer_arena_plan_array(arena, batch * kept, c->embed_dim * act);
+    size_t embedded = ssfer_arena_plan_array(arena, batch * (kept + 1), c->decoder_dim * act);
     size_t pred = ssfer_arena_plan_array(arena, batch * (L + 1), D * sizeof(float));
-    ssfer_status st = ssfer_stack_acts_plan(&acts->encoder, &mae->encoder, batch, kept + 1, training, arena, err);
+    ssfer_status st = ssfer_stack_acts_plan(&acts->encoder, cx, &mae->encoder, batch, kept + 1, training, arena, err);
     if (st == SSFER_OK)
-        st = ssfer_stack_acts_plan(&acts->decoder, &mae->decoder, batch, L + 1, training, arena, err);
+        st = ssfer_stack_acts_plan(&acts->decoder, cx, &mae->decoder, batch, L + 1, training, arena, err);
     if (st == SSFER_OK)
         st = ssfer_arena_commit(arena, err);
     if (st != SSFER_OK) {
@@ -142,9 +143,9 @@ static pass_shape shape_of(const ssfer_mae_acts *acts, size_t batch)
     return (pass_shape){.image = {batch, c->channels, c->image_size, c->image_size, c->patch_size},
                         .seen = {batch, K, C},
                         .all = {batch, L, Cd},
-                        .patch = {batch * K, D, C},
-                        .embed = {batch * (K + 1), C, Cd},
-                        .pred = {batch * (L + 1), Cd, D}};
+                        .patch = {batch * K, D, C, false},
+                        .embed = {batch * (K + 1), C, Cd, false},
+                        .pred = {batch * (L + 1), Cd, D, true}};
 }
 
 ssfer_status ssfer_mae_forward(ssfer_compute *cx, const float *params, ssfer_mae_acts *acts, const float *images,
@@ -184,7 +185,8 @@ ssfer_status ssfer_mae_backward(ssfer_compute *cx, const float *params, float *g
 {
     const ssfer_mae *m = acts->mae;
     const float *p = params;
-    float *g = grads, *dnormed = acts->decoder.normed, *dlatent = acts->encoder.normed, *dembedded = acts->embedded;
+    float *g = grads;
+    ssfer_act *dnormed = acts->decoder.normed, *dlatent = acts->encoder.normed, *dembedded = acts->embedded;
     const pass_shape s = shape_of(acts, batch);
     const ssfer_stack_call call = {.batch = batch};
     TRY(ssfer_linear_backward_dw(cx, g + m->pred_w, g + m->pred_b, acts->pred, acts->decoder.normed, s.pred));

@@ -92,14 +92,15 @@ typedef struct ssfer_mae_acts {
     size_t batch, kept;
     ssfer_arena arena;
     ssfer_stack_acts encoder, decoder; /* encoder.normed is the latent (B, K+1, C) */
-    float *patches;                    /* (B, K, 3 P P) */
-    float *tokens;                     /* (B, K, C) */
-    float *embedded;                   /* (B, K+1, C of the decoder) */
+    ssfer_act *patches;                /* (B, K, 3 P P) */
+    ssfer_act *tokens;                 /* (B, K, C) */
+    ssfer_act *embedded;               /* (B, K+1, C of the decoder) */
     float *pred;                       /* (B, L+1, 3 P P), row 0 meaningless; a patch is row, column, channel */
 } ssfer_mae_acts;
 
-ssfer_status ssfer_mae_acts_init(ssfer_mae_acts *acts, const ssfer_mae *mae, size_t batch, size_t kept, bool training,
-                                 ssfer_error *err);
+/* For passes in cx, or in another context of the same precision. */
+ssfer_status ssfer_mae_acts_init(ssfer_mae_acts *acts, const ssfer_compute *cx, const ssfer_mae *mae, size_t batch,
+                                 size_t kept, bool training, ssfer_error *err);
 void ssfer_mae_acts_deinit(ssfer_mae_acts *acts);
 
 /* images (batch, 3, S, S) -> latent and acts->pred. mask.kept is that of the activations. */

@@ -66,21 +66,20 @@ static size_t patch_floats(const ssfer_vit_config *c)
     return c->channels * c->patch_size * c->patch_size;
 }
 
-ssfer_status ssfer_vit_acts_init(ssfer_vit_acts *acts, const ssfer_vit *vit, size_t batch, bool training,
-                                 ssfer_error *err)
+ssfer_status ssfer_vit_acts_init(ssfer_vit_acts *acts, const ssfer_compute *cx, const ssfer_vit *vit, size_t batch,
+                                 bool training, ssfer_error *err)
 {
     const ssfer_vit_config *c = &vit->config;
-    const size_t L = patch_count(c), C = c->embed_dim;
+    const size_t L = patch_count(c), C = c->embed_dim, act = ssfer_compute_act_bytes(cx);
     *acts = (ssfer_vit_acts){.vit = vit};
     ssfer_arena *arena = &acts->arena;
     if (batch > SIZE_MAX / (L + 1)) /* the only product the arena does not check */
         return ssfer_fail(err, SSFER_ERR_LIMIT, "model: a batch of %zu is too large", batch);
-    size_t patches = ssfer_arena_plan_array(arena, batch * L, patch_floats(c) * sizeof(float));
-    size_t tokens = ssfer_arena_plan_array(arena, batch * L, C * sizeof(float));
+    size_t patches = ssfer_arena_plan_array(arena, batch * L, patch_floats(c) * act);
+    size_t tokens = ssfer_arena_plan_array(arena, batch * L, C * act);
     size_t logits = ssfer_arena_plan_array(arena, batch, c->classes * sizeof(float));
-    size_t dnormed = ssfer_arena_plan_array(arena, training ? batch : 0, C * sizeof(float));
-    size_t dtokens = ssfer_arena_plan_array(arena, training ? batch * L : 0, C * sizeof(float));
-    ssfer_status st = ssfer_stack_acts_plan(&acts->stack, &vit->stack, batch, L + 1, training, arena, err);
+    size_t dnormed = ssfer_arena_plan_array(arena, training ? batch : 0, C * act);
+    ssfer_status st = ssfer_stack_acts_plan(&acts->stack, cx, &vit->stack, batch, L + 1, training, arena, err);
     if (st == SSFER_OK)
         st = ssfer_arena_commit(arena, err);
     if (st != SSFER_OK) {
@@ -91,7 +90,6 @@ ssfer_status ssfer_vit_acts_init(ssfer_vit_acts *acts, const ssfer_vit *vit, siz
     acts->tokens = ssfer_arena_at(arena, tokens);
     acts->logits = ssfer_arena_at(arena, logits);
     acts->dnormed = ssfer_arena_at(arena, dnormed);
-    acts->dtokens = ssfer_arena_at(arena, dtokens);
     ssfer_stack_acts_bind(&acts->stack, arena);
     return SSFER_OK;
 }
@@ -103,26 +101,39 @@ void ssfer_vit_acts_deinit(ssfer_vit_acts *acts)
     *acts = (ssfer_vit_acts){0};
 }
 
+/* Row b of `to` (B, C) <-> row 0 of sample b in `from` (B, N, C). */
+static void take_first_tokens(ssfer_act *to, const ssfer_act *from, size_t batch, size_t tokens, size_t row_bytes)
+{
+    for (size_t b = 0; b < batch; b++)
+        memcpy((char *)to + b * row_bytes, (const char *)from + b * tokens * row_bytes, row_bytes);
+}
+
+static void give_first_tokens(ssfer_act *to, const ssfer_act *from, size_t batch, size_t tokens, size_t row_bytes)
+{
+    memset(to, 0, batch * tokens * row_bytes);
+    for (size_t b = 0; b < batch; b++)
+        memcpy((char *)to + b * tokens * row_bytes, (const char *)from + b * row_bytes, row_bytes);
+}
+
 ssfer_status ssfer_vit_forward(ssfer_compute *cx, const float *params, ssfer_vit_acts *acts, const float *images,
                                const ssfer_stack_call *call)
 {
     const ssfer_vit *vit = acts->vit;
     const ssfer_vit_config *c = &vit->config;
     const size_t L = patch_count(c), C = c->embed_dim;
-    const float *normed = acts->stack.normed;
+    const ssfer_act *normed = acts->stack.normed;
     TRY(ssfer_patches_gather(cx, acts->patches, images, patch_dims(c, call->batch)));
     TRY(ssfer_linear_forward(cx, acts->tokens, acts->patches, params + vit->patch_w, params + vit->patch_b,
-                             (ssfer_linear_dims){call->batch * L, patch_floats(c), C}, SSFER_EPILOGUE_NONE));
+                             (ssfer_linear_dims){call->batch * L, patch_floats(c), C, false}, SSFER_EPILOGUE_NONE));
     TRY(ssfer_tokens_assemble(cx, acts->stack.blocks[0].x, acts->tokens, params + vit->cls, params + vit->pos,
                               (ssfer_token_dims){call->batch, L, C}));
     TRY(ssfer_stack_forward(cx, params, &acts->stack, call));
     if (!call->first_only) { /* the head wants the class tokens side by side */
-        for (size_t b = 0; b < call->batch; b++)
-            memcpy(acts->stack.branch + b * C, normed + b * (L + 1) * C, C * sizeof *normed);
+        take_first_tokens(acts->stack.branch, normed, call->batch, L + 1, C * acts->stack.act_bytes);
         normed = acts->stack.branch;
     }
     return ssfer_linear_forward(cx, acts->logits, normed, params + vit->head_w, params + vit->head_b,
-                                (ssfer_linear_dims){call->batch, C, c->classes}, SSFER_EPILOGUE_NONE);
+                                (ssfer_linear_dims){call->batch, C, c->classes, true}, SSFER_EPILOGUE_NONE);
 }
 
 ssfer_status ssfer_vit_backward(ssfer_compute *cx, const float *params, float *grads, ssfer_vit_acts *acts,
@@ -131,20 +142,20 @@ ssfer_status ssfer_vit_backward(ssfer_compute *cx, const float *params, float *g
     const ssfer_vit *vit = acts->vit;
     const ssfer_vit_config *c = &vit->config;
     const size_t L = patch_count(c), C = c->embed_dim;
-    const ssfer_linear_dims head = {call->batch, C, c->classes}, patch = {call->batch * L, patch_floats(c), C};
-    const float *normed = call->first_only ? acts->stack.normed : acts->stack.branch;
+    const ssfer_linear_dims head = {call->batch, C, c->classes, true},
+                            patch = {call->batch * L, patch_floats(c), C, false};
+    const ssfer_act *normed = call->first_only ? acts->stack.normed : acts->stack.branch;
     TRY(ssfer_linear_backward_dw(cx, grads + vit->head_w, grads + vit->head_b, dlogits, normed, head));
     TRY(ssfer_linear_backward_dx(cx, acts->dnormed, dlogits, params + vit->head_w, head));
-    const float *dnormed = acts->dnormed;
+    const ssfer_act *dnormed = acts->dnormed;
     if (!call->first_only) {
-        TRY(ssfer_first_token_backward(cx, acts->stack.normed, acts->dnormed, call->batch, L + 1, C));
+        give_first_tokens(acts->stack.normed, acts->dnormed, call->batch, L + 1, C * acts->stack.act_bytes);
         dnormed = acts->stack.normed; /* its values are not needed any more */
     }
     TRY(ssfer_stack_backward(cx, params, grads, &acts->stack, dnormed, call));
-    TRY(ssfer_tokens_assemble_backward(cx, acts->dtokens, grads + vit->cls, grads + vit->pos, acts->stack.dx,
+    TRY(ssfer_tokens_assemble_backward(cx, acts->tokens, grads + vit->cls, grads + vit->pos, acts->stack.dx,
                                        (ssfer_token_dims){call->batch, L, C}));
-    return ssfer_linear_backward_dw(cx, grads + vit->patch_w, grads + vit->patch_b, acts->dtokens, acts->patches,
-                                    patch);
+    return ssfer_linear_backward_dw(cx, grads + vit->patch_w, grads + vit->patch_b, acts->tokens, acts->patches, patch);
 }
 
 double ssfer_vit_flops(const ssfer_vit_config *c)

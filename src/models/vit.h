@@ -53,15 +53,15 @@ typedef struct ssfer_vit_acts {
     const ssfer_vit *vit;
     ssfer_arena arena;
     ssfer_stack_acts stack;
-    float *patches; /* (B, L, 3 P P) */
-    float *tokens;  /* (B, L, C) */
-    float *logits;  /* (B, K) */
-    float *dnormed; /* (B, C) */
-    float *dtokens; /* (B, L, C) */
+    ssfer_act *patches; /* (B, L, 3 P P) */
+    ssfer_act *tokens;  /* (B, L, C); backward: their gradient */
+    float *logits;      /* (B, K) */
+    ssfer_act *dnormed; /* (B, C) */
 } ssfer_vit_acts;
 
-ssfer_status ssfer_vit_acts_init(ssfer_vit_acts *acts, const ssfer_vit *vit, size_t batch, bool training,
-                                 ssfer_error *err);
+/* For passes in cx, or in another context of the same precision. */
+ssfer_status ssfer_vit_acts_init(ssfer_vit_acts *acts, const ssfer_compute *cx, const ssfer_vit *vit, size_t batch,
+                                 bool training, ssfer_error *err);
 void ssfer_vit_acts_deinit(ssfer_vit_acts *acts);
 
 /* images (B, 3, S, S) -> acts->logits (B, K). call->first_only false also leaves acts->stack.normed for all tokens. */

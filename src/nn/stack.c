@@ -51,18 +51,19 @@ void ssfer_stack_deinit(ssfer_stack *stack)
 
 /* ---- activations ------------------------------------------------------------------------------------------------- */
 
-static void take(ssfer_stack_acts *acts, ssfer_arena *arena, float **pointer, size_t rows, size_t width)
+/* `pointer` is the address of the pointer that bind sets. */
+static void take(ssfer_stack_acts *acts, ssfer_arena *arena, void *pointer, size_t rows, size_t width, size_t bytes)
 {
     size_t count;
     if (__builtin_mul_overflow(rows, width, &count))
         arena->overflow = true;
     else
         acts->slots[acts->slot_count++] =
-            (struct ssfer_stack_slot){pointer, ssfer_arena_plan_array(arena, count, sizeof(float))};
+            (struct ssfer_stack_slot){pointer, ssfer_arena_plan_array(arena, count, bytes)};
 }
 
 /* The buffer of an earlier block again: inference needs one block's worth only. */
-static void share(ssfer_stack_acts *acts, float **pointer, size_t slot)
+static void share(ssfer_stack_acts *acts, void *pointer, size_t slot)
 {
     acts->slots[acts->slot_count++] = (struct ssfer_stack_slot){pointer, acts->slots[slot].offset};
 }
@@ -71,56 +72,74 @@ static void plan_block(ssfer_stack_acts *acts, ssfer_arena *arena, size_t i, siz
 {
     const ssfer_stack_config *c = &acts->stack->config;
     ssfer_block_acts *b = &acts->blocks[i];
-    float **pointers[] = {&b->x,      &b->norm1, &b->mean1, &b->rstd1, &b->qkv, &b->lse,   &b->attention,
-                          &b->middle, &b->norm2, &b->mean2, &b->rstd2, &b->fc1, &b->hidden};
-    const size_t widths[] = {c->width, c->width, 1, 1, 3 * c->width, c->heads, c->width,
-                             c->width, c->width, 1, 1, c->hidden,    c->hidden};
-    enum { COUNT = sizeof widths / sizeof *widths, FC1 = 11 };
-    for (size_t k = 0; k < COUNT; k++) {
+    const size_t act = acts->act_bytes, C = c->width;
+    const struct {
+        void *pointer;
+        size_t width, bytes;
+    } kept[] = {{&b->x, C, sizeof(float)},      {&b->mean1, 1, sizeof(float)},
+                {&b->rstd1, 1, sizeof(float)},  {&b->qkv, 3 * C, act},
+                {&b->attention, C, act},        {&b->lse, c->heads, sizeof(float)},
+                {&b->middle, C, sizeof(float)}, {&b->mean2, 1, sizeof(float)},
+                {&b->rstd2, 1, sizeof(float)},  {&b->fc1, acts->training ? c->hidden : 0, act}};
+    for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
         if (acts->training || i == 0)
-            take(acts, arena, pointers[k], k == FC1 && !acts->training ? 0 : M, widths[k]);
+            take(acts, arena, kept[k].pointer, M, kept[k].width, kept[k].bytes);
         else
-            share(acts, pointers[k], k);
+            share(acts, kept[k].pointer, k);
     }
 }
 
-ssfer_status ssfer_stack_acts_plan(ssfer_stack_acts *acts, const ssfer_stack *stack, size_t batch, size_t tokens,
-                                   bool training, ssfer_arena *arena, ssfer_error *err)
+static void plan_backward(ssfer_stack_acts *acts, ssfer_arena *arena, size_t M)
+{
+    const ssfer_stack_config *c = &acts->stack->config;
+    const size_t act = acts->act_bytes;
+    take(acts, arena, &acts->dx, M, c->width, sizeof(float));
+    take(acts, arena, &acts->dfirst, acts->batch, c->width, sizeof(float));
+    take(acts, arena, &acts->dn, M, c->width, act);
+    take(acts, arena, &acts->dhidden, M, c->hidden, act);
+    take(acts, arena, &acts->dqkv, M, 3 * c->width, act);
+    if (c->drop_path > 0.0f || act != sizeof(float))
+        take(acts, arena, &acts->dbranch, M, c->width, act);
+    if (c->drop_path > 0.0f)
+        take(acts, arena, &acts->drop, 2 * c->depth, acts->batch, sizeof(float));
+}
+
+ssfer_status ssfer_stack_acts_plan(ssfer_stack_acts *acts, const ssfer_compute *cx, const ssfer_stack *stack,
+                                   size_t batch, size_t tokens, bool training, ssfer_arena *arena, ssfer_error *err)
 {
     const ssfer_stack_config *c = &stack->config;
     size_t M;
-    *acts = (ssfer_stack_acts){.stack = stack, .batch = batch, .tokens = tokens, .training = training};
+    *acts = (ssfer_stack_acts){.stack = stack,
+                               .batch = batch,
+                               .tokens = tokens,
+                               .act_bytes = ssfer_compute_act_bytes(cx),
+                               .training = training};
     acts->blocks = ssfer_calloc(c->depth, sizeof *acts->blocks);
-    acts->slots = ssfer_calloc(13 * c->depth + 16, sizeof *acts->slots);
+    acts->slots = ssfer_calloc(10 * c->depth + 16, sizeof *acts->slots);
     if (!acts->blocks || !acts->slots)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "model: out of memory");
     if (__builtin_mul_overflow(batch, tokens, &M))
         return ssfer_fail(err, SSFER_ERR_LIMIT, "model: a batch of %zu is too large", batch);
     for (size_t i = 0; i < c->depth; i++)
         plan_block(acts, arena, i, M);
-    take(acts, arena, &acts->branch, M, c->width);
-    take(acts, arena, &acts->out, M, c->width);
-    take(acts, arena, &acts->mean, M, 1);
-    take(acts, arena, &acts->rstd, M, 1);
-    take(acts, arena, &acts->normed, M, c->width);
-    if (training && c->drop_path > 0.0f)
-        take(acts, arena, &acts->drop, 2 * c->depth, batch);
-    if (training) {
-        take(acts, arena, &acts->dx, M, c->width);
-        take(acts, arena, &acts->dn, M, c->width);
-        take(acts, arena, &acts->dhidden, M, c->hidden);
-        take(acts, arena, &acts->dqkv, M, 3 * c->width);
-        take(acts, arena, &acts->dfirst, batch, c->width);
-        if (c->drop_path > 0.0f)
-            take(acts, arena, &acts->dscaled, M, c->width);
-    }
+    take(acts, arena, &acts->norm, M, c->width, acts->act_bytes);
+    take(acts, arena, &acts->hidden, M, c->hidden, acts->act_bytes);
+    take(acts, arena, &acts->branch, M, c->width, acts->act_bytes);
+    take(acts, arena, &acts->out, M, c->width, sizeof(float));
+    take(acts, arena, &acts->mean, M, 1, sizeof(float));
+    take(acts, arena, &acts->rstd, M, 1, sizeof(float));
+    take(acts, arena, &acts->normed, M, c->width, acts->act_bytes);
+    if (training)
+        plan_backward(acts, arena, M);
     return SSFER_OK;
 }
 
 void ssfer_stack_acts_bind(ssfer_stack_acts *acts, const ssfer_arena *arena)
 {
-    for (size_t i = 0; i < acts->slot_count; i++)
-        *acts->slots[i].pointer = ssfer_arena_at(arena, acts->slots[i].offset);
+    for (size_t i = 0; i < acts->slot_count; i++) {
+        void *place = ssfer_arena_at(arena, acts->slots[i].offset);
+        memcpy(acts->slots[i].pointer, &place, sizeof place); /* float * or void *: alike on every POSIX system */
+    }
     for (size_t i = 0; acts->drop && i < 2 * acts->stack->config.depth * acts->batch; i++)
         acts->drop[i] = 1.0f; /* nothing is dropped until factors are drawn */
 }
@@ -173,27 +192,28 @@ static block_shape shape_of(const ssfer_stack_acts *acts, const ssfer_stack_call
     return s;
 }
 
+/* `acts->norm` holds the output of the block's first norm; what the block adds last is left in `acts->branch`. */
 static ssfer_status block_forward(ssfer_compute *cx, const float *p, const ssfer_block_params *w,
-                                  const ssfer_block_acts *a, float *branch, const block_shape *s,
-                                  const ssfer_stack_config *c, bool training)
+                                  const ssfer_block_acts *a, const ssfer_stack_acts *acts, const block_shape *s)
 {
-    const size_t C = c->width;
-    TRY(ssfer_linear_forward(cx, a->qkv, a->norm1, p + w->qkv_w, p + w->qkv_b, (ssfer_linear_dims){s->rows, C, 3 * C},
-                             SSFER_EPILOGUE_NONE));
+    const size_t C = acts->stack->config.width, hidden = acts->stack->config.hidden;
+    const bool training = acts->training;
+    TRY(ssfer_linear_forward(cx, a->qkv, acts->norm, p + w->qkv_w, p + w->qkv_b,
+                             (ssfer_linear_dims){s->rows, C, 3 * C, false}, SSFER_EPILOGUE_NONE));
     TRY(ssfer_attention_forward(cx, a->attention, training ? a->lse : NULL, a->qkv, s->attention));
-    TRY(ssfer_linear_forward(cx, branch, a->attention, p + w->proj_w, p + w->proj_b, (ssfer_linear_dims){s->rest, C, C},
-                             SSFER_EPILOGUE_NONE));
-    TRY(ssfer_residual_norm_forward(cx, a->norm2, a->middle, a->mean2, a->rstd2, a->x, branch, s->scale1,
+    TRY(ssfer_linear_forward(cx, acts->branch, a->attention, p + w->proj_w, p + w->proj_b,
+                             (ssfer_linear_dims){s->rest, C, C, false}, SSFER_EPILOGUE_NONE));
+    TRY(ssfer_residual_norm_forward(cx, acts->norm, a->middle, a->mean2, a->rstd2, a->x, acts->branch, s->scale1,
                                     p + w->norm2_w, p + w->norm2_b, s->norm2));
-    const ssfer_linear_dims fc1 = {s->rest, C, c->hidden};
+    const ssfer_linear_dims fc1 = {s->rest, C, hidden, false};
     if (training) {
-        TRY(ssfer_linear_forward(cx, a->fc1, a->norm2, p + w->fc1_w, p + w->fc1_b, fc1, SSFER_EPILOGUE_NONE));
-        TRY(ssfer_gelu_forward(cx, a->hidden, a->fc1, s->rest * c->hidden));
+        TRY(ssfer_linear_forward(cx, a->fc1, acts->norm, p + w->fc1_w, p + w->fc1_b, fc1, SSFER_EPILOGUE_NONE));
+        TRY(ssfer_gelu_forward(cx, acts->hidden, a->fc1, s->rest * hidden));
     } else {
-        TRY(ssfer_linear_forward(cx, a->hidden, a->norm2, p + w->fc1_w, p + w->fc1_b, fc1, SSFER_EPILOGUE_GELU));
+        TRY(ssfer_linear_forward(cx, acts->hidden, acts->norm, p + w->fc1_w, p + w->fc1_b, fc1, SSFER_EPILOGUE_GELU));
     }
-    return ssfer_linear_forward(cx, branch, a->hidden, p + w->fc2_w, p + w->fc2_b,
-                                (ssfer_linear_dims){s->rest, c->hidden, C}, SSFER_EPILOGUE_NONE);
+    return ssfer_linear_forward(cx, acts->branch, acts->hidden, p + w->fc2_w, p + w->fc2_b,
+                                (ssfer_linear_dims){s->rest, hidden, C, false}, SSFER_EPILOGUE_NONE);
 }
 
 ssfer_status ssfer_stack_forward(ssfer_compute *cx, const float *params, ssfer_stack_acts *acts,
@@ -204,17 +224,17 @@ ssfer_status ssfer_stack_forward(ssfer_compute *cx, const float *params, ssfer_s
     const ssfer_block_params *w = stack->blocks;
     const ssfer_block_acts *a = acts->blocks;
     block_shape s = shape_of(acts, call, 0);
-    TRY(ssfer_residual_norm_forward(cx, a->norm1, NULL, a->mean1, a->rstd1, a->x, NULL, NULL, params + w->norm1_w,
+    TRY(ssfer_residual_norm_forward(cx, acts->norm, NULL, a->mean1, a->rstd1, a->x, NULL, NULL, params + w->norm1_w,
                                     params + w->norm1_b, s.norm1));
     for (size_t i = 0; i < c->depth; i++, w++, a++) {
         s = shape_of(acts, call, i);
-        TRY(block_forward(cx, params, w, a, acts->branch, &s, c, acts->training));
+        TRY(block_forward(cx, params, w, a, acts, &s));
         /* The block's output is summed by the norm that comes next: the next block's first, or the stack's last. */
         const bool last = i + 1 == c->depth;
         ssfer_norm_dims d = s.norm2;
         d.x_stride = 0; /* `middle` has no gaps */
         float *sum = last ? acts->out : a[1].x;
-        TRY(ssfer_residual_norm_forward(cx, last ? acts->normed : a[1].norm1, sum, last ? acts->mean : a[1].mean1,
+        TRY(ssfer_residual_norm_forward(cx, last ? acts->normed : acts->norm, sum, last ? acts->mean : a[1].mean1,
                                         last ? acts->rstd : a[1].rstd1, a->middle, acts->branch, s.scale2,
                                         params + (last ? stack->norm_w : w[1].norm1_w),
                                         params + (last ? stack->norm_b : w[1].norm1_b), d));
@@ -226,12 +246,22 @@ ssfer_status ssfer_stack_forward(ssfer_compute *cx, const float *params, ssfer_s
 
 /* ---- backward ---------------------------------------------------------------------------------------------------- */
 
-/* The gradient that enters a branch: dx itself, or scaled when the branch was dropped or boosted. */
+/* The gradient that enters a branch: dx itself, or what has to be made of it when the branch was dropped or boosted, or
+ * activations have another type. */
 static ssfer_status branch_gradient(ssfer_compute *cx, const ssfer_stack_acts *acts, const float *dx,
-                                    const float *scale, ssfer_norm_dims d, const float **out)
+                                    const float *scale, ssfer_norm_dims d, const ssfer_act **out)
 {
-    *out = scale ? acts->dscaled : dx;
-    return scale ? ssfer_scale_rows(cx, acts->dscaled, dx, scale, d) : SSFER_OK;
+    const bool same = !scale && acts->act_bytes == sizeof *dx;
+    *out = same ? dx : acts->dbranch;
+    return same ? SSFER_OK : ssfer_scale_rows(cx, acts->dbranch, dx, scale, d);
+}
+
+/* The output of a norm again, from the sum that it normalised. */
+static ssfer_status norm_again(ssfer_compute *cx, const ssfer_stack_acts *acts, const float *x, const float *gamma,
+                               const float *beta, ssfer_norm_dims d)
+{
+    d.x_stride = 0; /* what was kept has no gaps */
+    return ssfer_residual_norm_forward(cx, acts->norm, NULL, NULL, NULL, x, NULL, NULL, gamma, beta, d);
 }
 
 /* dx (rest, C) comes in as the gradient of the block's output and leaves as that of `middle`. */
@@ -240,13 +270,14 @@ static ssfer_status mlp_backward(ssfer_compute *cx, const float *p, float *g, co
                                  float *dx)
 {
     const ssfer_stack_config *c = &acts->stack->config;
-    const ssfer_linear_dims fc1 = {s->rest, c->width, c->hidden}, fc2 = {s->rest, c->hidden, c->width};
-    const float *dy;
+    const ssfer_linear_dims fc1 = {s->rest, c->width, c->hidden, false}, fc2 = {s->rest, c->hidden, c->width, false};
+    const ssfer_act *dy;
     TRY(branch_gradient(cx, acts, dx, s->scale2, s->norm2, &dy));
-    TRY(ssfer_linear_backward_dw(cx, g + w->fc2_w, g + w->fc2_b, dy, a->hidden, fc2));
     TRY(ssfer_linear_backward_dx(cx, acts->dhidden, dy, p + w->fc2_w, fc2));
-    TRY(ssfer_gelu_backward(cx, acts->dhidden, acts->dhidden, a->fc1, s->rest * c->hidden));
-    TRY(ssfer_linear_backward_dw(cx, g + w->fc1_w, g + w->fc1_b, acts->dhidden, a->norm2, fc1));
+    TRY(ssfer_gelu_backward(cx, acts->dhidden, acts->hidden, acts->dhidden, a->fc1, s->rest * c->hidden));
+    TRY(ssfer_linear_backward_dw(cx, g + w->fc2_w, g + w->fc2_b, dy, acts->hidden, fc2));
+    TRY(norm_again(cx, acts, a->middle, p + w->norm2_w, p + w->norm2_b, s->norm2));
+    TRY(ssfer_linear_backward_dw(cx, g + w->fc1_w, g + w->fc1_b, acts->dhidden, acts->norm, fc1));
     TRY(ssfer_linear_backward_dx(cx, acts->dn, acts->dhidden, p + w->fc1_w, fc1));
     return ssfer_norm_backward(cx, dx, g + w->norm2_w, g + w->norm2_b, acts->dn, a->middle, a->mean2, a->rstd2,
                                p + w->norm2_w, s->norm2);
@@ -259,13 +290,14 @@ static ssfer_status attention_branch_backward(ssfer_compute *cx, const float *p,
                                               const block_shape *s, const float *dx)
 {
     const size_t C = acts->stack->config.width;
-    const ssfer_linear_dims proj = {s->rest, C, C}, qkv = {s->rows, C, 3 * C};
-    const float *dy;
+    const ssfer_linear_dims proj = {s->rest, C, C, false}, qkv = {s->rows, C, 3 * C, false};
+    const ssfer_act *dy;
     TRY(branch_gradient(cx, acts, dx, s->scale1, s->norm2, &dy));
     TRY(ssfer_linear_backward_dw(cx, g + w->proj_w, g + w->proj_b, dy, a->attention, proj));
     TRY(ssfer_linear_backward_dx(cx, acts->dn, dy, p + w->proj_w, proj));
     TRY(ssfer_attention_backward(cx, acts->dqkv, acts->dn, a->qkv, a->attention, a->lse, s->attention));
-    TRY(ssfer_linear_backward_dw(cx, g + w->qkv_w, g + w->qkv_b, acts->dqkv, a->norm1, qkv));
+    TRY(norm_again(cx, acts, a->x, p + w->norm1_w, p + w->norm1_b, s->norm1));
+    TRY(ssfer_linear_backward_dw(cx, g + w->qkv_w, g + w->qkv_b, acts->dqkv, acts->norm, qkv));
     TRY(ssfer_linear_backward_dx(cx, acts->dn, acts->dqkv, p + w->qkv_w, qkv));
     if (dx != acts->dx) /* only the first tokens had a gradient so far */
         TRY(ssfer_first_token_backward(cx, acts->dx, dx, s->attention.batch, s->attention.tokens, C));
@@ -274,7 +306,7 @@ static ssfer_status attention_branch_backward(ssfer_compute *cx, const float *p,
 }
 
 ssfer_status ssfer_stack_backward(ssfer_compute *cx, const float *params, float *grads, ssfer_stack_acts *acts,
-                                  const float *dnormed, const ssfer_stack_call *call)
+                                  const ssfer_act *dnormed, const ssfer_stack_call *call)
 {
     const ssfer_stack *stack = acts->stack;
     const size_t depth = stack->config.depth, C = stack->config.width;

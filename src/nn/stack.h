@@ -36,39 +36,46 @@ ssfer_status ssfer_stack_init(ssfer_stack *stack, const ssfer_stack_config *conf
 void ssfer_stack_add_norm(ssfer_stack *stack, ssfer_param_table *table, const char *norm);
 void ssfer_stack_deinit(ssfer_stack *stack);
 
-/* Activations of one block; M = B*N rows. In the last block of a stack that is asked for its first tokens only
- * (`first_only`), everything after the attention has B rows instead. */
+/* What is kept of one block for the backward pass; M = B*N rows. In the last block of a stack that is asked for its
+ * first tokens only (`first_only`), everything after the attention has B rows instead. The outputs of norms and GELU
+ * are not kept: the backward pass makes them again, which costs little and saves 6 of 16 C floats a row. */
 typedef struct ssfer_block_acts {
-    float *x;                     /* (M, C) input of the block */
-    float *norm1, *mean1, *rstd1; /* (M, C), (M), (M) */
-    float *qkv, *lse, *attention; /* (M, 3C), (B, H, N), (M, C) */
-    float *middle;                /* (M, C) after the attention branch */
-    float *norm2, *mean2, *rstd2;
-    float *fc1, *hidden; /* (M, hidden) before and after GELU; inference has no use for the first */
+    float *x;             /* (M, C) input of the block */
+    float *mean1, *rstd1; /* (M), of the first norm */
+    ssfer_act *qkv;       /* (M, 3C) */
+    float *lse;           /* (B, H, N) */
+    ssfer_act *attention; /* (M, C) */
+    float *middle;        /* (M, C) after the attention branch */
+    float *mean2, *rstd2; /* (M), of the second norm */
+    ssfer_act *fc1;       /* (M, hidden) before GELU; inference has no use for it */
 } ssfer_block_acts;
 
 typedef struct ssfer_stack_acts {
     const ssfer_stack *stack;
     size_t batch, tokens; /* the largest B, and N */
+    size_t act_bytes;     /* of one ssfer_act */
     bool training;
     ssfer_block_acts *blocks;
-    float *branch;            /* (M, C) what a branch adds */
-    float *out, *mean, *rstd; /* (M, C) sum after the last block, and its norm's moments */
-    float *normed;            /* (M, C) the stack's result; (B, C) with first_only */
-    float *drop;              /* (2 * depth, B) drop-path factors; NULL while drop_path is 0 */
-    float *dx, *dn, *dhidden, *dqkv, *dscaled,
-        *dfirst; /* backward scratch: (M, C), (M, C), (M, hidden), (M, 3C), ... */
+    ssfer_act *norm;                          /* (M, C) output of the block's first norm, then of its second */
+    ssfer_act *hidden;                        /* (M, hidden) after GELU */
+    ssfer_act *branch;                        /* (M, C) what a branch adds */
+    float *out, *mean, *rstd;                 /* (M, C) sum after the last block, and its norm's moments */
+    ssfer_act *normed;                        /* (M, C) the stack's result; (B, C) with first_only */
+    float *drop;                              /* (2 * depth, B) drop-path factors; NULL while drop_path is 0 */
+    float *dx, *dfirst;                       /* backward: (M, C) and (B, C) gradients of the residual sum */
+    ssfer_act *dn, *dhidden, *dqkv, *dbranch; /* backward: (M, C), (M, hidden), (M, 3C), (M, C) or NULL */
     struct ssfer_stack_slot {
-        float **pointer;
+        void *pointer; /* the address of one of the pointers above */
         size_t offset;
     } * slots; /* what bind has to set */
     size_t slot_count;
 } ssfer_stack_acts;
 
-/* Plans the activations for batches of up to `batch` into an arena; after the arena's commit, bind sets the pointers.
- * Without `training` all blocks share one set of buffers and nothing is kept for a backward pass. */
-ssfer_status ssfer_stack_acts_plan(ssfer_stack_acts *acts, const ssfer_stack *stack, size_t batch, size_t tokens,
-                                   bool training, ssfer_arena *arena, ssfer_error *err);
+/* Plans the activations for batches of up to `batch`, in the precision of cx, into an arena; after the arena's commit,
+ * bind sets the pointers. Without `training` all blocks share one set of buffers and nothing is kept for a backward
+ * pass. */
+ssfer_status ssfer_stack_acts_plan(ssfer_stack_acts *acts, const ssfer_compute *cx, const ssfer_stack *stack,
+                                   size_t batch, size_t tokens, bool training, ssfer_arena *arena, ssfer_error *err);
 void ssfer_stack_acts_bind(ssfer_stack_acts *acts, const ssfer_arena *arena);
 void ssfer_stack_acts_deinit(ssfer_stack_acts *acts);
 
@@ -95,6 +102,6 @@ ssfer_status ssfer_stack_forward(ssfer_compute *cx, const float *params, ssfer_s
 
 /* dnormed: gradient of the result, in its shape. grads +=. The gradient of x0 is left in acts->dx. */
 ssfer_status ssfer_stack_backward(ssfer_compute *cx, const float *params, float *grads, ssfer_stack_acts *acts,
-                                  const float *dnormed, const ssfer_stack_call *call);
+                                  const ssfer_act *dnormed, const ssfer_stack_call *call);
 
 #endif

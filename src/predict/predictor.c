@@ -35,7 +35,8 @@ static ssfer_status prepare(ssfer_predictor *p, const char *path, const ssfer_pr
                           path);
     const size_t S = p->model.vit.config.image_size;
     p->batch = o->batch ? o->batch : 32;
-    TRY(ssfer_compute_create(&p->cx, SSFER_BACKEND_CPU, o->threads, err));
+    TRY(ssfer_compute_create(&p->cx, SSFER_BACKEND_CPU, o->bf16 ? SSFER_PRECISION_BF16 : SSFER_PRECISION_FP32,
+                             o->threads, err));
     p->threads = ssfer_compute_threads(p->cx);
     p->transform = ssfer_transform_eval(S);
     memcpy(p->transform.mean, p->model.mean, sizeof p->model.mean);
@@ -46,7 +47,7 @@ static ssfer_status prepare(ssfer_predictor *p, const char *path, const ssfer_pr
                    : NULL;
     if (!p->scratch || !p->input)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "predictor: no memory for batches of %zu pictures", p->batch);
-    return ssfer_vit_acts_init(&p->acts, &p->model.vit, p->batch, false, err);
+    return ssfer_vit_acts_init(&p->acts, p->cx, &p->model.vit, p->batch, false, err);
 }
 
 ssfer_status ssfer_predictor_create(ssfer_predictor **out, const char *path, const ssfer_predictor_options *options,

@@ -52,7 +52,7 @@ static ssfer_status make_mask(ssfer_reconstructor *r, const ssfer_reconstruct_op
     if (o->mask)
         TRY(read_mask(&r->fixed, &kept, o->mask, c->image_size / c->patch_size, err));
     TRY(ssfer_mae_masks_init(&r->masks, 1, L, kept, err));
-    return ssfer_mae_acts_init(&r->acts, &r->model.mae, 1, kept, false, err);
+    return ssfer_mae_acts_init(&r->acts, r->cx, &r->model.mae, 1, kept, false, err);
 }
 
 /* ---- the object -------------------------------------------------------------------------------------------------- */
@@ -64,8 +64,8 @@ static ssfer_status open_all(ssfer_reconstructor *r, const ssfer_reconstruct_opt
     if (r->model.mae.config.channels != 3)
         return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "%s: a model of %zu channels; pictures have 3", o->model,
                           r->model.mae.config.channels);
+    TRY(ssfer_compute_create(&r->cx, SSFER_BACKEND_CPU, o->precision, o->threads, err));
     TRY(make_mask(r, o, err));
-    TRY(ssfer_compute_create(&r->cx, SSFER_BACKEND_CPU, o->threads, err));
     r->transform = ssfer_transform_eval(S);
     memcpy(r->transform.mean, r->model.mean, sizeof r->model.mean);
     memcpy(r->transform.std, r->model.std, sizeof r->model.std);

@@ -3,6 +3,7 @@
 #define SSFER_PREDICT_RECONSTRUCT_H
 
 #include "base/status.h"
+#include "compute/compute.h"
 #include "ssfer/image.h"
 
 #include <stddef.h>
@@ -17,6 +18,7 @@ typedef struct ssfer_reconstruct_options {
     const char *mask;            /* a picture whose dark parts say which patches are hidden; NULL: drawn at random */
     uint64_t seed;
     size_t threads; /* 0: as many as there are */
+    ssfer_precision precision;
 } ssfer_reconstruct_options;
 
 /* Pictures of the model's size. */

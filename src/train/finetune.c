@@ -57,7 +57,7 @@ static ssfer_status make_buffers(finetune *f, ssfer_error *err)
     if (!f->weights || !f->losses || !f->dlogits || !f->factor || !f->offset)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
     TRY(ssfer_balance_make(f->factor, f->offset, f->options->balance, &f->data, err));
-    return ssfer_vit_acts_init(&f->acts, vit, R, true, err);
+    return ssfer_vit_acts_init(&f->acts, f->cx, vit, R, true, err);
 }
 
 static ssfer_status make_loaders(finetune *f, ssfer_error *err)
@@ -254,7 +254,7 @@ static ssfer_status prepare(finetune *f, ssfer_error *err)
     TRY(ssfer_training_plan(&f->batch, &f->iterations, &o->training, f->data.train_count, err));
     const ssfer_schedule schedule = ssfer_training_schedule(&o->training, f->iterations);
     TRY(ssfer_schedule_check(&schedule, err));
-    TRY(ssfer_compute_create(&f->cx, SSFER_BACKEND_CPU, o->training.threads, err));
+    TRY(ssfer_compute_create(&f->cx, SSFER_BACKEND_CPU, o->training.precision, o->training.threads, err));
     TRY(ssfer_trainee_init(&f->trainee, f->cx, &o->model, o->init, &f->data, &o->training, err));
     TRY(make_buffers(f, err));
     TRY(open_run(f, err)); /* last: nothing is written before all that can be refused has been */

@@ -158,7 +158,7 @@ static ssfer_status make_buffers(pretrain *p, ssfer_error *err)
     if (!p->weights || !p->losses)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
     TRY(ssfer_mae_masks_init(&p->masks, B, L, K, err));
-    return ssfer_mae_acts_init(&p->acts, &p->model.mae, B, K, true, err);
+    return ssfer_mae_acts_init(&p->acts, p->cx, &p->model.mae, B, K, true, err);
 }
 
 /* ---- what the loop calls ----------------------------------------------------------------------------------------- */
@@ -320,7 +320,7 @@ static ssfer_status prepare(pretrain *p, ssfer_error *err)
     const ssfer_pretrain_options *o = p->options;
     TRY(open_data(p, err));
     TRY(ssfer_training_plan(&p->batch, &p->iterations, &o->training, p->train_count, err));
-    TRY(ssfer_compute_create(&p->cx, SSFER_BACKEND_CPU, o->training.threads, err));
+    TRY(ssfer_compute_create(&p->cx, SSFER_BACKEND_CPU, o->training.precision, o->training.threads, err));
     TRY(make_model(p, err));
     TRY(make_buffers(p, err));
     TRY(open_run(p, err)); /* last: nothing is written before all that can be refused has been */

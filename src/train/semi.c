@@ -72,8 +72,8 @@ static ssfer_status make_buffers(semi *s, ssfer_error *err)
     s->opinions = ssfer_calloc(s->batch * K, sizeof *s->opinions);
     if (!s->targets || !s->weights || !s->losses || !s->dlogits || !s->opinions)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
-    TRY(ssfer_vit_acts_init(&s->teacher, vit, B, false, err));
-    TRY(ssfer_vit_acts_init(&s->student, vit, B, true, err));
+    TRY(ssfer_vit_acts_init(&s->teacher, s->cx, vit, B, false, err));
+    TRY(ssfer_vit_acts_init(&s->student, s->cx, vit, B, true, err));
     if (!s->options->released)
         return SSFER_OK;
     TRY(ssfer_params_alloc(&s->stage2, &vit->table, err));
@@ -470,7 +470,7 @@ static ssfer_status prepare(semi *s, ssfer_error *err)
     s->iterations = s->iterations ? s->iterations : 1;
     const ssfer_schedule schedule = schedule_of(s);
     TRY(ssfer_schedule_check(&schedule, err));
-    TRY(ssfer_compute_create(&s->cx, SSFER_BACKEND_CPU, t->threads, err));
+    TRY(ssfer_compute_create(&s->cx, SSFER_BACKEND_CPU, t->precision, t->threads, err));
     TRY(ssfer_trainee_init(&s->trainee, s->cx, &o->model, o->init, &s->data, t, err));
     TRY(make_pseudo(s, err));
     TRY(make_buffers(s, err));

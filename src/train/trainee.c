@@ -72,7 +72,7 @@ ssfer_status ssfer_trainee_open_validation(ssfer_trainee *t, const ssfer_log *lo
     valid.batch = 64;
     valid.threads = ssfer_compute_threads(t->cx);
     TRY(ssfer_loader_create(&t->valid_loader, &valid, err));
-    return ssfer_vit_acts_init(&t->valid_acts, &t->model.vit, valid.batch, false, err);
+    return ssfer_vit_acts_init(&t->valid_acts, t->cx, &t->model.vit, valid.batch, false, err);
 }
 
 ssfer_status ssfer_trainee_evaluate(ssfer_trainee *t, const float *weights, ssfer_evaluation *evaluation,

@@ -91,6 +91,7 @@ ssfer_status ssfer_training_open_run(ssfer_run **run, const ssfer_training_optio
                                      ssfer_recipe *recipe, const ssfer_compute *cx, ssfer_error *err)
 {
     ssfer_recipe_section(recipe, "machine");
+    ssfer_recipe_string(recipe, "precision", ssfer_precision_name(o->precision));
     ssfer_recipe_free_choice(recipe);
     ssfer_recipe_size(recipe, "threads", o->threads);
     ssfer_recipe_string(recipe, "backend", ssfer_compute_backend_name(cx));

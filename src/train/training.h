@@ -20,6 +20,7 @@ typedef struct ssfer_training_options {
     bool resume;
     size_t save_every, keep;
     size_t threads;
+    ssfer_precision precision;
     const ssfer_log *log;
     FILE *progress, *report;
     int (*stop)(void);

@@ -1,5 +1,5 @@
-/* Attention one (image, head) at a time: its q, k, v and scores stay in the first two cache levels, the matrix is never
- * written to memory, and heads are what the threads share out. */
+/* Attention in float32, one (image, head) at a time: its q, k, v and scores stay in the first two cache levels, the
+ * matrix is never written to memory, and heads are what the threads share out. */
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/simd_math.h"
 
@@ -133,8 +133,11 @@ static void forward_head(float *y, float *lse, const float *qkv, ssfer_attention
     }
 }
 
-ssfer_status CPU(attention_forward)(ssfer_compute *cx, float *y, float *lse, const float *qkv, ssfer_attention_dims d)
+ssfer_status CPU(attention_forward)(ssfer_compute *cx, ssfer_act *y_out, float *lse, const ssfer_act *qkv_in,
+                                    ssfer_attention_dims d)
 {
+    float *y = y_out;
+    const float *qkv = qkv_in;
     d.queries = d.queries ? d.queries : d.tokens;
     const size_t N = d.tokens, Q = d.queries, D = d.head_dim, C = d.heads * D, Np = padded(N), Dp = padded(D);
     const size_t each = D * Np + N * Dp + ROW_BLOCK * (Np + Dp);
@@ -218,9 +221,12 @@ static void backward_head(float *dqkv, const float *dy, const float *qkv, const 
         memset(dqkv + n * stride, 0, D * sizeof *dqkv);
 }
 
-ssfer_status CPU(attention_backward)(ssfer_compute *cx, float *dqkv, const float *dy, const float *qkv, const float *y,
-                                     const float *lse, ssfer_attention_dims d)
+ssfer_status CPU(attention_backward)(ssfer_compute *cx, ssfer_act *dqkv_out, const ssfer_act *dy_in,
+                                     const ssfer_act *qkv_in, const ssfer_act *y_in, const float *lse,
+                                     ssfer_attention_dims d)
 {
+    float *dqkv = dqkv_out;
+    const float *dy = dy_in, *qkv = qkv_in, *y = y_in;
     d.queries = d.queries ? d.queries : d.tokens;
     const size_t N = d.tokens, Q = d.queries, D = d.head_dim, C = d.heads * D, each = backward_scratch(Q, N, D);
     float *scratch = ssfer_cpu_scratch(cx, cx->threads * each * sizeof *scratch);

@@ -1,12 +1,12 @@
 /* Choosing the instruction-set level, and what a CPU context owns: its scratch memory. The matrix products keep their
- * primitives in linear.c. */
+ * primitives in matmul.c. */
 #include "compute/cpu/cpu.h"
 
 #include "base/memory.h"
 #include "compute/cpu/device.h"
 
 #ifdef SSFER_CPU_X86
-extern const ssfer_backend ssfer_backend_cpu_v3, ssfer_backend_cpu_v4;
+extern const ssfer_backend ssfer_backend_cpu_v3, ssfer_backend_cpu_v4, ssfer_backend_cpu_v4_bf16;
 #endif
 extern const ssfer_backend ssfer_backend_cpu_base;
 
@@ -16,8 +16,7 @@ ssfer_cpu_level ssfer_cpu_best_level(void)
     __builtin_cpu_init();
     bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
     if (v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512cd"))
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
         return SSFER_CPU_V4;
     if (v3)
         return SSFER_CPU_V3;
@@ -41,6 +40,15 @@ const ssfer_backend *ssfer_cpu_backend(ssfer_cpu_level level)
     }
 }
 
+const ssfer_backend *ssfer_cpu_backend_bf16(void)
+{
+#ifdef SSFER_CPU_X86
+    if (ssfer_cpu_best_level() == SSFER_CPU_V4 && __builtin_cpu_supports("avx512bf16"))
+        return &ssfer_backend_cpu_v4_bf16;
+#endif
+    return NULL;
+}
+
 ssfer_status ssfer_cpu_create(ssfer_compute *cx, ssfer_error *err)
 {
     ssfer_cpu_device *device = ssfer_calloc(1, sizeof *device);
@@ -59,19 +67,21 @@ void ssfer_cpu_destroy(ssfer_compute *cx)
 {
     ssfer_cpu_device *device = cx->device;
     ssfer_cpu_products_destroy(device->products);
-    ssfer_free(device->scratch);
+    for (size_t i = 0; i < SSFER_CPU_SLOTS; i++)
+        ssfer_free(device->scratch[i]);
     ssfer_free(device);
 }
 
-void *ssfer_cpu_scratch(ssfer_compute *cx, size_t size_bytes)
+void *ssfer_cpu_scratch_slot(ssfer_compute *cx, ssfer_cpu_slot slot, size_t size_bytes)
 {
     ssfer_cpu_device *device = cx->device;
-    if (size_bytes > device->scratch_bytes) {
-        ssfer_free(device->scratch);
-        device->scratch = ssfer_aligned_alloc(size_bytes);
-        device->scratch_bytes = device->scratch ? size_bytes : 0;
-        if (!device->scratch)
+    void **memory = &device->scratch[slot];
+    if (size_bytes > device->scratch_bytes[slot]) {
+        ssfer_free(*memory);
+        *memory = ssfer_aligned_alloc(size_bytes);
+        device->scratch_bytes[slot] = *memory ? size_bytes : 0;
+        if (!*memory)
             ssfer_fail(&cx->error, SSFER_ERR_MEMORY, "compute: no memory for %zu bytes of scratch", size_bytes);
     }
-    return device->scratch;
+    return *memory;
 }

@@ -1,8 +1,9 @@
 /* The CPU backend: oneDNN for the matrix products, fused kernels of our own for what lies between them.
  *
  * The kernel sources are compiled once per instruction-set level (x86-64 baseline, v3 = AVX2 + FMA, v4 = AVX-512) with
- * CPU_LEVEL naming it; cpu/context.c picks the best that the processor has when a context is created. A name CPU(x)
- * therefore exists as cpu_x_base, cpu_x_v3 and cpu_x_v4. */
+ * CPU_LEVEL naming it, and once more for activations in bfloat16 (CPU_BF16: v4 with AVX512-BF16); cpu/context.c picks
+ * the best that the processor has when a context is created. A name CPU(x) therefore exists as cpu_x_base, cpu_x_v3,
+ * cpu_x_v4 and cpu_x_v4_bf16. */
 #ifndef SSFER_COMPUTE_CPU_CPU_H
 #define SSFER_COMPUTE_CPU_CPU_H
 
@@ -14,6 +15,9 @@ typedef enum ssfer_cpu_level { SSFER_CPU_BASE, SSFER_CPU_V3, SSFER_CPU_V4, SSFER
 ssfer_cpu_level ssfer_cpu_best_level(void);
 const ssfer_backend *ssfer_cpu_backend(ssfer_cpu_level level); /* NULL: not compiled for this architecture */
 
+/* The table whose activations are bfloat16: v4 with AVX512-BF16. NULL: not on this processor. */
+const ssfer_backend *ssfer_cpu_backend_bf16(void);
+
 /* ---- what the kernels share (cpu/context.c) ---- */
 
 typedef struct ssfer_cpu_device ssfer_cpu_device;
@@ -21,9 +25,21 @@ typedef struct ssfer_cpu_device ssfer_cpu_device;
 ssfer_status ssfer_cpu_create(ssfer_compute *cx, ssfer_error *err);
 void ssfer_cpu_destroy(ssfer_compute *cx);
 
-/* Scratch memory of at least size_bytes, 64-byte aligned, kept by the context: valid until the next call. It grows the
- * first time a shape needs more. NULL when memory runs out (the context then holds the error). */
-void *ssfer_cpu_scratch(ssfer_compute *cx, size_t size_bytes);
+/* Scratch memory of at least size_bytes, 64-byte aligned, kept by the context: valid until the next call for the same
+ * slot (operands of a product have their own). It grows the first time a shape needs more. NULL when memory runs out
+ * (the context then holds the error). */
+typedef enum ssfer_cpu_slot {
+    SSFER_CPU_SCRATCH,
+    SSFER_CPU_WEIGHTS,
+    SSFER_CPU_GRADIENT,
+    SSFER_CPU_SLOTS
+} ssfer_cpu_slot;
+void *ssfer_cpu_scratch_slot(ssfer_compute *cx, ssfer_cpu_slot slot, size_t size_bytes);
+
+static inline void *ssfer_cpu_scratch(ssfer_compute *cx, size_t size_bytes)
+{
+    return ssfer_cpu_scratch_slot(cx, SSFER_CPU_SCRATCH, size_bytes);
+}
 
 /* Rows are summed in chunks whose number depends on the row count alone, so that a column sum has the same bits for
  * any thread count: at most 64 chunks of at least 32 rows. */
@@ -33,14 +49,9 @@ static inline size_t ssfer_cpu_chunk_rows(size_t rows)
     return chunk < 32 ? 32 : chunk;
 }
 
-/* ---- matrix products by oneDNN (cpu/linear.c), the same for every level ---- */
+/* ---- see ssfer_weights_hold (cpu/matmul.c) ---- */
 
-ssfer_status ssfer_cpu_linear_forward(ssfer_compute *cx, float *y, const float *x, const float *w, const float *b,
-                                      ssfer_linear_dims d, ssfer_epilogue epilogue);
-ssfer_status ssfer_cpu_linear_backward_dx(ssfer_compute *cx, float *dx, const float *dy, const float *w,
-                                          ssfer_linear_dims d);
-/* dw only; the kernels add db. */
-ssfer_status ssfer_cpu_linear_backward_dw(ssfer_compute *cx, float *dw, const float *dy, const float *x,
-                                          ssfer_linear_dims d);
+ssfer_status ssfer_cpu_weights_hold(ssfer_compute *cx, const float *params, size_t n);
+void ssfer_cpu_weights_release(ssfer_compute *cx, const float *params);
 
 #endif

@@ -4,12 +4,12 @@
 
 #include "compute/cpu/cpu.h"
 
-typedef struct ssfer_cpu_products ssfer_cpu_products; /* oneDNN engine, stream and cached primitives: linear.c */
+typedef struct ssfer_cpu_products ssfer_cpu_products; /* oneDNN engine, stream and cached primitives: matmul.c */
 
 struct ssfer_cpu_device {
     ssfer_cpu_products *products;
-    void *scratch;
-    size_t scratch_bytes;
+    void *scratch[SSFER_CPU_SLOTS];
+    size_t scratch_bytes[SSFER_CPU_SLOTS];
 };
 
 ssfer_status ssfer_cpu_products_create(ssfer_cpu_products **out, ssfer_error *err);

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-ssfer_status CPU(patches_pick)(ssfer_compute *cx, float *out, const float *image, ssfer_mask mask, ssfer_patch_dims d)
+ssfer_status CPU(patches_pick)(ssfer_compute *cx, ssfer_act *out, const float *image, ssfer_mask mask,
+                               ssfer_patch_dims d)
 {
     const size_t P = d.patch, across = d.width / P, K = mask.kept;
 #pragma omp parallel for num_threads((int)cx->threads) schedule(static) collapse(2)
@@ -11,52 +12,66 @@ ssfer_status CPU(patches_pick)(ssfer_compute *cx, float *out, const float *image
         for (size_t j = 0; j < K; j++) {
             const size_t patch = (size_t)mask.keep[b * K + j];
             const size_t corner = patch / across * P * d.width + patch % across * P;
-            float *to = out + (b * K + j) * d.channels * P * P;
+            act *to = (act *)out + (b * K + j) * d.channels * P * P;
             for (size_t c = 0; c < d.channels; c++)
                 for (size_t y = 0; y < P; y++, to += P)
-                    memcpy(to, image + (b * d.channels + c) * d.height * d.width + corner + y * d.width,
-                           P * sizeof *to);
+                    acts_from_floats(to, image + (b * d.channels + c) * d.height * d.width + corner + y * d.width, P);
         }
     return SSFER_OK;
 }
 
-static inline void add_rows(float *to, const float *token, const float *pos, size_t width)
+/* to = pos + a learned token (float32) or one that was computed. */
+static inline void add_learned(float *to, const float *token, const float *pos, size_t width)
 {
 #pragma omp simd
     for (size_t c = 0; c < width; c++)
         to[c] = token[c] + pos[c];
 }
 
-ssfer_status CPU(tokens_assemble_seen)(ssfer_compute *cx, float *x, const float *tokens, const float *cls,
+static inline void add_computed(float *to, const act *token, const float *pos, size_t width)
+{
+#pragma omp simd
+    for (size_t c = 0; c < width; c++)
+        to[c] = act_get(token[c]) + pos[c];
+}
+
+ssfer_status CPU(tokens_assemble_seen)(ssfer_compute *cx, float *x, const ssfer_act *tokens, const float *cls,
                                        const float *pos, ssfer_mask mask, ssfer_token_dims d)
 {
     const size_t K = mask.kept, C = d.width;
 #pragma omp parallel for num_threads((int)cx->threads) schedule(static) collapse(2)
     for (size_t b = 0; b < d.batch; b++)
         for (size_t n = 0; n <= K; n++) {
-            const size_t place = n ? 1 + (size_t)mask.keep[b * K + n - 1] : 0;
-            add_rows(x + (b * (K + 1) + n) * C, n ? tokens + (b * K + n - 1) * C : cls, pos + place * C, C);
+            float *to = x + (b * (K + 1) + n) * C;
+            if (n)
+                add_computed(to, (const act *)tokens + (b * K + n - 1) * C,
+                             pos + (1 + (size_t)mask.keep[b * K + n - 1]) * C, C);
+            else
+                add_learned(to, cls, pos, C);
         }
     return SSFER_OK;
 }
 
-ssfer_status CPU(tokens_restore)(ssfer_compute *cx, float *x, const float *tokens, const float *hidden,
+ssfer_status CPU(tokens_restore)(ssfer_compute *cx, float *x, const ssfer_act *tokens, const float *hidden,
                                  const float *pos, ssfer_mask mask, ssfer_token_dims d)
 {
     const size_t L = d.patches, K = mask.kept, C = d.width;
 #pragma omp parallel for num_threads((int)cx->threads) schedule(static) collapse(2)
     for (size_t b = 0; b < d.batch; b++)
         for (size_t n = 0; n <= L; n++) {
-            const float *own = tokens + b * (K + 1) * C; /* the class token's row, then those of the seen patches */
-            const size_t place = n ? (size_t)mask.restore[b * L + n - 1] : 0;
-            const float *token = !n ? own : place < K ? own + (1 + place) * C : hidden;
-            add_rows(x + (b * (L + 1) + n) * C, token, pos + n * C, C);
+            const act *own = (const act *)tokens + b * (K + 1) * C; /* the class token's row, then the seen patches' */
+            const size_t row = n ? 1 + (size_t)mask.restore[b * L + n - 1] : 0;
+            float *to = x + (b * (L + 1) + n) * C;
+            if (row <= K)
+                add_computed(to, own + row * C, pos + n * C, C);
+            else
+                add_learned(to, hidden, pos + n * C, C);
         }
     return SSFER_OK;
 }
 
 /* Each picture's hidden rows are summed by themselves and the pictures then in order, whatever thread did them. */
-ssfer_status CPU(tokens_restore_backward)(ssfer_compute *cx, float *dtokens, float *dhidden, const float *dx,
+ssfer_status CPU(tokens_restore_backward)(ssfer_compute *cx, ssfer_act *dtokens, float *dhidden, const float *dx,
                                           ssfer_mask mask, ssfer_token_dims d)
 {
     const size_t L = d.patches, K = mask.kept, C = d.width;
@@ -65,15 +80,16 @@ ssfer_status CPU(tokens_restore_backward)(ssfer_compute *cx, float *dtokens, flo
         return SSFER_ERR_MEMORY;
 #pragma omp parallel for num_threads((int)cx->threads) schedule(static)
     for (size_t b = 0; b < d.batch; b++) {
-        float *own = dtokens + b * (K + 1) * C, *sum = sums + b * C;
+        act *own = (act *)dtokens + b * (K + 1) * C;
+        float *sum = sums + b * C;
         const float *g = dx + b * (L + 1) * C;
         memset(sum, 0, C * sizeof *sum);
-        memcpy(own, g, C * sizeof *own);
+        acts_from_floats(own, g, C);
         for (size_t l = 0; l < L; l++) {
             const size_t place = (size_t)mask.restore[b * L + l];
             g += C;
             if (place < K) {
-                memcpy(own + (1 + place) * C, g, C * sizeof *own);
+                acts_from_floats(own + (1 + place) * C, g, C);
                 continue;
             }
 #pragma omp simd

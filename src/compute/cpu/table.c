@@ -1,4 +1,4 @@
-/* The table of one instruction-set level. */
+/* The table of one instruction-set level and precision. */
 #include "compute/cpu/kernels.h"
 
 #define TABLE_JOIN2(level) ssfer_backend_cpu_##level
@@ -9,10 +9,16 @@
 extern const ssfer_backend TABLE_JOIN(CPU_LEVEL);
 const ssfer_backend TABLE_JOIN(CPU_LEVEL) = {
     .name = LEVEL_NAME(CPU_LEVEL),
+#ifdef CPU_BF16
+    .precision = SSFER_PRECISION_BF16,
+#endif
     .create = ssfer_cpu_create,
     .destroy = ssfer_cpu_destroy,
-    .linear_forward = ssfer_cpu_linear_forward,
-    .linear_backward_dx = ssfer_cpu_linear_backward_dx,
+    .act_to_float = CPU(act_to_float),
+    .weights_hold = ssfer_cpu_weights_hold,
+    .weights_release = ssfer_cpu_weights_release,
+    .linear_forward = CPU(linear_forward),
+    .linear_backward_dx = CPU(linear_backward_dx),
     .linear_backward_dw = CPU(linear_backward_dw),
     .residual_norm_forward = CPU(residual_norm_forward),
     .norm_backward = CPU(norm_backward),

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-ssfer_status CPU(patches_gather)(ssfer_compute *cx, float *out, const float *image, ssfer_patch_dims d)
+ssfer_status CPU(patches_gather)(ssfer_compute *cx, ssfer_act *out, const float *image, ssfer_patch_dims d)
 {
     const size_t P = d.patch, across = d.width / P, down = d.height / P, row_floats = d.channels * P * P;
 #pragma omp parallel for num_threads((int)cx->threads) schedule(static) collapse(2)
@@ -11,31 +11,31 @@ ssfer_status CPU(patches_gather)(ssfer_compute *cx, float *out, const float *ima
             for (size_t c = 0; c < d.channels; c++)
                 for (size_t y = 0; y < P; y++) {
                     const float *from = image + ((b * d.channels + c) * d.height + py * P + y) * d.width;
-                    float *to = out + (b * down + py) * across * row_floats + (c * P + y) * P;
+                    act *to = (act *)out + (b * down + py) * across * row_floats + (c * P + y) * P;
                     for (size_t px = 0; px < across; px++)
-                        memcpy(to + px * row_floats, from + px * P, P * sizeof *to);
+                        acts_from_floats(to + px * row_floats, from + px * P, P);
                 }
     return SSFER_OK;
 }
 
-ssfer_status CPU(tokens_assemble)(ssfer_compute *cx, float *x, const float *tokens, const float *cls, const float *pos,
-                                  ssfer_token_dims d)
+ssfer_status CPU(tokens_assemble)(ssfer_compute *cx, float *x, const ssfer_act *tokens, const float *cls,
+                                  const float *pos, ssfer_token_dims d)
 {
     const size_t N = d.patches + 1, C = d.width;
 #pragma omp parallel for num_threads((int)cx->threads) schedule(static) collapse(2)
     for (size_t b = 0; b < d.batch; b++)
         for (size_t n = 0; n < N; n++) {
-            const float *from = n ? tokens + (b * d.patches + n - 1) * C : cls;
+            const act *from = (const act *)tokens + (b * d.patches + n - !!n) * C;
             float *to = x + (b * N + n) * C;
 #pragma omp simd
             for (size_t c = 0; c < C; c++)
-                to[c] = from[c] + pos[n * C + c];
+                to[c] = (n ? act_get(from[c]) : cls[c]) + pos[n * C + c];
         }
     return SSFER_OK;
 }
 
-ssfer_status CPU(tokens_assemble_backward)(ssfer_compute *cx, float *dtokens, float *dcls, float *dpos, const float *dx,
-                                           ssfer_token_dims d)
+ssfer_status CPU(tokens_assemble_backward)(ssfer_compute *cx, ssfer_act *dtokens, float *dcls, float *dpos,
+                                           const float *dx, ssfer_token_dims d)
 {
     const size_t N = d.patches + 1, C = d.width;
 #pragma omp parallel for num_threads((int)cx->threads) schedule(static)
@@ -43,7 +43,7 @@ ssfer_status CPU(tokens_assemble_backward)(ssfer_compute *cx, float *dtokens, fl
         for (size_t b = 0; b < d.batch; b++) {
             const float *g = dx + (b * N + n) * C;
             if (n)
-                memcpy(dtokens + (b * d.patches + n - 1) * C, g, C * sizeof *g);
+                acts_from_floats((act *)dtokens + (b * d.patches + n - 1) * C, g, C);
             else
                 for (size_t c = 0; c < C; c++)
                     dcls[c] += g[c];

@@ -13,11 +13,13 @@ void REF(gelu_forward)(real *y, const real *x, size_t count)
         y[i] = (real)((double)x[i] * normal_cdf((double)x[i]));
 }
 
-void REF(gelu_backward)(real *dx, const real *dy, const real *x, size_t count)
+void REF(gelu_backward)(real *dx, real *y, const real *dy, const real *x, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         double v = (double)x[i];
         double density = 0.3989422804014327 * exp(-0.5 * v * v); /* 1 / sqrt(2 pi) */
+        if (y)
+            y[i] = (real)(v * normal_cdf(v));
         dx[i] = (real)((double)dy[i] * (normal_cdf(v) + v * density));
     }
 }

@@ -57,5 +57,5 @@ void REF(scale_rows)(real *y, const real *x, const real *scale, ssfer_norm_dims 
 {
     for (size_t r = 0; r < d.rows; r++)
         for (size_t c = 0; c < d.width; c++)
-            y[r * d.width + c] = scale[r / d.rows_per_sample] * x[r * d.width + c];
+            y[r * d.width + c] = (scale ? scale[r / d.rows_per_sample] : 1) * x[r * d.width + c];
 }

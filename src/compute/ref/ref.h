@@ -25,7 +25,7 @@ void REF(norm_backward)(real *dx, real *dgamma, real *dbeta, const real *dy, con
                         const real *rstd, const real *gamma, ssfer_norm_dims d);
 void REF(scale_rows)(real *y, const real *x, const real *scale, ssfer_norm_dims d);
 void REF(gelu_forward)(real *y, const real *x, size_t count);
-void REF(gelu_backward)(real *dx, const real *dy, const real *x, size_t count);
+void REF(gelu_backward)(real *dx, real *y, const real *dy, const real *x, size_t count);
 void REF(attention_forward)(real *y, real *lse, const real *qkv, ssfer_attention_dims d);
 void REF(attention_backward)(real *dqkv, const real *dy, const real *qkv, const real *y, const real *lse,
                              ssfer_attention_dims d);

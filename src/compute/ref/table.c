@@ -4,7 +4,14 @@
 
 #include <string.h>
 
-static ssfer_status linear_forward(ssfer_compute *cx, float *y, const float *x, const float *w, const float *b,
+static ssfer_status act_to_float(ssfer_compute *cx, float *y, const ssfer_act *x, size_t n)
+{
+    (void)cx;
+    memcpy(y, x, n * sizeof *y);
+    return SSFER_OK;
+}
+
+static ssfer_status linear_forward(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const float *w, const float *b,
                                    ssfer_linear_dims d, ssfer_epilogue epilogue)
 {
     (void)cx;
@@ -12,7 +19,7 @@ static ssfer_status linear_forward(ssfer_compute *cx, float *y, const float *x, 
     return SSFER_OK;
 }
 
-static ssfer_status linear_backward_dx(ssfer_compute *cx, float *dx, const float *dy, const float *w,
+static ssfer_status linear_backward_dx(ssfer_compute *cx, ssfer_act *dx, const ssfer_act *dy, const float *w,
                                        ssfer_linear_dims d)
 {
     (void)cx;
@@ -20,7 +27,7 @@ static ssfer_status linear_backward_dx(ssfer_compute *cx, float *dx, const float
     return SSFER_OK;
 }
 
-static ssfer_status linear_backward_dw(ssfer_compute *cx, float *dw, float *db, const float *dy, const float *x,
+static ssfer_status linear_backward_dw(ssfer_compute *cx, float *dw, float *db, const ssfer_act *dy, const ssfer_act *x,
                                        ssfer_linear_dims d)
 {
     (void)cx;
@@ -28,16 +35,16 @@ static ssfer_status linear_backward_dw(ssfer_compute *cx, float *dw, float *db, 
     return SSFER_OK;
 }
 
-static ssfer_status residual_norm_forward(ssfer_compute *cx, float *y, float *sum, float *mean, float *rstd,
-                                          const float *x, const float *branch, const float *scale, const float *gamma,
-                                          const float *beta, ssfer_norm_dims d)
+static ssfer_status residual_norm_forward(ssfer_compute *cx, ssfer_act *y, float *sum, float *mean, float *rstd,
+                                          const float *x, const ssfer_act *branch, const float *scale,
+                                          const float *gamma, const float *beta, ssfer_norm_dims d)
 {
     (void)cx;
     REF(residual_norm_forward)(y, sum, mean, rstd, x, branch, scale, gamma, beta, d);
     return SSFER_OK;
 }
 
-static ssfer_status norm_backward(ssfer_compute *cx, float *dx, float *dgamma, float *dbeta, const float *dy,
+static ssfer_status norm_backward(ssfer_compute *cx, float *dx, float *dgamma, float *dbeta, const ssfer_act *dy,
                                   const float *x, const float *mean, const float *rstd, const float *gamma,
                                   ssfer_norm_dims d)
 {
@@ -46,50 +53,52 @@ static ssfer_status norm_backward(ssfer_compute *cx, float *dx, float *dgamma, f
     return SSFER_OK;
 }
 
-static ssfer_status scale_rows(ssfer_compute *cx, float *y, const float *x, const float *scale, ssfer_norm_dims d)
+static ssfer_status scale_rows(ssfer_compute *cx, ssfer_act *y, const float *x, const float *scale, ssfer_norm_dims d)
 {
     (void)cx;
     REF(scale_rows)(y, x, scale, d);
     return SSFER_OK;
 }
 
-static ssfer_status gelu_forward(ssfer_compute *cx, float *y, const float *x, size_t count)
+static ssfer_status gelu_forward(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, size_t count)
 {
     (void)cx;
     REF(gelu_forward)(y, x, count);
     return SSFER_OK;
 }
 
-static ssfer_status gelu_backward(ssfer_compute *cx, float *dx, const float *dy, const float *x, size_t count)
+static ssfer_status gelu_backward(ssfer_compute *cx, ssfer_act *dx, ssfer_act *y, const ssfer_act *dy,
+                                  const ssfer_act *x, size_t count)
 {
     (void)cx;
-    REF(gelu_backward)(dx, dy, x, count);
+    REF(gelu_backward)(dx, y, dy, x, count);
     return SSFER_OK;
 }
 
-static ssfer_status attention_forward(ssfer_compute *cx, float *y, float *lse, const float *qkv, ssfer_attention_dims d)
+static ssfer_status attention_forward(ssfer_compute *cx, ssfer_act *y, float *lse, const ssfer_act *qkv,
+                                      ssfer_attention_dims d)
 {
     (void)cx;
     REF(attention_forward)(y, lse, qkv, d);
     return SSFER_OK;
 }
 
-static ssfer_status attention_backward(ssfer_compute *cx, float *dqkv, const float *dy, const float *qkv,
-                                       const float *y, const float *lse, ssfer_attention_dims d)
+static ssfer_status attention_backward(ssfer_compute *cx, ssfer_act *dqkv, const ssfer_act *dy, const ssfer_act *qkv,
+                                       const ssfer_act *y, const float *lse, ssfer_attention_dims d)
 {
     (void)cx;
     REF(attention_backward)(dqkv, dy, qkv, y, lse, d);
     return SSFER_OK;
 }
 
-static ssfer_status patches_gather(ssfer_compute *cx, float *out, const float *image, ssfer_patch_dims d)
+static ssfer_status patches_gather(ssfer_compute *cx, ssfer_act *out, const float *image, ssfer_patch_dims d)
 {
     (void)cx;
     REF(patches_gather)(out, image, d);
     return SSFER_OK;
 }
 
-static ssfer_status tokens_assemble(ssfer_compute *cx, float *x, const float *tokens, const float *cls,
+static ssfer_status tokens_assemble(ssfer_compute *cx, float *x, const ssfer_act *tokens, const float *cls,
                                     const float *pos, ssfer_token_dims d)
 {
     (void)cx;
@@ -97,7 +106,7 @@ static ssfer_status tokens_assemble(ssfer_compute *cx, float *x, const float *to
     return SSFER_OK;
 }
 
-static ssfer_status tokens_assemble_backward(ssfer_compute *cx, float *dtokens, float *dcls, float *dpos,
+static ssfer_status tokens_assemble_backward(ssfer_compute *cx, ssfer_act *dtokens, float *dcls, float *dpos,
                                              const float *dx, ssfer_token_dims d)
 {
     (void)cx;
@@ -113,14 +122,15 @@ static ssfer_status first_token_backward(ssfer_compute *cx, float *dx, const flo
     return SSFER_OK;
 }
 
-static ssfer_status patches_pick(ssfer_compute *cx, float *out, const float *image, ssfer_mask mask, ssfer_patch_dims d)
+static ssfer_status patches_pick(ssfer_compute *cx, ssfer_act *out, const float *image, ssfer_mask mask,
+                                 ssfer_patch_dims d)
 {
     (void)cx;
     REF(patches_pick)(out, image, mask, d);
     return SSFER_OK;
 }
 
-static ssfer_status tokens_assemble_seen(ssfer_compute *cx, float *x, const float *tokens, const float *cls,
+static ssfer_status tokens_assemble_seen(ssfer_compute *cx, float *x, const ssfer_act *tokens, const float *cls,
                                          const float *pos, ssfer_mask mask, ssfer_token_dims d)
 {
     (void)cx;
@@ -128,7 +138,7 @@ static ssfer_status tokens_assemble_seen(ssfer_compute *cx, float *x, const floa
     return SSFER_OK;
 }
 
-static ssfer_status tokens_restore(ssfer_compute *cx, float *x, const float *tokens, const float *hidden,
+static ssfer_status tokens_restore(ssfer_compute *cx, float *x, const ssfer_act *tokens, const float *hidden,
                                    const float *pos, ssfer_mask mask, ssfer_token_dims d)
 {
     (void)cx;
@@ -136,7 +146,7 @@ static ssfer_status tokens_restore(ssfer_compute *cx, float *x, const float *tok
     return SSFER_OK;
 }
 
-static ssfer_status tokens_restore_backward(ssfer_compute *cx, float *dtokens, float *dhidden, const float *dx,
+static ssfer_status tokens_restore_backward(ssfer_compute *cx, ssfer_act *dtokens, float *dhidden, const float *dx,
                                             ssfer_mask mask, ssfer_token_dims d)
 {
     (void)cx;
@@ -192,6 +202,8 @@ static ssfer_status zero(ssfer_compute *cx, float *x, size_t n)
 
 const ssfer_backend ssfer_backend_ref = {
     .name = "ref",
+    .precision = SSFER_PRECISION_FP32,
+    .act_to_float = act_to_float,
     .linear_forward = linear_forward,
     .linear_backward_dx = linear_backward_dx,
     .linear_backward_dw = linear_backward_dw,

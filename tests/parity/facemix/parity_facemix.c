@@ -100,7 +100,7 @@ static double row_loss(const ssfer_mixed *mixed, const float *logits, float *dlo
     ssfer_compute *cx;
     float *losses = ssfer_calloc(mixed->rows, sizeof *losses), *weights = ssfer_calloc(mixed->rows, sizeof *weights);
     double sum = 0.0;
-    fixture_must(ssfer_compute_create(&cx, SSFER_BACKEND_CPU, 1, &err), &err, "compute");
+    fixture_must(ssfer_compute_create(&cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, 1, &err), &err, "compute");
     for (size_t r = 0; r < mixed->rows; r++)
         weights[r] = mixed->share[r] / (float)B;
     fixture_must(ssfer_cross_entropy(cx, losses, dlogits, logits, mixed->targets, weights, mixed->rows, K), &err,
@@ -214,8 +214,8 @@ static void check_end_to_end_mode(const ssfer_tensor_set *set, const cJSON *json
     ssfer_mixer *m = make_mixer(detector ? SSFER_MIX_FACEMIX_RELEASED : SSFER_MIX_FACEMIX, detector, B, size, K,
                                 fixture_number(json, "label_smoothing", (double)NAN));
     const ssfer_mixed mixed = mix(m, batch, fixture_number(json, "lam", (double)NAN), iou);
-    fixture_must(ssfer_compute_create(&cx, SSFER_BACKEND_CPU, 1, &err), &err, "compute");
-    fixture_must(ssfer_vit_acts_init(&acts, &model->vit, 2 * B, false, &err), &err, "activations");
+    fixture_must(ssfer_compute_create(&cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, 1, &err), &err, "compute");
+    fixture_must(ssfer_vit_acts_init(&acts, cx, &model->vit, 2 * B, false, &err), &err, "activations");
     fixture_must(ssfer_vit_forward(cx, model->params, &acts, mixed.images,
                                    &(ssfer_stack_call){.batch = mixed.rows, .first_only = true}),
                  &err, "forward");

@@ -158,8 +158,10 @@ static void open_network(network *n, const char *name, const cJSON *config, cons
     n->images = input_images(n->forward, &n->batch);
     const size_t L = ssfer_mae_patches(&n->model.mae.config);
     const size_t K = ssfer_mae_kept(L, fixture_number(config, "mask_ratio", 0.75));
-    must(ssfer_compute_create(&n->cx, *backend == 'r' ? SSFER_BACKEND_REF : SSFER_BACKEND_CPU, 0, &err), err.message);
-    must(ssfer_mae_acts_init(&n->acts, &n->model.mae, n->batch, K, true, &err), err.message);
+    must(ssfer_compute_create(&n->cx, *backend == 'r' ? SSFER_BACKEND_REF : SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, 0,
+                              &err),
+         err.message);
+    must(ssfer_mae_acts_init(&n->acts, n->cx, &n->model.mae, n->batch, K, true, &err), err.message);
     must(ssfer_mae_masks_init(&n->masks, n->batch, L, K, &err), err.message);
     must(ssfer_params_alloc(&n->grads, &n->model.mae.table, &err), err.message);
     n->losses = ssfer_calloc(n->batch, sizeof *n->losses);

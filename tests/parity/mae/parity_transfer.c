@@ -54,8 +54,8 @@ static void open_classifier(classifier *c, const ssfer_tensor_set *set, size_t i
     must(ssfer_params_alloc(&c->params, &c->vit.table, &err), err.message);
     ssfer_vit_init_params(c->params, &c->vit, 1);
     must(ssfer_transfer_encoder(c->params, &c->vit, set, &log, &err), err.message);
-    must(ssfer_compute_create(&c->cx, SSFER_BACKEND_CPU, 0, &err), err.message);
-    must(ssfer_vit_acts_init(&c->acts, &c->vit, batch, false, &err), err.message);
+    must(ssfer_compute_create(&c->cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, 0, &err), err.message);
+    must(ssfer_vit_acts_init(&c->acts, c->cx, &c->vit, batch, false, &err), err.message);
 }
 
 static void close_classifier(classifier *c)

@@ -131,7 +131,7 @@ int main(void)
     if (!tolerances)
         return FIXTURE_SKIPPED;
     if (ssfer_safetensors_read(&set, path, &err) != SSFER_OK ||
-        ssfer_compute_create(&cx, SSFER_BACKEND_CPU, 1, &err) != SSFER_OK) {
+        ssfer_compute_create(&cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, 1, &err) != SSFER_OK) {
         printf("%s\n", err.message);
         return 1;
     }

@@ -106,8 +106,8 @@ static void open_model(model *m, const char *file, const cJSON *config, size_t b
     char *path = fixture_path("vit", file);
     const ssfer_classifier_load_options options = {.heads = (size_t)fixture_number(config, "num_heads", 0)};
     must(ssfer_classifier_load(&m->net, path, &options, &err), err.message);
-    must(ssfer_compute_create(&m->cx, SSFER_BACKEND_CPU, 0, &err), err.message);
-    must(ssfer_vit_acts_init(&m->acts, &m->net.vit, batch, training, &err), err.message);
+    must(ssfer_compute_create(&m->cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, 0, &err), err.message);
+    must(ssfer_vit_acts_init(&m->acts, m->cx, &m->net.vit, batch, training, &err), err.message);
     ssfer_free(path);
 }
 
@@ -329,7 +329,7 @@ static void check_ema(void)
     static const char prefix[] = "ssfer_ema_decay";
     if (!set || !tolerances)
         return;
-    must(ssfer_compute_create(&cx, SSFER_BACKEND_CPU, 0, NULL), "compute");
+    must(ssfer_compute_create(&cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, 0, NULL), "compute");
     for (size_t i = 0; i < ssfer_tensor_set_count(set); i++) {
         const ssfer_tensor *want = ssfer_tensor_set_at(set, i);
         if (strncmp(want->name, prefix, sizeof prefix - 1) != 0)

@@ -18,7 +18,7 @@ static ssfer_compute *create(ssfer_backend_kind kind, size_t threads)
 {
     ssfer_compute *cx = NULL;
     ssfer_error err = {0};
-    if (ssfer_compute_create(&cx, kind, threads, &err) != SSFER_OK)
+    if (ssfer_compute_create(&cx, kind, SSFER_PRECISION_FP32, threads, &err) != SSFER_OK)
         fail_msg("%s", err.message);
     return cx;
 }
@@ -45,7 +45,8 @@ static void test_too_many_threads(void **state)
     (void)state;
     ssfer_error err = {0};
     ssfer_compute *cx = (ssfer_compute *)&err; /* anything but NULL */
-    assert_int_equal(ssfer_compute_create(&cx, SSFER_BACKEND_CPU, SIZE_MAX, &err), SSFER_ERR_ARGUMENT);
+    assert_int_equal(ssfer_compute_create(&cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, SIZE_MAX, &err),
+                     SSFER_ERR_ARGUMENT);
     assert_null(cx);
     assert_non_null(strstr(err.message, "threads"));
 }
@@ -57,9 +58,10 @@ static void test_leaves_openmp_alone(void **state)
     ssfer_compute *cx = create(SSFER_BACKEND_CPU, 3);
     float x[6] = {1, 2, 3, 4, 5, 6}, w[6] = {1}, y[4] = {0};
     omp_set_num_threads(2);
-    assert_int_equal(ssfer_linear_forward(cx, y, x, w, NULL, (ssfer_linear_dims){2, 3, 2}, SSFER_EPILOGUE_NONE), 0);
-    assert_int_equal(ssfer_linear_backward_dx(cx, x, y, w, (ssfer_linear_dims){2, 3, 2}), SSFER_OK);
-    assert_int_equal(ssfer_linear_backward_dw(cx, w, NULL, y, x, (ssfer_linear_dims){2, 3, 2}), SSFER_OK);
+    assert_int_equal(ssfer_linear_forward(cx, y, x, w, NULL, (ssfer_linear_dims){2, 3, 2, false}, SSFER_EPILOGUE_NONE),
+                     0);
+    assert_int_equal(ssfer_linear_backward_dx(cx, x, y, w, (ssfer_linear_dims){2, 3, 2, false}), SSFER_OK);
+    assert_int_equal(ssfer_linear_backward_dw(cx, w, NULL, y, x, (ssfer_linear_dims){2, 3, 2, false}), SSFER_OK);
     assert_int_equal(omp_get_max_threads(), 2);
     ssfer_compute_destroy(cx);
 }
@@ -69,7 +71,7 @@ static void check_refusals(ssfer_compute *cx)
 {
     float a[4] = {1, 2, 3, 4}, b[4] = {1, 2, 3, 4}, scale[4] = {1, 1, 1, 1};
     const float kept[4] = {1, 2, 3, 4};
-    const ssfer_linear_dims linear[] = {{0, 1, 1}, {1, 0, 1}, {1, 1, 0}};
+    const ssfer_linear_dims linear[] = {{0, 1, 1, false}, {1, 0, 1, false}, {1, 1, 0, false}};
     const ssfer_norm_dims norm[] = {{.rows = 0, .width = 1, .rows_per_sample = 1},
                                     {.rows = 1, .width = 0, .rows_per_sample = 1},
                                     {.rows = 1, .width = 1, .rows_per_sample = 0},
@@ -134,7 +136,7 @@ static void test_create_without_memory(void **state)
             ssfer_compute *cx = NULL;
             ssfer_error err = {0};
             ssfer_memory_fail_at(n);
-            ssfer_status st = ssfer_compute_create(&cx, kinds[i], 1, &err);
+            ssfer_status st = ssfer_compute_create(&cx, kinds[i], SSFER_PRECISION_FP32, 1, &err);
             ssfer_memory_fail_at(0);
             if (st == SSFER_OK) {
                 ssfer_compute_destroy(cx);
@@ -164,7 +166,7 @@ static void fill(call_memory *m)
 /* One of each operation that keeps something in the context: primitives or scratch memory. */
 static ssfer_status call_all(ssfer_compute *cx, call_memory *m)
 {
-    const ssfer_linear_dims linear = {M, K, J};
+    const ssfer_linear_dims linear = {M, K, J, false};
     const ssfer_norm_dims norm = {.rows = M, .width = K, .rows_per_sample = M, .eps = 1e-6f};
     const ssfer_attention_dims attention = {.batch = B, .tokens = N, .heads = H, .head_dim = D};
     double sum;
@@ -217,7 +219,7 @@ static void *work(void *user)
 {
     call_memory *m = user;
     ssfer_compute *cx = NULL;
-    if (ssfer_compute_create(&cx, SSFER_BACKEND_CPU, 2, NULL) != SSFER_OK)
+    if (ssfer_compute_create(&cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, 2, NULL) != SSFER_OK)
         return NULL;
     ssfer_status st = SSFER_OK;
     for (int round = 0; round < 50 && st == SSFER_OK; round++) {

@@ -131,11 +131,14 @@ static void test_largest(void **state)
     ssfer_vit_acts acts;
     ssfer_error err = {0};
     assert_int_equal(ssfer_vit_init(&vit, &c, &err), SSFER_OK);
-    assert_int_equal(ssfer_vit_acts_init(&acts, &vit, (size_t)1 << 30, true, &err), SSFER_ERR_MEMORY);
-    assert_int_equal(ssfer_vit_acts_init(&acts, &vit, (size_t)1 << 50, true, &err), SSFER_ERR_LIMIT);
+    ssfer_compute *cx;
+    assert_int_equal(ssfer_compute_create(&cx, SSFER_BACKEND_REF, SSFER_PRECISION_FP32, 1, &err), SSFER_OK);
+    assert_int_equal(ssfer_vit_acts_init(&acts, cx, &vit, (size_t)1 << 30, true, &err), SSFER_ERR_MEMORY);
+    assert_int_equal(ssfer_vit_acts_init(&acts, cx, &vit, (size_t)1 << 50, true, &err), SSFER_ERR_LIMIT);
     assert_string_equal(err.message, "model: a batch of 1125899906842624 is too large");
     ssfer_vit_acts_deinit(&acts);
     ssfer_vit_deinit(&vit);
+    ssfer_compute_destroy(cx);
 }
 
 /* ---- from a checkpoint ------------------------------------------------------------------------------------------- */
@@ -324,17 +327,20 @@ static void test_out_of_memory(void **state)
         assert_true(st == SSFER_OK || (st == SSFER_ERR_MEMORY && strcmp(err.message, "model: out of memory") == 0));
     }
     assert_true(n > 3);
+    ssfer_compute *cx;
+    assert_int_equal(ssfer_compute_create(&cx, SSFER_BACKEND_REF, SSFER_PRECISION_FP32, 1, NULL), SSFER_OK);
     st = SSFER_ERR_MEMORY;
     for (n = 0; st != SSFER_OK;) {
         ssfer_error err = {0};
         ssfer_memory_fail_at(++n);
-        st = ssfer_vit_acts_init(&acts, &vit, 3, true, &err);
+        st = ssfer_vit_acts_init(&acts, cx, &vit, 3, true, &err);
         ssfer_memory_fail_at(0);
         assert_true(st == SSFER_OK || (st == SSFER_ERR_MEMORY && *err.message));
         ssfer_vit_acts_deinit(&acts);
     }
     assert_true(n > 3);
     ssfer_vit_deinit(&vit);
+    ssfer_compute_destroy(cx);
 }
 
 int main(void)

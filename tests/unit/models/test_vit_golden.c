@@ -69,7 +69,7 @@ static void open_golden(golden *g, ssfer_compute *cx)
     g->adamw = open_set("adamw");
     g->classes = g->model.vit.config.classes;
     g->batch = ssfer_tensor_set_find(g->forward, "input")->shape[0];
-    must(ssfer_vit_acts_init(&g->acts, &g->model.vit, g->batch, true, &err), &err);
+    must(ssfer_vit_acts_init(&g->acts, g->cx, &g->model.vit, g->batch, true, &err), &err);
     must(ssfer_params_alloc(&g->grads, &g->model.vit.table, &err), &err);
     g->weights = calloc(g->batch, sizeof *g->weights);
     g->losses = calloc(g->batch, sizeof *g->losses);
@@ -270,7 +270,7 @@ ON_EVERY_BACKEND(adamw)
 static int open_contexts(void **state)
 {
     (void)state;
-    if (ssfer_compute_create(&contexts[0], SSFER_BACKEND_REF, 1, NULL) != SSFER_OK)
+    if (ssfer_compute_create(&contexts[0], SSFER_BACKEND_REF, SSFER_PRECISION_FP32, 1, NULL) != SSFER_OK)
         return -1;
     for (size_t level = 0; level <= ssfer_cpu_best_level(); level++)
         if (ssfer_compute_create_with(&contexts[1 + level], ssfer_cpu_backend((ssfer_cpu_level)level), 2, NULL))

@@ -260,7 +260,7 @@ static void test_forward_modes_agree(void **state)
     vit_case c;
     ssfer_vit_acts lean;
     vit_case_open(&c, SSFER_BACKEND_REF, 1, &config, 3);
-    CALL(ssfer_vit_acts_init(&lean, &c.vit, 3, false, err));
+    CALL(ssfer_vit_acts_init(&lean, c.cx, &c.vit, 3, false, err));
     CALL(ssfer_vit_forward(c.cx, c.params, &c.acts, c.images, &(ssfer_stack_call){.batch = 3}));
     for (int first_only = 0; first_only < 2; first_only++)
         for (int drop = 0; drop < 2; drop++) { /* inference drops nothing, whatever the call says */

@@ -75,9 +75,9 @@ static inline void vit_case_open(vit_case *c, ssfer_backend_kind kind, size_t th
                                  size_t batch)
 {
     *c = (vit_case){.batch = batch};
-    CALL(ssfer_compute_create(&c->cx, kind, threads, err));
+    CALL(ssfer_compute_create(&c->cx, kind, SSFER_PRECISION_FP32, threads, err));
     CALL(ssfer_vit_init(&c->vit, config, err));
-    CALL(ssfer_vit_acts_init(&c->acts, &c->vit, batch, true, err));
+    CALL(ssfer_vit_acts_init(&c->acts, c->cx, &c->vit, batch, true, err));
     CALL(ssfer_params_alloc(&c->params, &c->vit.table, err));
     CALL(ssfer_params_alloc(&c->grads, &c->vit.table, err));
     vit_case_fill(c->params, &c->vit.table, 1);

@@ -51,9 +51,9 @@ static void open_net(net *n, const ssfer_mae_config *config, ssfer_backend_kind 
     ssfer_error err = {0};
     *n = (net){.weights = {0.5f, 0.25f, 0.25f}};
     must(ssfer_mae_init(&n->mae, config, &err), &err);
-    must(ssfer_mae_acts_init(&n->acts, &n->mae, BATCH, KEPT, true, &err), &err);
+    must(ssfer_compute_create(&n->cx, backend, SSFER_PRECISION_FP32, threads, &err), &err);
+    must(ssfer_mae_acts_init(&n->acts, n->cx, &n->mae, BATCH, KEPT, true, &err), &err);
     must(ssfer_mae_masks_init(&n->masks, BATCH, PATCHES, KEPT, &err), &err);
-    must(ssfer_compute_create(&n->cx, backend, threads, &err), &err);
     must(ssfer_params_alloc(&n->params, &n->mae.table, &err), &err);
     must(ssfer_params_alloc(&n->grads, &n->mae.table, &err), &err);
     ssfer_mae_init_params(n->params, &n->mae, 7);

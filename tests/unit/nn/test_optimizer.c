@@ -57,7 +57,7 @@ static void fill_gradients(optimizer_case *c, uint64_t seed)
 static void open_case(optimizer_case *c, const ssfer_optimizer_options *options)
 {
     memset(c, 0, sizeof *c);
-    assert_int_equal(ssfer_compute_create(&c->cx, SSFER_BACKEND_REF, 1, NULL), SSFER_OK);
+    assert_int_equal(ssfer_compute_create(&c->cx, SSFER_BACKEND_REF, SSFER_PRECISION_FP32, 1, NULL), SSFER_OK);
     make_table(&c->table);
     assert_int_equal(ssfer_params_alloc(&c->params, &c->table, NULL), SSFER_OK);
     assert_int_equal(ssfer_params_alloc(&c->grads, &c->table, NULL), SSFER_OK);

@@ -32,7 +32,7 @@ static void open_case(stack_case *c, const ssfer_stack_config *config, size_t ba
 {
     ssfer_error err = {0};
     memset(c, 0, sizeof *c);
-    assert_int_equal(ssfer_compute_create(&c->cx, SSFER_BACKEND_REF, 1, &err), SSFER_OK);
+    assert_int_equal(ssfer_compute_create(&c->cx, SSFER_BACKEND_REF, SSFER_PRECISION_FP32, 1, &err), SSFER_OK);
     assert_int_equal(ssfer_stack_init(&c->stack, config, &c->table, "blocks", &err), SSFER_OK);
     ssfer_stack_add_norm(&c->stack, &c->table, "norm");
     assert_int_equal(ssfer_params_finish(&c->table, &err), SSFER_OK);
@@ -43,7 +43,7 @@ static void open_case(stack_case *c, const ssfer_stack_config *config, size_t ba
         for (size_t k = 0; k < p->count; k++)
             c->params[p->offset + k] = (float)((p->init == SSFER_INIT_ONE) + 0.4 * ssfer_rng_normal(&rng));
     }
-    assert_int_equal(ssfer_stack_acts_plan(&c->acts, &c->stack, batch, N, training, &c->arena, &err), SSFER_OK);
+    assert_int_equal(ssfer_stack_acts_plan(&c->acts, c->cx, &c->stack, batch, N, training, &c->arena, &err), SSFER_OK);
     assert_int_equal(ssfer_arena_commit(&c->arena, &err), SSFER_OK);
     ssfer_stack_acts_bind(&c->acts, &c->arena);
     ssfer_rng rng = ssfer_rng_stream(2, 0, 0, 0, SSFER_RNG_TEST);
@@ -167,7 +167,7 @@ static void test_nothing_drops_without_a_draw(void **state)
     ssfer_stack_draw_drop_path(&inference.acts, B, 1, 2, 3, 0);
     forward(&inference, &(ssfer_stack_call){.batch = B, .drop = true});
     for (size_t i = 0; i < B * N * C; i++)
-        assert_true(fabs((double)inference.acts.normed[i] - (double)plain[i]) < 3e-6);
+        assert_true(fabs((double)((const float *)inference.acts.normed)[i] - (double)plain[i]) < 3e-6);
     close_case(&c);
     close_case(&inference);
 }
@@ -195,7 +195,7 @@ static void test_each_branch_has_its_factor(void **state)
         const size_t half = 2 * N * C;
         assert_memory_equal(without, kept, half * sizeof(float));
         assert_memory_not_equal(without + half, kept + half, N * C * sizeof(float));
-        assert_memory_equal(without + half, c.acts.normed + half, N * C * sizeof(float));
+        assert_memory_equal(without + half, (const float *)c.acts.normed + half, N * C * sizeof(float));
         close_case(&c);
     }
 }
@@ -260,7 +260,7 @@ static void test_batches_that_overflow(void **state)
         ssfer_stack_acts acts;
         ssfer_arena arena = {0};
         ssfer_error err = {0};
-        ssfer_status st = ssfer_stack_acts_plan(&acts, &c.stack, batches[i], N, true, &arena, &err);
+        ssfer_status st = ssfer_stack_acts_plan(&acts, c.cx, &c.stack, batches[i], N, true, &arena, &err);
         if (st == SSFER_OK)
             st = ssfer_arena_commit(&arena, &err);
         assert_int_equal(st, i == 0 ? SSFER_ERR_LIMIT : SSFER_ERR_MEMORY);

@@ -139,7 +139,7 @@ static ssfer_status run_toy(toy *t, const char *name, const settings *s, float *
                                        .keep_checkpoints = s->keep ? s->keep : 1,
                                        .recipe = &recipe,
                                        .log = &log};
-    assert_int_equal(ssfer_compute_create(&cx, SSFER_BACKEND_REF, 1, NULL), SSFER_OK);
+    assert_int_equal(ssfer_compute_create(&cx, SSFER_BACKEND_REF, SSFER_PRECISION_FP32, 1, NULL), SSFER_OK);
     assert_int_equal(ssfer_params_alloc(&params, &t->table, NULL), SSFER_OK);
     assert_int_equal(t->table.block_floats, BLOCK);
     ssfer_params_init(params, &t->table, 1);

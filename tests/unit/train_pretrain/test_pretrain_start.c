@@ -100,7 +100,7 @@ static void test_next_step(void **state)
     ssfer_compute *cx;
     float *grads;
     open_model(&o);
-    must(ssfer_compute_create(&cx, SSFER_BACKEND_CPU, 1, &err), &err);
+    must(ssfer_compute_create(&cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, 1, &err), &err);
     must(ssfer_pretrain_take_optimizer(&o.optimizer, &at, CHECKPOINT, -1, &err), &err);
     must(ssfer_params_alloc(&grads, &o.mae.table, &err), &err);
     bool loaded[256];

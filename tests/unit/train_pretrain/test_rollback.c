@@ -81,7 +81,7 @@ static outcome train(const char *name, float limit, size_t rollbacks, bool resum
                             .stop = stop};
     o.schedule =
         (ssfer_schedule){.kind = SSFER_SCHEDULE_CONSTANT, .base_lr = 1.0, .epochs = EPOCHS, .iterations = ITERATIONS};
-    assert_int_equal(ssfer_compute_create(&cx, SSFER_BACKEND_REF, 1, &err), SSFER_OK);
+    assert_int_equal(ssfer_compute_create(&cx, SSFER_BACKEND_REF, SSFER_PRECISION_FP32, 1, &err), SSFER_OK);
     assert_int_equal(ssfer_params_alloc(&params, &t.table, &err), SSFER_OK);
     result.status = ssfer_run_open(
         &run,
