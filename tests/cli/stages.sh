@@ -74,6 +74,16 @@ mkdir again && ln -s ../set again/set
 cmp -s whole/2-finetune/model.safetensors again/whole/2-finetune/model.safetensors ||
   problem "the run's own recipe gives other weights"
 
+# Stage III takes Stage II's model and the same split; a run does not go on as another one.
+run train recipe.yaml --out three --quiet --set 'stages=[finetune, semi]' --set semi.epochs=2 --set semi.batch-size=2 \
+  --set finetune.epochs=2
+expect_code 0
+grep -q "init: .*three/1-finetune/model.safetensors" three/2-semi/recipe.yaml || problem "semi did not get the model"
+grep -q "labels: .*three/labels.json" three/2-semi/recipe.yaml || problem "semi did not get the split"
+run train recipe.yaml --out three --resume --set 'stages=[finetune, semi]' --set semi.epochs=2 --set semi.batch-size=2 \
+  --set finetune.epochs=2 --set semi.released=true
+expect_error 1 "three/recipe.yaml: "
+
 # Killed at random moments, again and again: the same weights in the end.
 mkdir unbroken broken
 (cd unbroken && ln -s ../set set && "$program" train ../recipe.yaml --out run --quiet > /dev/null 2>&1) ||
