@@ -5,10 +5,10 @@
 
 typedef struct semi_args {
     const char *init, *out, *unlabeled, *strong;
-    int rest, select, align, schedule, decay, ema_warmup, on_collapse, keep;
+    int rest, select, align, schedule, decay, ema_warmup, on_collapse, keep, balanced;
     int64_t mu, burn_in;
     double threshold, momentum, fairness, temperature, unlabeled_weight, collapse;
-    double crop_scale, strong_crop_scale, flip, smoothing, layer_decay;
+    double crop_scale, strong_crop_scale, flip, smoothing, layer_decay, logit_adjustment;
     bool released;
     ssfer_labeled_args data;
     ssfer_training_args training;
@@ -17,9 +17,11 @@ typedef struct semi_args {
 static const char *const ON_OFF[] = {"on", "off", NULL};
 static const char *const DECAY_CHOICES[] = {"all", "matrices", NULL};
 static const char *const SCHEDULE_CHOICES[] = {"steps", "cosine", "constant", NULL};
-static const char *const SELECT_CHOICES[] = {"fixmatch", NULL}; /* as SSFER_SELECT_METHODS */
+static const char *const SELECT_CHOICES[] = {"fixmatch",  "flexmatch", "freematch",
+                                             "softmatch", "ada-cm",    NULL}; /* as SSFER_SELECT_METHODS */
 static const char *const ALIGN_CHOICES[] = {"none", "labels", "uniform", NULL};
 static const char *const COLLAPSE_CHOICES[] = {"warn", "stop", "rollback", NULL};
+static const char *const SAMPLING_CHOICES[] = {"natural", "balanced", NULL};
 static const char *const KEEP_CHOICES[] = {"best", "last", NULL};
 
 static ssfer_status check_policy(const char *value, ssfer_error *err)
@@ -44,7 +46,14 @@ static const ssfer_option RUN[] = {
 
 static const ssfer_option LABELS[] = {
     {SSFER_OPTION_CHOICE(semi_args, select), .name = "select", .choices = SELECT_CHOICES, .initial = "fixmatch",
-     .help = "which pseudo-labels count: those above a fixed threshold"},
+     .help =
+         "which pseudo-labels count: those above a fixed threshold, above thresholds by class that follow how far "
+         "each is learned (flexmatch) or the teacher (freematch) or the labeled pictures (ada-cm), or all by weight "
+         "(softmatch)"},
+    {SSFER_OPTION_FLOAT(semi_args, momentum), .name = "select-momentum", .value = "X", .initial = "0.999", .max = 1,
+     .below_max = true, .help = "of freematch's and softmatch's running figures"},
+    {SSFER_OPTION_FLOAT(semi_args, fairness), .name = "fairness", .value = "X", .initial = "0.01", .max = 100,
+     .help = "weight of freematch's fairness term"},
     {SSFER_OPTION_FLOAT(semi_args, threshold), .name = "threshold", .value = "X", .initial = "0.7", .max = 1,
      .help = "confidence from which a pseudo-label counts"},
     {SSFER_OPTION_FLOAT(semi_args, temperature), .name = "temperature", .value = "T", .initial = "0", .max = 100,
@@ -81,6 +90,10 @@ static const ssfer_option METHOD[] = {
      .help = "probability of a horizontal flip"},
     {SSFER_OPTION_FLOAT(semi_args, smoothing), .name = "smoothing", .value = "X", .initial = "0", .max = 1,
      .below_max = true, .help = "label smoothing of the labeled pictures"},
+    {SSFER_OPTION_CHOICE(semi_args, balanced), .name = "sampling", .choices = SAMPLING_CHOICES, .initial = "natural",
+     .help = "labeled pictures as they are, or those of small classes more often"},
+    {SSFER_OPTION_FLOAT(semi_args, logit_adjustment), .name = "logit-adjustment", .value = "X", .initial = "0",
+     .max = 10, .help = "how much the loss allows for the labeled pictures' class sizes; 1 as in the paper, 0: off"},
     {SSFER_OPTION_CHOICE(semi_args, schedule), .name = "schedule", .choices = SCHEDULE_CHOICES, .initial = "steps",
      .help = "learning rate over time: a tenth after 2/5 and again after 4/5 of the epochs, cosine, or constant"},
     {SSFER_OPTION_FLOAT(semi_args, layer_decay), .name = "layer-decay", .value = "X", .initial = "1", .above_min = true,
@@ -108,7 +121,9 @@ static ssfer_status fill_options(ssfer_semi_options *o, const semi_args *a, cons
     o->burn_in = (size_t)a->burn_in;
     o->smoothing = a->smoothing;
     o->select = SSFER_SELECT_METHODS[a->select];
-    o->selection.threshold = a->threshold;
+    o->selection = (ssfer_select_options){a->threshold, a->momentum, a->fairness};
+    o->balanced = a->balanced == 1;
+    o->logit_adjustment = a->logit_adjustment;
     o->pseudo = (ssfer_pseudo_options){.align = (ssfer_align)a->align, .temperature = a->temperature};
     o->collapse_share = a->collapse;
     o->on_collapse = (ssfer_collapse)a->on_collapse;

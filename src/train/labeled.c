@@ -135,6 +135,26 @@ size_t ssfer_labeled_judge_count(const ssfer_labeled *labeled)
     return labeled->valid ? labeled->valid_count : ssfer_dataset_count(labeled->valid_set);
 }
 
+ssfer_status ssfer_labeled_balance(size_t **indices, size_t *count, const ssfer_labeled *l, ssfer_error *err)
+{
+    const size_t K = ssfer_dataset_class_count(l->train_set);
+    size_t *sizes = ssfer_calloc(K, sizeof *sizes), largest = 0, n = 0;
+    for (size_t i = 0; sizes && i < l->train_count; i++) {
+        const size_t size = ++sizes[ssfer_dataset_label(l->train_set, l->train[i])];
+        largest = size > largest ? size : largest;
+    }
+    *indices = sizes ? ssfer_calloc(K * largest, sizeof **indices) : NULL;
+    for (size_t k = 0; *indices && k < K; k++)
+        for (size_t i = 0, taken = 0; sizes[k] && taken < largest; i = (i + 1) % l->train_count)
+            if (ssfer_dataset_label(l->train_set, l->train[i]) == (int32_t)k) {
+                (*indices)[n++] = l->train[i];
+                taken++;
+            }
+    ssfer_free(sizes);
+    *count = n;
+    return *indices ? SSFER_OK : ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
+}
+
 void ssfer_labeled_describe(ssfer_recipe *r, const ssfer_labeled *labeled)
 {
     const ssfer_labeled_options *o = labeled->options;

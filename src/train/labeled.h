@@ -30,6 +30,10 @@ void ssfer_labeled_close(ssfer_labeled *labeled); /* {0} is fine */
 const ssfer_dataset *ssfer_labeled_judges(const ssfer_labeled *labeled); /* the set that holds the validation part */
 size_t ssfer_labeled_judge_count(const ssfer_labeled *labeled);
 
+/* *indices (freed with ssfer_free) =: the labeled training pictures, those of each class over and over until there are
+ * as many as of the largest. */
+ssfer_status ssfer_labeled_balance(size_t **indices, size_t *count, const ssfer_labeled *labeled, ssfer_error *err);
+
 /* The section "data" of recipe.yaml. */
 void ssfer_labeled_describe(ssfer_recipe *r, const ssfer_labeled *labeled);
 

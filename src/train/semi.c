@@ -53,8 +53,11 @@ typedef struct semi {
     ssfer_pseudo pseudo;
     ssfer_pseudo_record record;
     ssfer_run *run;
-    float *stage2;                               /* a block: the weights at the start, for released; or NULL */
+    size_t *balanced; /* the labeled pictures, those of small classes over and over; or NULL */
+    float *stage2;    /* a block: the weights at the start, for released; or NULL */
     float *targets, *weights, *losses, *dlogits; /* (B, K), (B), (B), (B, K) */
+    float *adjusted;                             /* (B, K): logits as the loss has them */
+    float *adjustment;                           /* (K): what is added to logits in the loss */
     float *opinions;                             /* (mu B, K): the teacher's logits */
     size_t batch, iterations;                    /* batch: mu B */
 } semi;
@@ -70,8 +73,13 @@ static ssfer_status make_buffers(semi *s, ssfer_error *err)
     s->losses = ssfer_calloc(B, sizeof *s->losses);
     s->dlogits = ssfer_calloc(B * K, sizeof *s->dlogits);
     s->opinions = ssfer_calloc(s->batch * K, sizeof *s->opinions);
-    if (!s->targets || !s->weights || !s->losses || !s->dlogits || !s->opinions)
+    s->adjusted = ssfer_calloc(B * K, sizeof *s->adjusted);
+    s->adjustment = ssfer_calloc(K, sizeof *s->adjustment);
+    if (!s->adjusted || !s->adjustment || !s->targets || !s->weights || !s->losses || !s->dlogits || !s->opinions)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
+    for (size_t k = 0; k < K; k++) /* a class without labeled pictures would be pushed away for ever */
+        s->adjustment[k] =
+            s->pseudo.prior[k] > 0.0 ? (float)(s->options->logit_adjustment * log(s->pseudo.prior[k])) : 0.0f;
     TRY(ssfer_vit_acts_init(&s->teacher, s->cx, vit, B, false, err));
     TRY(ssfer_vit_acts_init(&s->student, s->cx, vit, B, true, err));
     if (!s->options->released)
@@ -110,6 +118,10 @@ static ssfer_status make_loaders(semi *s, ssfer_error *err)
     o.set = s->data.train_set;
     o.indices = s->data.train;
     o.index_count = s->data.train_count;
+    if (s->options->balanced) {
+        TRY(ssfer_labeled_balance(&s->balanced, &o.index_count, &s->data, err));
+        o.indices = s->balanced;
+    }
     o.batch = t->batch;
     o.threads = ssfer_compute_threads(s->cx);
     TRY(ssfer_endless_init(&s->labeled, &o, err));
@@ -131,8 +143,8 @@ static ssfer_status start_epoch(void *user, const ssfer_loop_position *at, ssfer
     return ssfer_unlabeled_seek(&s->unlabeled, number, err);
 }
 
-/* One pass of the student: its loss is the sum of weights[b] * CE[b], which is returned in *loss. extra: the
- * selection's own term belongs to these pictures, and counts so much. */
+/* One pass of the student: *loss = the sum of weights[b] * CE[b]. extra: how much the selection's own term counts,
+ * which belongs to these pictures and is not in *loss; 0: not at all. */
 static ssfer_status learn(semi *s, const float *params, float *grads, const float *images, const float *targets,
                           const float *weights, size_t count, double extra, double *loss)
 {
@@ -140,7 +152,9 @@ static ssfer_status learn(semi *s, const float *params, float *grads, const floa
     const ssfer_stack_call call = {.batch = count, .drop = true, .first_only = true};
     memset(s->dlogits, 0, count * K * sizeof *s->dlogits);
     TRY(ssfer_vit_forward(s->cx, params, &s->student, images, &call));
-    TRY(ssfer_cross_entropy(s->cx, s->losses, s->dlogits, s->student.logits, targets, weights, count, K));
+    for (size_t i = 0; i < count * K; i++)
+        s->adjusted[i] = s->student.logits[i] + s->adjustment[i % K];
+    TRY(ssfer_cross_entropy(s->cx, s->losses, s->dlogits, s->adjusted, targets, weights, count, K));
     *loss = 0.0;
     for (size_t b = 0; b < count; b++)
         *loss += (double)weights[b] * (double)s->losses[b];
@@ -148,7 +162,7 @@ static ssfer_status learn(semi *s, const float *params, float *grads, const floa
         size_t kept = 0; /* those with a weight stand first */
         while (kept < count && weights[kept] > 0.0f)
             kept++;
-        *loss += extra * s->select.method->extra_loss(&s->select, s->dlogits, s->student.logits, kept, extra);
+        s->select.method->extra_loss(&s->select, s->dlogits, s->student.logits, kept, extra);
     }
     return ssfer_vit_backward(s->cx, params, grads, &s->student, s->dlogits, &call);
 }
@@ -369,6 +383,8 @@ static void describe_method(ssfer_recipe *r, const ssfer_semi_options *o)
     ssfer_recipe_size(r, "burn_in", o->burn_in);
     ssfer_recipe_string(r, "align", aligns[o->pseudo.align]);
     ssfer_recipe_double(r, "temperature", o->pseudo.temperature);
+    ssfer_recipe_bool(r, "balanced", o->balanced);
+    ssfer_recipe_double(r, "logit_adjustment", o->logit_adjustment);
     ssfer_recipe_string(r, "strong", strong);
     ssfer_recipe_double(r, "strong_crop_scale", o->strong_scale_min);
     ssfer_recipe_double(r, "collapse_share", o->collapse_share);
@@ -536,6 +552,9 @@ static void release(semi *s)
     ssfer_free(s->losses);
     ssfer_free(s->dlogits);
     ssfer_free(s->opinions);
+    ssfer_free(s->adjusted);
+    ssfer_free(s->adjustment);
+    ssfer_free(s->balanced);
 }
 
 ssfer_status ssfer_semi(const ssfer_semi_options *options, ssfer_evaluation *evaluation, ssfer_error *err)

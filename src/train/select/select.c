@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-const ssfer_select_method *const SSFER_SELECT_METHODS[] = {&SSFER_SELECT_FIXMATCH, NULL};
+const ssfer_select_method *const SSFER_SELECT_METHODS[] = {&SSFER_SELECT_FIXMATCH,  &SSFER_SELECT_FLEXMATCH,
+                                                           &SSFER_SELECT_FREEMATCH, &SSFER_SELECT_SOFTMATCH,
+                                                           &SSFER_SELECT_ADA_CM,    NULL};
 
 const ssfer_select_method *ssfer_select_method_named(const char *name)
 {

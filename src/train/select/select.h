@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 typedef struct ssfer_select_options {
-    double threshold; /* tau: FixMatch's and FlexMatch's, and where Ada-CM's margins start */
+    double threshold; /* tau: FixMatch's and FlexMatch's, and the least of Ada-CM's margins */
     double momentum;  /* lambda of FreeMatch, m of SoftMatch */
     double fairness;  /* w_f of FreeMatch */
 } ssfer_select_options;
@@ -60,6 +60,7 @@ ssfer_status ssfer_select_init(ssfer_select *s, const ssfer_select_method *metho
                                size_t classes, size_t pictures, ssfer_error *err);
 void ssfer_select_deinit(ssfer_select *s); /* {0} is fine */
 
-extern const ssfer_select_method SSFER_SELECT_FIXMATCH;
+extern const ssfer_select_method SSFER_SELECT_FIXMATCH, SSFER_SELECT_FLEXMATCH, SSFER_SELECT_FREEMATCH,
+    SSFER_SELECT_SOFTMATCH, SSFER_SELECT_ADA_CM;
 
 #endif

@@ -117,6 +117,35 @@ static void test_holdout(void **state)
     assert_non_null(strstr(logged, "18 labeled, 24 unlabeled and 6 validation pictures"));
 }
 
+/* Two pictures of a class, six of another, three of the third: the small classes come until all have six. */
+static void test_balance(void **state)
+{
+    scene s = *(scene *)*state;
+    const size_t sizes[3] = {2, 6, 3}; /* in the order of sorted names: left, middle, top */
+    const char *const names[3] = {"left", "middle", "top"};
+    size_t *indices, count, counts[3] = {0};
+    ssfer_labeled l;
+    ssfer_error err;
+    for (size_t k = 0; k < 3; k++)
+        for (size_t i = 0; i < sizes[k]; i++) {
+            char name[64];
+            snprintf(name, sizeof name, "set/train/%s/%zu.png", names[k], i);
+            picture(&s, name, k, i);
+        }
+    const scene_path data = scene_at(&s, "set/train");
+    const ssfer_labeled_options o = {.data = data.text, .holdout = 0.01, .fraction = 1.0};
+    assert_int_equal(ssfer_labeled_open(&l, &o, 0, NULL, &err), SSFER_OK);
+    const size_t train = l.train_count, most = 6 - (train < 11); /* one picture of each class is held out */
+    assert_int_equal(ssfer_labeled_balance(&indices, &count, &l, &err), SSFER_OK);
+    assert_int_equal(count, 3 * most);
+    for (size_t i = 0; i < count; i++)
+        counts[ssfer_dataset_label(l.train_set, indices[i])]++;
+    for (size_t k = 0; k < 3; k++)
+        assert_int_equal(counts[k], most);
+    ssfer_free(indices);
+    ssfer_labeled_close(&l);
+}
+
 /* ---- the released code ------------------------------------------------------------------------------------------- */
 
 /* The accuracy that is recorded is that of Stage II's model, epoch after epoch; the labeled pictures are others. */
@@ -241,6 +270,7 @@ int main(void)
         TEST(test_burn_in),
         TEST(test_sources),
         TEST(test_holdout),
+        TEST(test_balance),
         TEST(test_released),
         TEST(test_impossible_settings),
         TEST(test_numbers_that_explode),

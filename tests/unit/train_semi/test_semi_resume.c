@@ -7,14 +7,17 @@ static void stop_anywhere(const scene *s, const ssfer_select_method *method, siz
     run_case r;
     char whole[64], part[64];
     snprintf(whole, sizeof whole, "%s-%zu", method->name, mu);
-    for (size_t stop = 0; stop < steps; stop++) {
+    for (size_t stop = 0; stop < steps; stop += stop ? 3 : 1) { /* none, 1, 4, 7 */
         snprintf(part, sizeof part, "%s-%zu-%zu", method->name, mu, stop);
         set_up(&r, s, stop ? part : whole);
         r.options.select = method;
         r.options.mu = mu;
         r.options.training.epochs = 4;
         r.options.training.accumulate = mu == 1 ? 2 : 1;
-        r.options.pseudo.align = SSFER_ALIGN_LABELS;
+        r.options.pseudo = (ssfer_pseudo_options){.align = SSFER_ALIGN_LABELS, .temperature = 0.5};
+        r.options.selection.momentum = 0.9;
+        r.options.balanced = true;
+        r.options.logit_adjustment = 1.0;
         stop_at = stop;
         if (stop) {
             expect_failure(&r, SSFER_ERR_CANCELLED, "go on with --resume");

@@ -1,0 +1,74 @@
+# semi after finetune, on a set that is learnt in a moment: red pictures are happy, blue ones sad.
+. "$(dirname "$0")/lib.sh"
+cd "$work" || exit 1
+
+for i in 0 1 2 3 4 5 6 7; do
+  picture red "set/train/happy/$i.png"
+  picture blue "set/train/sad/$i.png"
+done
+for i in 0 1 2; do
+  picture red "set/test/happy/$i.png"
+  picture blue "set/test/sad/$i.png"
+  picture red "more/$i.png"
+done
+data=(--data set --split train --threads 1 --fraction 0.25)
+run finetune "${data[@]}" --out two --image-size 8 --patch-size 4 --embed-dim 16 --depth 1 --heads 2 --batch-size 4 \
+  --lr 3e-3 --warmup-epochs 0 --ema 0 --epochs 10
+expect_code 0
+init=(--init two/model.safetensors --batch-size 4 --lr 1e-3 --ema 0.9 --epochs 3)
+
+# ---- what a run says and leaves ----
+run semi "${data[@]}" "${init[@]}" --out three --threshold 0.5
+expect_code 0
+expect_err_has "4 labeled, 12 unlabeled and 6 validation pictures, 2 classes; an epoch is 3 steps"
+expect_err_has "pseudo-labels 100.0 % (100.0 % right)"
+expect_out_has "accuracy             100.00 %  of 6 images"
+for file in recipe.yaml metrics.jsonl model.safetensors report.html; do
+  expect_file "three/$file"
+done
+for figure in labeled_loss unlabeled_loss pseudo_label_rate pseudo_label_accuracy pseudo_label_entropy \
+  pseudo_label_rate/happy pseudo_label_accuracy/sad; do
+  [ "$(grep -c "\"$figure\"" three/metrics.jsonl)" -eq 3 ] || problem "not three times $figure in metrics.jsonl"
+done
+grep -q "Pseudo-labels" three/report.html || problem "the report has no curve of the pseudo-labels"
+run eval --model three/model.safetensors --data set --split test --threads 1
+expect_code 0
+expect_out_has "100.00 %"
+
+# ---- every way of selecting, and of dealing with small classes ----
+for select in fixmatch flexmatch freematch softmatch ada-cm; do
+  run semi "${data[@]}" "${init[@]}" --out "by-$select" --select $select --threshold 0.5 --mu 2 --unlabeled more \
+    --align uniform --temperature 0.5 --sampling balanced --logit-adjustment 1 --quiet
+  expect_code 0
+  expect_err ""
+  expect_out_has "accuracy             100.00 %"
+done
+
+# ---- the published code ----
+run semi "${data[@]}" "${init[@]}" --out released --released --threshold 0.5
+expect_code 0
+grep -q '"teacher_accuracy"' released/metrics.jsonl || problem "no accuracy of the live teacher"
+grep -q 'schedule: constant' released/recipe.yaml || problem "the rate is stepped"
+
+# ---- bad input ----
+run semi "${data[@]}" --out bad --epochs 1
+expect_code 2
+expect_err_has "--init"
+run semi --data set --split train --threads 1 "${init[@]}" --out bad
+expect_error 1 "no picture is unlabeled; use part of the labels (--labels, --fraction) or give others with --unlabeled"
+run semi "${data[@]}" "${init[@]}" --out bad --strong rand-x9
+expect_code 2
+expect_err_has "--strong"
+run semi "${data[@]}" "${init[@]}" --out bad --select bestmatch
+expect_code 2
+expect_err_has "--select"
+run semi "${data[@]}" "${init[@]}" --out bad --unlabeled missing
+expect_error 1 "missing"
+run semi "${data[@]}" "${init[@]}" --out bad --on-collapse rollback
+expect_error 1 "add --keep last"
+run semi "${data[@]}" "${init[@]}" --out bad --released --keep best
+expect_code 2
+expect_err_has "--released keeps the last weights"
+run semi "${data[@]}" "${init[@]}" --out bad --ema 0
+expect_error 1 "--ema 0: the teacher is the average of the student's weights"
+[ ! -e bad ] || problem "a refused run left a folder"
