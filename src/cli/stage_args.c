@@ -42,7 +42,7 @@ const ssfer_option SSFER_LABELED_OPTIONS[] = {
     {SSFER_OPTION_FLOAT(ssfer_labeled_args, fraction), .name = "fraction", .value = "X", .initial = "1",
      .above_min = true, .max = 1, .conflicts = "labels", .help = "use only this share of the labels, class by class"},
     {SSFER_OPTION_STRING(ssfer_labeled_args, labels), .name = "labels", .value = "FILE",
-     .help = "a file of 'ssfer split' that says which pictures are labeled"},
+     .help = "which pictures are labeled: a file of 'ssfer split', or the folder of a run, whose labels are meant"},
     {SSFER_OPTION_FLOAT(ssfer_labeled_args, max_bad), .name = "max-bad", .value = "X", .initial = "0.1", .max = 1,
      .help = "stop when a larger share of the pictures cannot be read"},
     {0}};

@@ -1,10 +1,12 @@
 #include "train/labeled.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "data/split.h"
 #include "nn/try.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Not 0, so that it has nothing to do with how `ssfer split` chooses with the same seed. */
@@ -87,13 +89,38 @@ static ssfer_status hold_out(ssfer_labeled *l, uint64_t seed, ssfer_error *err)
     return SSFER_OK;
 }
 
-/* l->train: the labeled samples. */
-static ssfer_status keep_labeled(ssfer_labeled *l, uint64_t seed, ssfer_error *err)
+/* The labeled samples of an earlier run, from its recipe; *seed: the run's. */
+static ssfer_status split_of_run(ssfer_split *part, const ssfer_labeled *l, uint64_t *seed, ssfer_error *err)
+{
+    const char *folder = l->options->labels;
+    char *path = ssfer_format("%s/recipe.yaml", folder);
+    ssfer_recipe r = {0};
+    ssfer_status st = path ? ssfer_recipe_read(&r, path, err) : ssfer_fail(err, SSFER_ERR_MEMORY, "out of memory");
+    const char *labels = ssfer_recipe_find(&r, "data", "labels"), *share = ssfer_recipe_find(&r, "data", "fraction"),
+               *number = ssfer_recipe_find(&r, "training", "seed");
+    if (st == SSFER_OK && (!labels || !share || !number))
+        st = ssfer_fail(err, SSFER_ERR_FORMAT, "%s: not a run that learned from labels; give a split file", folder);
+    else if (st == SSFER_OK && strcmp(labels, "null") != 0)
+        st = ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: its labels are those of %s; give that file", folder, labels);
+    if (st == SSFER_OK) {
+        *seed = strtoull(number, NULL, 10);
+        st = ssfer_split_make(part, l->train_set, strtod(share, NULL), *seed, err);
+    }
+    ssfer_recipe_deinit(&r);
+    ssfer_free(path);
+    return st;
+}
+
+/* l->train: the labeled samples. *seed: of what is held out; that of the run whose samples they are. */
+static ssfer_status keep_labeled(ssfer_labeled *l, uint64_t *seed, ssfer_error *err)
 {
     const ssfer_labeled_options *o = l->options;
     ssfer_split part;
-    TRY(o->labels ? ssfer_split_load(&part, l->train_set, o->labels, err)
-                  : ssfer_split_make(&part, l->train_set, o->fraction, seed, err));
+    if (o->labels && ssfer_folder_exists(o->labels))
+        TRY(split_of_run(&part, l, seed, err));
+    else
+        TRY(o->labels ? ssfer_split_load(&part, l->train_set, o->labels, err)
+                      : ssfer_split_make(&part, l->train_set, o->fraction, *seed, err));
     l->train = part.labeled;
     l->train_count = part.labeled_count;
     part.labeled = NULL;
@@ -108,7 +135,7 @@ ssfer_status ssfer_labeled_open(ssfer_labeled *out, const ssfer_labeled_options 
     TRY(ssfer_dataset_open(&out->train_set, o->data, &(ssfer_dataset_options){.split = o->split, .log = log}, err));
     if (!o->folds)
         TRY(open_valid(out, log, err));
-    TRY(keep_labeled(out, seed, err));
+    TRY(keep_labeled(out, &seed, err));
     if (out->valid_set)
         return SSFER_OK;
     if (!o->folds)

@@ -11,7 +11,8 @@ typedef struct ssfer_labeled_options {
     const char *data, *split, *valid_data, *valid_split;
     double holdout;
     double fraction;    /* of the labels to use; 1: all */
-    const char *labels; /* a split file (ssfer split) that says which samples are labeled; NULL: by fraction */
+    const char *labels; /* a split file (ssfer split) that says which samples are labeled, or the folder of a run, whose
+                         * labeled and held-out samples are meant; NULL: by fraction */
     size_t folds, fold; /* folds >= 2: part `fold` (from 0) of so many equal ones, class by class, is the validation */
 } ssfer_labeled_options;
 

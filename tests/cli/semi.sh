@@ -35,6 +35,17 @@ run eval --model three/model.safetensors --data set --split test --threads 1
 expect_code 0
 expect_out_has "100.00 %"
 
+# The labels of Stage II's run are those of its fraction and seed.
+run semi --data set --split train --threads 1 --labels two "${init[@]}" --out again --threshold 0.5
+expect_code 0
+expect_err_has "4 labeled, 12 unlabeled"
+[ "$(grep -o '"validation_loss":[^,}]*' three/metrics.jsonl)" = "$(grep -o '"validation_loss":[^,}]*' again/metrics.jsonl)" ] ||
+  problem "the labels of the run are not those of its fraction"
+run semi --data set --split train --threads 1 --labels again "${init[@]}" --out bad
+expect_error 1 "its labels are those of"
+run semi --data set --split train --threads 1 --labels more "${init[@]}" --out bad
+expect_error 1 "more/recipe.yaml"
+
 # ---- every way of selecting, and of dealing with small classes ----
 for select in fixmatch flexmatch freematch softmatch ada-cm; do
   run semi "${data[@]}" "${init[@]}" --out "by-$select" --select $select --threshold 0.5 --mu 2 --unlabeled more \
