@@ -228,4 +228,5 @@ def main():
     print(f"\nPyTorch {', '.join(sorted(versions))}")
 
 
-main()
+if __name__ == "__main__":
+    main()

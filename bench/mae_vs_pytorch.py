@@ -66,9 +66,13 @@ def measure_torch(a):
     images = torch.randn(a.batch_size, 3, a.image_size, a.image_size)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.05, betas=(0.9, 0.95))
 
+    forward = torch.compile(model) if a.compile else model
+
     def step():
         optimizer.zero_grad()
-        model(images).backward()
+        with peer.arithmetic(a):
+            loss = forward(images)
+        loss.backward()
         optimizer.step()
 
     peer.answer(a.batch_size, peer.median_step(step, a.seconds))
@@ -80,6 +84,7 @@ def options():
         p.add_argument("--" + name.replace("_", "-"), type=int, default=default)
     p.add_argument("--mask-ratio", type=float, default=0.75)
     p.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
+    peer.add_precision(p)
     return p.parse_args()
 
 
@@ -88,11 +93,11 @@ def main():
     if a.peer:
         measure_torch(a)
         return
-    names = [name for name, _ in SIZES] + ["mask_ratio", "seconds"]
+    names = [name for name, _ in SIZES] + ["mask_ratio", "seconds", "precision"]
     sizes = [f"--{name.replace('_', '-')}={getattr(a, name)}" for name in names]
     print(f"masked autoencoder: {a.image_size} px, patch {a.patch_size}, {a.embed_dim}x{a.depth}, decoder "
-          f"{a.decoder_dim}x{a.decoder_depth}, batch {a.batch_size}, {a.threads} threads")
-    peer.training_pairs(a.ssfer, "mae", __file__, sizes, a.pairs)
+          f"{a.decoder_dim}x{a.decoder_depth}, batch {a.batch_size}, {a.threads} threads, {a.precision}")
+    peer.training_pairs(a.ssfer, "mae", __file__, sizes, a.pairs, ["--compile"] if a.compile else [])
 
 
 main()

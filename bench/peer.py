@@ -13,6 +13,21 @@ def parser(doc, argparse):
     return p
 
 
+def add_precision(p):
+    p.add_argument("--precision", choices=["fp32", "bf16"], default="fp32",
+                   help="of both sides; PyTorch's bf16 is autocast")
+    p.add_argument("--compile", action="store_true", help="give the peer torch.compile")
+
+
+def arithmetic(a):
+    """The context in which PyTorch computes at the precision that was asked for."""
+    import contextlib
+
+    import torch
+
+    return torch.autocast("cpu", torch.bfloat16) if a.precision == "bf16" else contextlib.nullcontext()
+
+
 def median_step(step, seconds, warm_up=3):
     """The median time of at least five steps."""
     for _ in range(warm_up):
@@ -31,18 +46,24 @@ def run(command):
 
 
 def answer(images, seconds, **more):
+    import resource
+
     import torch
 
-    print(json.dumps({"images_per_second": images / seconds, "torch": torch.__version__, **more}))
+    print(json.dumps({"images_per_second": images / seconds, "torch": torch.__version__,
+                      "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, **more}))
 
 
-def training_pairs(ssfer, case, script, sizes, pairs):
+def training_pairs(ssfer, case, script, sizes, pairs, theirs_only=()):
     """ssfer and PyTorch in turns, a line a pair; prints the median ratio. Both get the same options."""
-    ratios = []
+    ratios, memory = [], []
     for i in range(pairs):
         ours = run([ssfer, "bench", case, "--format=json", *sizes])
-        theirs = run([sys.executable, script, "--peer", *sizes])
+        theirs = run([sys.executable, script, "--peer", *sizes, *theirs_only])
         ratios.append(ours["images_per_second"] / theirs["images_per_second"])
+        memory.append((ours["peak_rss_mib"], theirs["peak_rss_mib"]))
         print(f"pair {i + 1}: ssfer {ours['images_per_second']:.1f} images/s ({100 * ours['of_limit']:.0f} % of the "
               f"limit), PyTorch {theirs['torch']} {theirs['images_per_second']:.1f} images/s, ratio {ratios[-1]:.2f}")
     print(f"median ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
+    mine, peers = (statistics.median(m) for m in zip(*memory))
+    print(f"peak memory: ssfer {mine:.0f} MiB, PyTorch {peers:.0f} MiB, {mine / peers:.2f} of it")

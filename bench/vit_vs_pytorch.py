@@ -26,18 +26,31 @@ def measure_torch(a):
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.05, betas=(0.9, 0.95))
     ema = [p.detach().clone() for p in parameters]
+    forward = torch.compile(model) if a.compile else model
 
-    def step():
-        if not training:
-            with torch.inference_mode():
-                return model(images)
+    def infer(x=images):
+        with torch.inference_mode():
+            return forward(x)
+
+    def autocast_infer():
+        with peer.arithmetic(a):
+            return infer()
+
+    def train():
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(images), labels).backward()
+        with peer.arithmetic(a):
+            loss = torch.nn.functional.cross_entropy(forward(images), labels)
+        loss.backward()
         optimizer.step()
         with torch.no_grad():
             torch._foreach_lerp_(ema, parameters, 0.001)
 
-    peer.answer(a.batch_size, peer.median_step(step, a.seconds))
+    seconds = peer.median_step(train if training else autocast_infer, a.seconds)
+    if not training and a.precision == "bf16":  # all weights in bfloat16 may be faster than converting them
+        model.bfloat16()
+        half = images.bfloat16()
+        seconds = min(seconds, peer.median_step(lambda: infer(half), a.seconds))
+    peer.answer(a.batch_size, seconds)
 
 
 def options():
@@ -47,6 +60,7 @@ def options():
                           ("batch-size", 64), ("threads", 2), ("pairs", 5)]:
         p.add_argument("--" + name, type=int, default=default)
     p.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
+    peer.add_precision(p)
     return p.parse_args()
 
 
@@ -56,10 +70,10 @@ def main():
         measure_torch(a)
         return
     sizes = [f"--{k.replace('_', '-')}={getattr(a, k)}" for k in
-             ("mode", "image_size", "patch_size", "embed_dim", "depth", "heads", "batch_size", "threads", "seconds")]
+             ("mode", "image_size", "patch_size", "embed_dim", "depth", "heads", "batch_size", "threads", "seconds", "precision")]
     print(f"{a.mode}: {a.image_size} px, patch {a.patch_size}, {a.embed_dim}x{a.depth}, {a.heads} heads, "
-          f"batch {a.batch_size}, {a.threads} threads")
-    peer.training_pairs(a.ssfer, "vit", __file__, sizes, a.pairs)
+          f"batch {a.batch_size}, {a.threads} threads, {a.precision}")
+    peer.training_pairs(a.ssfer, "vit", __file__, sizes, a.pairs, ["--compile"] if a.compile else [])
 
 
 main()

@@ -200,7 +200,7 @@ static ssfer_status head_anchors(seeder *s, const row *r)
 static ssfer_status head_conv(seeder *s, const char *path, size_t in, size_t first, size_t out, size_t group)
 {
     float *bias;
-    TRY(weights(s, path, in, out, 1, FULL, 0.5)); /* the features have grown by poolings and additions */
+    TRY(weights(s, path, in, out, 1, FULL, 1.0));
     TRY(tensor(s, &bias, path, "bias", &out, 1));
     for (size_t i = 0; i < out; i++)
         bias[i] = (first + i) % group == 4 ? -6.0f : 0.0f; /* sigmoid: 0.0025 */
@@ -306,7 +306,7 @@ static double gain_of(const ssfer_yolo_layer *layer)
     for (size_t i = 0; i < layer->arg_count; i++)
         if (strstr(layer->args[i], "LeakyReLU"))
             return 1.41;
-    return 1.68;
+    return 1.35; /* a little below what keeps the size of unit numbers: larger ones would grow from layer to layer */
 }
 
 static ssfer_status seed_layer(seeder *s, size_t index, size_t *given)
