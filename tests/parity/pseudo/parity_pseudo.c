@@ -65,7 +65,7 @@ static float loss_of(ssfer_compute *cx, float *dlogits, const float *logits, con
 
 static float labeled(ssfer_compute *cx, const ssfer_tensor_set *set, const cJSON *tolerances, size_t number)
 {
-    size_t rows, classes, n, one;
+    size_t rows = 0, classes = 0, n = 0, one = 0;
     float *logits = take(set, number, "logits_x", &rows, &classes), *numbers = take(set, number, "labels_x", &n, &one);
     float *targets = ssfer_calloc(rows * classes, sizeof *targets), *weights = ssfer_calloc(rows, sizeof *weights);
     float *gradient = ssfer_calloc(rows * classes, sizeof *gradient);
@@ -90,7 +90,7 @@ static float labeled(ssfer_compute *cx, const ssfer_tensor_set *set, const cJSON
 static float unlabeled(ssfer_compute *cx, const ssfer_tensor_set *set, const cJSON *tolerances, size_t number)
 {
     enum { WEIGHT = 5 };
-    size_t rows, classes, n, k;
+    size_t rows = 0, classes = 0, n = 0, k = 0;
     float *weak = take(set, number, "logits_u_w", &rows, &classes), *strong = take(set, number, "logits_u_s", &n, &k);
     float *gradient = ssfer_calloc(rows * classes, sizeof *gradient), *labels = ssfer_calloc(rows, sizeof *labels);
     size_t *pictures = ssfer_calloc(rows, sizeof *pictures);
