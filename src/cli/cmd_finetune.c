@@ -32,7 +32,7 @@ static const ssfer_option RUN[] = {
              "instead of random ones"},
     {0}};
 
-static const char *const BALANCE_CHOICES[] = {"none", "weights", "logit-adjust", NULL};
+static const char *const BALANCE_CHOICES[] = {"none", "weights", "logit-adjust", "sampler", NULL};
 static const char *const FACEMIX_CHOICES[] = {"off", "on", "released", "mixup", "cutmix", NULL};
 
 static const ssfer_option MIXING[] = {
@@ -79,8 +79,10 @@ static const ssfer_option METHOD[] = {
     {SSFER_OPTION_FLOAT(finetune_args, smoothing), .name = "smoothing", .value = "X", .initial = "0.1", .max = 1,
      .below_max = true, .help = "label smoothing"},
     {SSFER_OPTION_CHOICE(finetune_args, balance), .name = "balance", .choices = BALANCE_CHOICES, .initial = "none",
-     .help = "against classes of unequal size: weights: a picture counts by the inverse of its class's share; "
-             "logit-adjust: the loss adds the log of that share to the outputs (Menon et al. 2021)"},
+     .help =
+         "against classes of unequal size: weights: a picture counts by the inverse of its class's share; "
+         "logit-adjust: the loss adds the log of that share to the outputs (Menon et al. 2021); sampler: each class's "
+         "pictures come as often in an epoch as those of the largest"},
     {SSFER_OPTION_CHOICE(finetune_args, schedule), .name = "schedule", .choices = SCHEDULE_CHOICES, .initial = "cosine",
      .help = "learning rate over time: warm-up and cosine per step, constant, or the published code's curve"},
     {SSFER_OPTION_INT(finetune_args, folds), .name = "folds", .value = "K", .initial = "0", .min = 0,
@@ -100,7 +102,8 @@ static void fill_options(ssfer_finetune_options *o, const finetune_args *a, cons
     static const ssfer_erasing_mode modes[] = {SSFER_ERASING_PIXEL, SSFER_ERASING_RAND, SSFER_ERASING_CONST};
     static const ssfer_schedule_kind schedules[] = {SSFER_SCHEDULE_COSINE, SSFER_SCHEDULE_CONSTANT,
                                                     SSFER_SCHEDULE_STAGE2_RELEASED};
-    static const ssfer_balance balances[] = {SSFER_BALANCE_NONE, SSFER_BALANCE_WEIGHTS, SSFER_BALANCE_LOGITS};
+    static const ssfer_balance balances[] = {SSFER_BALANCE_NONE, SSFER_BALANCE_WEIGHTS, SSFER_BALANCE_LOGITS,
+                                             SSFER_BALANCE_SAMPLER};
     static const ssfer_mix_mode mixes[] = {SSFER_MIX_OFF, SSFER_MIX_FACEMIX, SSFER_MIX_FACEMIX_RELEASED,
                                            SSFER_MIX_MIXUP, SSFER_MIX_CUTMIX};
     ssfer_training_options *t = &o->training;

@@ -218,10 +218,9 @@ static ssfer_status read_split(ssfer_split *out, const ssfer_dataset *set, const
     return st;
 }
 
-ssfer_status ssfer_split_load(ssfer_split *out, const ssfer_dataset *set, const char *path, ssfer_error *err)
+static ssfer_status load_file(ssfer_split *out, const ssfer_dataset *set, const char *path, ssfer_error *err)
 {
     ssfer_json *document = NULL;
-    *out = (ssfer_split){0};
     ssfer_status st = ssfer_json_read(&document, path, MAX_FILE_BYTES, err);
     if (st != SSFER_OK)
         return st;
@@ -229,5 +228,24 @@ ssfer_status ssfer_split_load(ssfer_split *out, const ssfer_dataset *set, const 
     st = chosen ? read_split(out, set, document, path, chosen, err) : no_memory(set, err);
     ssfer_free(chosen);
     ssfer_json_destroy(document);
+    return st;
+}
+
+ssfer_status ssfer_split_load(ssfer_split *out, const ssfer_dataset *set, const char *path, ssfer_error *err)
+{
+    *out = (ssfer_split){0};
+    if (!ssfer_folder_exists(path))
+        return load_file(out, set, path, err);
+    char *file = ssfer_format("%s/" SSFER_SPLIT_FILE, path);
+    ssfer_status st = SSFER_OK;
+    if (!file)
+        st = no_memory(set, err);
+    else if (!ssfer_file_exists(file))
+        st = ssfer_fail(
+            err, SSFER_ERR_ARGUMENT,
+            "%s: holds no " SSFER_SPLIT_FILE ", so it is no run that learned from labels; give a split file", path);
+    else
+        st = load_file(out, set, file, err);
+    ssfer_free(file);
     return st;
 }

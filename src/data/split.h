@@ -10,6 +10,8 @@
 
 #include "data/dataset.h"
 
+#define SSFER_SPLIT_FILE "labels.json" /* its name in the folder of a run */
+
 typedef struct ssfer_split {
     size_t *labeled, *unlabeled; /* dataset indices, ascending */
     size_t labeled_count, unlabeled_count;
@@ -25,7 +27,8 @@ ssfer_status ssfer_split_make(ssfer_split *out, const ssfer_dataset *set, double
                               ssfer_error *err);
 /* Written atomically. SSFER_ERR_UNSUPPORTED if a labeled sample's name is not UTF-8, which JSON cannot hold. */
 ssfer_status ssfer_split_save(const ssfer_split *split, const ssfer_dataset *set, const char *path, ssfer_error *err);
-/* Fails if a named sample is missing from the set, naming the first. */
+/* path: the file, or the folder of a run, which keeps one. Fails if a named sample is missing from the set, naming the
+ * first. */
 ssfer_status ssfer_split_load(ssfer_split *out, const ssfer_dataset *set, const char *path, ssfer_error *err);
 void ssfer_split_deinit(ssfer_split *split);
 

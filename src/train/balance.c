@@ -4,7 +4,7 @@
 
 const char *ssfer_balance_name(ssfer_balance kind)
 {
-    static const char *const names[] = {"none", "weights", "logit-adjust"};
+    static const char *const names[] = {"none", "weights", "logit-adjust", "sampler"};
     return names[kind];
 }
 
@@ -30,6 +30,8 @@ ssfer_status ssfer_balance_make(float *factor, float *offset, ssfer_balance kind
             return ssfer_fail(err, SSFER_ERR_ARGUMENT,
                               "--balance %s: class %s has no labeled picture; label one, or use --balance none",
                               ssfer_balance_name(kind), ssfer_dataset_class_name(data->train_set, k));
+        if (kind == SSFER_BALANCE_SAMPLER)
+            continue;
         if (kind == SSFER_BALANCE_WEIGHTS)
             factor[k] = (float)(1.0 / ((double)K * share));
         else

@@ -37,6 +37,7 @@ typedef struct finetune {
     ssfer_mixer *mixer;
     ssfer_vit_acts acts;
     ssfer_run *run;
+    size_t *sampled, sampled_count;    /* with the balanced sampler: an epoch's pictures; else NULL */
     float *weights, *losses, *dlogits; /* (R), (R), (R, K) with R rows, train/mixer.h */
     float *factor, *offset;            /* (K), train/balance.h */
     size_t batch, iterations;
@@ -65,8 +66,8 @@ static ssfer_status make_loaders(finetune *f, ssfer_error *err)
     ssfer_loader_options train = ssfer_training_loader(&f->options->training, STAGE,
                                                        f->trainee.model.vit.config.image_size, ssfer_run_log(f->run));
     train.set = f->data.train_set;
-    train.indices = f->data.train;
-    train.index_count = f->data.train_count;
+    train.indices = f->sampled ? f->sampled : f->data.train;
+    train.index_count = f->sampled ? f->sampled_count : f->data.train_count;
     train.batch = f->batch;
     train.threads = ssfer_compute_threads(f->cx);
     TRY(ssfer_loader_create(&f->loader, &train, err));
@@ -251,13 +252,17 @@ static ssfer_status prepare(finetune *f, ssfer_error *err)
 {
     const ssfer_finetune_options *o = f->options;
     TRY(ssfer_labeled_open(&f->data, &o->data, o->training.seed, o->training.log, err));
-    TRY(ssfer_training_plan(&f->batch, &f->iterations, &o->training, f->data.train_count, err));
+    if (o->balance == SSFER_BALANCE_SAMPLER)
+        TRY(ssfer_labeled_balance(&f->sampled, &f->sampled_count, &f->data, err));
+    TRY(ssfer_training_plan(&f->batch, &f->iterations, &o->training,
+                            f->sampled ? f->sampled_count : f->data.train_count, err));
     const ssfer_schedule schedule = ssfer_training_schedule(&o->training, f->iterations);
     TRY(ssfer_schedule_check(&schedule, err));
     TRY(ssfer_compute_create(&f->cx, SSFER_BACKEND_CPU, o->training.precision, o->training.threads, err));
     TRY(ssfer_trainee_init(&f->trainee, f->cx, &o->model, o->init, &f->data, &o->training, err));
     TRY(make_buffers(f, err));
     TRY(open_run(f, err)); /* last: nothing is written before all that can be refused has been */
+    TRY(ssfer_labeled_keep(&f->data, f->run, err));
     TRY(prepare_mixing(f, err));
     TRY(make_loaders(f, err));
     const ssfer_vit *vit = &f->trainee.model.vit;
@@ -276,6 +281,7 @@ static void release(finetune *f)
     ssfer_run_close(f->run);
     ssfer_labeled_close(&f->data);
     ssfer_compute_destroy(f->cx);
+    ssfer_free(f->sampled);
     ssfer_free(f->weights);
     ssfer_free(f->losses);
     ssfer_free(f->dlogits);

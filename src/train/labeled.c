@@ -3,10 +3,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
-#include "data/split.h"
 #include "nn/try.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Not 0, so that it has nothing to do with how `ssfer split` chooses with the same seed. */
@@ -89,42 +87,20 @@ static ssfer_status hold_out(ssfer_labeled *l, uint64_t seed, ssfer_error *err)
     return SSFER_OK;
 }
 
-/* The labeled samples of an earlier run, from its recipe; *seed: the run's. */
-static ssfer_status split_of_run(ssfer_split *part, const ssfer_labeled *l, uint64_t *seed, ssfer_error *err)
-{
-    const char *folder = l->options->labels;
-    char *path = ssfer_format("%s/recipe.yaml", folder);
-    ssfer_recipe r = {0};
-    ssfer_status st = path ? ssfer_recipe_read(&r, path, err) : ssfer_fail(err, SSFER_ERR_MEMORY, "out of memory");
-    const char *labels = ssfer_recipe_find(&r, "data", "labels"), *share = ssfer_recipe_find(&r, "data", "fraction"),
-               *number = ssfer_recipe_find(&r, "training", "seed");
-    if (st == SSFER_OK && (!labels || !share || !number))
-        st = ssfer_fail(err, SSFER_ERR_FORMAT, "%s: not a run that learned from labels; give a split file", folder);
-    else if (st == SSFER_OK && strcmp(labels, "null") != 0)
-        st = ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: its labels are those of %s; give that file", folder, labels);
-    if (st == SSFER_OK) {
-        *seed = strtoull(number, NULL, 10);
-        st = ssfer_split_make(part, l->train_set, strtod(share, NULL), *seed, err);
-    }
-    ssfer_recipe_deinit(&r);
-    ssfer_free(path);
-    return st;
-}
-
-/* l->train: the labeled samples. *seed: of what is held out; that of the run whose samples they are. */
-static ssfer_status keep_labeled(ssfer_labeled *l, uint64_t *seed, ssfer_error *err)
+/* l->split and l->train: the labeled samples. What is held out of them follows the seed; of a run's labels the run's.
+ */
+static ssfer_status keep_labeled(ssfer_labeled *l, uint64_t seed, ssfer_error *err)
 {
     const ssfer_labeled_options *o = l->options;
-    ssfer_split part;
-    if (o->labels && ssfer_folder_exists(o->labels))
-        TRY(split_of_run(&part, l, seed, err));
-    else
-        TRY(o->labels ? ssfer_split_load(&part, l->train_set, o->labels, err)
-                      : ssfer_split_make(&part, l->train_set, o->fraction, *seed, err));
-    l->train = part.labeled;
-    l->train_count = part.labeled_count;
-    part.labeled = NULL;
-    ssfer_split_deinit(&part);
+    TRY(o->labels ? ssfer_split_load(&l->split, l->train_set, o->labels, err)
+                  : ssfer_split_make(&l->split, l->train_set, o->fraction, seed, err));
+    if (o->labels && !ssfer_folder_exists(o->labels))
+        l->split.seed = seed;
+    l->train = ssfer_calloc(l->split.labeled_count, sizeof *l->train);
+    if (!l->train)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
+    l->train_count = l->split.labeled_count;
+    memcpy(l->train, l->split.labeled, l->train_count * sizeof *l->train);
     return SSFER_OK;
 }
 
@@ -135,18 +111,19 @@ ssfer_status ssfer_labeled_open(ssfer_labeled *out, const ssfer_labeled_options 
     TRY(ssfer_dataset_open(&out->train_set, o->data, &(ssfer_dataset_options){.split = o->split, .log = log}, err));
     if (!o->folds)
         TRY(open_valid(out, log, err));
-    TRY(keep_labeled(out, &seed, err));
+    TRY(keep_labeled(out, seed, err));
     if (out->valid_set)
         return SSFER_OK;
     if (!o->folds)
         ssfer_info(log, "no validation split: %.0f %% of the labeled pictures are held out", 100.0 * o->holdout);
-    return hold_out(out, seed, err);
+    return hold_out(out, out->split.seed, err);
 }
 
 void ssfer_labeled_close(ssfer_labeled *labeled)
 {
     ssfer_dataset_close(labeled->train_set);
     ssfer_dataset_close(labeled->valid_set);
+    ssfer_split_deinit(&labeled->split);
     ssfer_free(labeled->train);
     ssfer_free(labeled->valid);
     *labeled = (ssfer_labeled){0};
@@ -180,6 +157,19 @@ ssfer_status ssfer_labeled_balance(size_t **indices, size_t *count, const ssfer_
     ssfer_free(sizes);
     *count = n;
     return *indices ? SSFER_OK : ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
+}
+
+ssfer_status ssfer_labeled_keep(const ssfer_labeled *l, const ssfer_run *run, ssfer_error *err)
+{
+    ssfer_error why = {0};
+    char *path = ssfer_run_path(run, SSFER_SPLIT_FILE);
+    ssfer_status st = path ? ssfer_split_save(&l->split, l->train_set, path, &why)
+                           : ssfer_fail(&why, SSFER_ERR_MEMORY, "training: out of memory");
+    ssfer_free(path);
+    if (st != SSFER_ERR_UNSUPPORTED)
+        return st == SSFER_OK ? st : ssfer_fail(err, st, "%s", why.message);
+    ssfer_warn(ssfer_run_log(run), "%s; which pictures are labeled is not kept", why.message);
+    return SSFER_OK;
 }
 
 void ssfer_labeled_describe(ssfer_recipe *r, const ssfer_labeled *labeled)

@@ -3,7 +3,8 @@
 #define SSFER_TRAIN_LABELED_H
 
 #include "data/dataset.h"
-#include "train/run_recipe.h"
+#include "data/split.h"
+#include "train/run.h"
 
 /* Validation: valid_data (NULL: data) with valid_split; without either, the split named "valid", "val" or "test", else
  * a holdout of that share of the labeled pictures, class by class. */
@@ -12,13 +13,14 @@ typedef struct ssfer_labeled_options {
     double holdout;
     double fraction;    /* of the labels to use; 1: all */
     const char *labels; /* a split file (ssfer split) that says which samples are labeled, or the folder of a run, whose
-                         * labeled and held-out samples are meant; NULL: by fraction */
+                         * labeled and held-out samples are meant (ssfer_labeled_keep); NULL: by fraction */
     size_t folds, fold; /* folds >= 2: part `fold` (from 0) of so many equal ones, class by class, is the validation */
 } ssfer_labeled_options;
 
 typedef struct ssfer_labeled {
     const ssfer_labeled_options *options;            /* borrowed until close */
     ssfer_dataset *train_set, *valid_set;            /* valid_set NULL: validation is a part of train_set */
+    ssfer_split split;                               /* all labeled samples; its seed also chose what is held out */
     size_t *train, train_count, *valid, valid_count; /* indices, ascending; valid NULL: all of valid_set */
 } ssfer_labeled;
 
@@ -34,6 +36,10 @@ size_t ssfer_labeled_judge_count(const ssfer_labeled *labeled);
 /* *indices (freed with ssfer_free) =: the labeled training pictures, those of each class over and over until there are
  * as many as of the largest. */
 ssfer_status ssfer_labeled_balance(size_t **indices, size_t *count, const ssfer_labeled *labeled, ssfer_error *err);
+
+/* Writes RUN/labels.json, a split file, which says what is labeled and, by its seed, what is held out. Warns where a
+ * name is not UTF-8, which the file cannot hold. */
+ssfer_status ssfer_labeled_keep(const ssfer_labeled *labeled, const ssfer_run *run, ssfer_error *err);
 
 /* The section "data" of recipe.yaml. */
 void ssfer_labeled_describe(ssfer_recipe *r, const ssfer_labeled *labeled);

@@ -1,6 +1,7 @@
 /* A run is a folder. One training stage writes it, and can be killed at any moment and go on bit for bit:
  *
  *     RUN/recipe.yaml          everything resolved (run_recipe.h)
+ *     RUN/labels.json          of Stages II and III: which pictures are labeled (data/split.h)
  *     RUN/metrics.jsonl        an object a record: {"stage", "epoch", "step", NAME: number...}
  *     RUN/events.out.tfevents.* the same for TensorBoard, tags "STAGE/NAME"
  *     RUN/training.log         what was said, with the time

@@ -491,6 +491,7 @@ static ssfer_status prepare(semi *s, ssfer_error *err)
     TRY(make_pseudo(s, err));
     TRY(make_buffers(s, err));
     TRY(open_run(s, err)); /* last: nothing is written before all that can be refused has been */
+    TRY(ssfer_labeled_keep(&s->data, s->run, err));
     TRY(make_loaders(s, err));
     tell_sizes(s);
     return SSFER_OK;

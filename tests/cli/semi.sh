@@ -41,10 +41,13 @@ expect_code 0
 expect_err_has "4 labeled, 12 unlabeled"
 [ "$(grep -o '"validation_loss":[^,}]*' three/metrics.jsonl)" = "$(grep -o '"validation_loss":[^,}]*' again/metrics.jsonl)" ] ||
   problem "the labels of the run are not those of its fraction"
-run semi --data set --split train --threads 1 --labels again "${init[@]}" --out bad
-expect_error 1 "its labels are those of"
+cmp -s two/labels.json again/labels.json || problem "the run does not keep whose labels it had"
+run semi --data set --split train --threads 1 --labels again "${init[@]}" --out heir --threshold 0.5
+expect_code 0
+[ "$(grep -o '"validation_loss":[^,}]*' again/metrics.jsonl)" = "$(grep -o '"validation_loss":[^,}]*' heir/metrics.jsonl)" ] ||
+  problem "the labels of the run are not those it was given"
 run semi --data set --split train --threads 1 --labels more "${init[@]}" --out bad
-expect_error 1 "more/recipe.yaml"
+expect_error 1 "more: holds no labels.json"
 
 # ---- every way of selecting, and of dealing with small classes ----
 for select in fixmatch flexmatch freematch softmatch ada-cm; do

@@ -73,6 +73,13 @@ run finetune --data set --split train --fraction 0.2 --out fraction "${small[@]}
 expect_code 0
 expect_err_has "4 training pictures"
 
+run split --data set --split train --fraction 0.2 --output fifth.json
+cmp -s fifth.json fraction/labels.json || problem "the run does not keep which pictures are labeled"
+run finetune --data set --split train --labels fraction --out heir "${small[@]}" --epochs 1
+expect_code 0
+[ "$(grep -o '"epoch_loss":[^,}]*' fraction/metrics.jsonl)" = "$(grep -o '"epoch_loss":[^,}]*' heir/metrics.jsonl)" ] ||
+  problem "--labels RUN: not the labels of the run"
+
 # Mixing: every mode learns; options that do not go together are refused.
 for mode in on released mixup cutmix; do
   run finetune --data set --split train --out "mixed-$mode" "${small[@]}" --epochs 2 --facemix $mode --randaugment rand-m9-mstd0.5-inc1 --balance weights
@@ -82,6 +89,12 @@ for mode in on released mixup cutmix; do
 done
 run finetune --data set --split train --out adjusted "${small[@]}" --epochs 2 --balance logit-adjust
 expect_code 0
+cp -r set uneven
+rm uneven/train/sad/[4-9].png
+run finetune --data uneven --split train --out sampled "${small[@]}" --epochs 1 --balance sampler
+expect_code 0 # 10 + 4 pictures are 10 + 10, five steps of four
+grep -q '"step": *5' sampled/metrics.jsonl || problem "the sampler does not show the small class as often as the large"
+grep -q "balance: sampler" sampled/recipe.yaml || problem "the recipe does not name the sampler"
 run finetune --data set --split train --out bad "${small[@]}" --detector d.pt
 expect_error 2 "--detector goes with --facemix on or released"
 run finetune --data set --split train --out bad "${small[@]}" --facemix mixup --face-boxes f.json
