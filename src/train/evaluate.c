@@ -1,6 +1,7 @@
 #include "train/evaluate.h"
 
 #include "base/progress.h"
+#include "compute/ops.h"
 #include "nn/try.h"
 
 ssfer_status ssfer_evaluate(ssfer_compute *cx, const float *params, ssfer_vit_acts *acts, ssfer_loader *loader,
@@ -10,6 +11,8 @@ ssfer_status ssfer_evaluate(ssfer_compute *cx, const float *params, ssfer_vit_ac
     ssfer_progress bar;
     ssfer_metrics_clear(metrics);
     TRY(ssfer_loader_start(loader, 0, 0, err));
+    if (ssfer_weights_hold(cx, params, acts->vit->table.block_floats) != SSFER_OK)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "%s", ssfer_compute_error(cx)->message);
     ssfer_progress_begin(&bar, progress, "evaluating", "batch", ssfer_loader_batches(loader));
     ssfer_status st = ssfer_loader_next(loader, &batch, err);
     for (size_t done = 1; st == SSFER_OK && batch.count; done++) {
@@ -24,5 +27,6 @@ ssfer_status ssfer_evaluate(ssfer_compute *cx, const float *params, ssfer_vit_ac
             st = ssfer_loader_next(loader, &batch, err);
     }
     ssfer_progress_end(&bar);
+    ssfer_weights_release(cx, params);
     return st;
 }
