@@ -10,7 +10,7 @@ typedef struct finetune_args {
     const char *detector, *face_boxes, *randaugment;
     double mixup_alpha, detector_conf;
     int64_t detector_size;
-    int64_t folds;
+    int64_t folds, valid_every;
     int facemix, balance;
     double crop_scale, flip, erasing, smoothing, layer_decay;
     int erasing_mode, schedule, ema_warmup, decay;
@@ -30,6 +30,8 @@ static const ssfer_option RUN[] = {
     {SSFER_OPTION_STRING(finetune_args, init), .name = "init", .value = "CKPT",
      .help = "start from these weights (.safetensors or .pth), a masked autoencoder's or a classifier's, "
              "instead of random ones"},
+    {SSFER_OPTION_INT(finetune_args, valid_every), .name = "valid-every", .value = "N", .initial = "1", .min = 1,
+     .max = 1000000, .help = "validate every N epochs and after the last; only a validated epoch can be the best one"},
     {0}};
 
 static const char *const BALANCE_CHOICES[] = {"none", "weights", "logit-adjust", "sampler", NULL};
@@ -121,6 +123,7 @@ static void fill_options(ssfer_finetune_options *o, const finetune_args *a, cons
     o->mix.find.size = (size_t)a->detector_size;
     o->mix.find.confidence = (float)a->detector_conf;
     o->mix.find.threads = t->threads;
+    t->judge_every = (size_t)a->valid_every;
     t->max_bad_share = a->data.max_bad;
     t->schedule = schedules[a->schedule];
     t->optimizer.decay_all = a->decay == 0;
@@ -222,7 +225,8 @@ const ssfer_command SSFER_COMMAND_FINETUNE = {
     .description =
         "Trains a vision transformer on labeled pictures of faces, from random weights or from --init: then the model "
         "has the checkpoint's sizes where no option says otherwise, positions are resampled when the grid differs, and "
-        "a decoder is dropped. After each epoch it is validated, on the averaged weights (EMA) where there are any; "
+        "a decoder is dropped. After each epoch (or every few, --valid-every) it is validated, on the averaged weights "
+        "(EMA) where there are any; "
         "the best ones become "
         "RUN/model.safetensors, which 'ssfer eval' and 'ssfer predict' take.\n\n"
         "A run that is interrupted (Ctrl-C once, or SIGTERM) saves a checkpoint; --resume goes on and ends with the "

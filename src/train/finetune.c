@@ -179,6 +179,8 @@ static void describe_training(ssfer_recipe *r, const finetune *f)
     ssfer_recipe_double(r, "ema", (double)o->optimizer.ema_decay);
     ssfer_recipe_bool(r, "ema_warmup", o->optimizer.ema_warmup);
     ssfer_recipe_double(r, "smoothing", f->options->smoothing);
+    if (o->judge_every > 1) /* decides which epochs can be the best */
+        ssfer_recipe_size(r, "valid_every", o->judge_every);
     ssfer_recipe_string(r, "balance", ssfer_balance_name(f->options->balance));
     ssfer_recipe_u64(r, "seed", o->seed);
 }

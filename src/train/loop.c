@@ -236,6 +236,12 @@ static void print_epoch(const loop *l, double rate, const ssfer_metric *metrics,
     fprintf(out, "%s\n", best ? "  *" : "");
 }
 
+static bool is_judged(const loop *l)
+{
+    const size_t done = l->state.epoch + 1, every = l->options->judge_every;
+    return l->task->judge && (!every || done % every == 0 || done == l->options->epochs);
+}
+
 /* Judges, records and saves after the last step of an epoch. */
 static ssfer_status end_epoch(loop *l, double rate, ssfer_error *err)
 {
@@ -252,13 +258,14 @@ static ssfer_status end_epoch(loop *l, double rate, ssfer_error *err)
         metrics[count++] = (ssfer_metric){"lr", l->lr};
     if (s->epoch_right)
         metrics[count++] = (ssfer_metric){"training_accuracy", (double)s->epoch_right / (double)s->epoch_images};
-    if (l->task->judge) {
+    const bool judged = is_judged(l);
+    if (judged) {
         size_t own = 0;
         TRY(l->task->judge(l->task->user, weights_of(l), metrics + count, &own, &score, err));
         count += own;
     }
     TRY(ssfer_run_record(l->run, s->epoch + 1, s->step, metrics, count, err));
-    const bool best = l->task->score_name && (s->best_epoch == 0 || score > s->best);
+    const bool best = judged && l->task->score_name && (s->best_epoch == 0 || score > s->best);
     if (best) {
         s->best = score;
         s->best_epoch = s->epoch + 1;

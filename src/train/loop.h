@@ -50,7 +50,8 @@ typedef struct ssfer_loop_task {
     /* grads (zeroed before) += gradients of one step's mean loss per micro-batch, `accumulate` times. */
     ssfer_status (*gradients)(void *user, const float *params, float *grads, const ssfer_loop_position *at,
                               ssfer_loop_sums *sums, ssfer_error *err);
-    /* After an epoch: validates `weights` (EMA, or the parameters), fills metrics and the score. May be NULL. */
+    /* After an epoch (judge_every): validates `weights` (EMA, or the parameters), fills metrics and the score. May be
+     * NULL. */
     ssfer_status (*judge)(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
                           ssfer_error *err);
     /* Adds weights and metadata of a model file to a set. */
@@ -66,6 +67,7 @@ typedef struct ssfer_loop_options {
     size_t epochs, iterations; /* iterations: optimizer steps of an epoch */
     size_t accumulate;         /* micro-batches of a step */
     size_t record_every;       /* steps between records inside an epoch; 0: epochs only */
+    size_t judge_every;        /* epochs between judgements; the last is judged too; 0: as 1 */
     size_t save_every;         /* epochs between checkpoints; 0: only the best and the last */
     size_t rollbacks;          /* at most so many, for tasks without a score; 0: stop at the first bad number */
     ssfer_schedule schedule;

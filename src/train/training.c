@@ -39,6 +39,7 @@ ssfer_loop_options ssfer_training_loop(const ssfer_training_options *o, const ch
                                 .iterations = iterations,
                                 .accumulate = o->accumulate,
                                 .record_every = 50,
+                                .judge_every = o->judge_every,
                                 .save_every = o->save_every,
                                 .schedule = ssfer_training_schedule(o, iterations),
                                 .optimizer = o->optimizer,

@@ -18,7 +18,7 @@ typedef struct ssfer_training_options {
     /* The run. */
     const char *out;
     bool resume;
-    size_t save_every, keep;
+    size_t judge_every, save_every, keep; /* epochs; train/loop.h */
     size_t threads;
     ssfer_precision precision;
     const ssfer_log *log;

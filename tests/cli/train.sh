@@ -62,6 +62,14 @@ if [ $code -ne 0 ]; then # else it was faster than the signal
 fi
 cmp -s whole/model.safetensors parts/model.safetensors || problem "a resumed run ends with other weights"
 
+# Validated every third epoch and after the last: an epoch in between is never the best. Stopped and resumed as ever.
+run finetune --data set --split train --out seldom "${small[@]}" --epochs 7 --valid-every 3
+expect_code 0
+[ "$(grep '"accuracy"' seldom/metrics.jsonl | grep -o '"epoch": *[0-9]*' | grep -o '[0-9]*' | tr '\n' ' ')" = "3 6 7 " ] ||
+  problem "validated after other epochs than 3, 6 and 7"
+[[ $(grep -ao 'best_epoch[^,]*' seldom/checkpoints/best.safetensors | grep -o '[0-9]*$') =~ ^[367]$ ]] ||
+  problem "the best epoch was not validated"
+
 # From other weights, with labels of a split file, and with a share of them.
 run finetune --data set --split train --out more --init run/model.safetensors "${small[@]}" --epochs 1
 expect_code 0

@@ -83,7 +83,7 @@ static ssfer_status store(void *user, const float *weights, ssfer_tensor_set *se
 typedef struct settings {
     bool resume, unjudged;
     float ema;
-    size_t stop_at, save_every, keep, epochs;
+    size_t stop_at, save_every, keep, epochs, judge_every;
     double warmup;
     FILE *report;
 } settings;
@@ -111,6 +111,7 @@ static ssfer_status run_toy(toy *t, const char *name, const settings *s, float *
                             .iterations = ITERATIONS,
                             .accumulate = 1,
                             .record_every = 3,
+                            .judge_every = s->judge_every,
                             .save_every = s->save_every,
                             .optimizer = ssfer_optimizer_defaults(),
                             .report = s->report,
@@ -217,17 +218,24 @@ static void must(ssfer_status st, const ssfer_error *err)
 static void test_stop_anywhere(void **state)
 {
     (void)state;
-    for (int ema = 0; ema < 2; ema++) {
+    static const struct {
+        const char *name;
+        float ema;
+        size_t judge_every;
+    } cases[] = {{"plain", 0, 0}, {"ema", 0.9f, 0}, {"seldom", 0, 2}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         toy t = {0};
         ssfer_error err = {0};
-        const char *whole = ema ? "whole_ema" : "whole";
-        must(run_toy(&t, whole, &(settings){.ema = ema ? 0.9f : 0}, NULL, &err), &err);
+        const char *whole = cases[c].name;
+        settings s = {.ema = cases[c].ema, .judge_every = cases[c].judge_every};
+        must(run_toy(&t, whole, &s, NULL, &err), &err);
         for (size_t stop = 1; stop <= STEPS; stop++) {
             char name[32];
-            snprintf(name, sizeof name, "stop%d_%zu", ema, stop);
+            snprintf(name, sizeof name, "%s_%zu", whole, stop);
             t = (toy){0};
             err = (ssfer_error){0};
-            settings s = {.ema = ema ? 0.9f : 0, .stop_at = stop};
+            s.resume = false;
+            s.stop_at = stop;
             assert_int_equal(run_toy(&t, name, &s, NULL, &err), SSFER_ERR_CANCELLED);
             char want[128], pattern[64];
             snprintf(want, sizeof want, "stopped at epoch %zu, step %zu; go on with --resume",
@@ -236,7 +244,8 @@ static void test_stop_anywhere(void **state)
             snprintf(pattern, sizeof pattern, "%s/model.safetensors", name);
             assert_int_equal(count_files(pattern), 0);
             t = (toy){0};
-            s = (settings){.ema = ema ? 0.9f : 0, .resume = true};
+            s.resume = true;
+            s.stop_at = 0;
             must(run_toy(&t, name, &s, NULL, &err), &err);
             assert_int_equal(polls, STEPS - stop);
             expect_same_file(whole, name, "model.safetensors");
@@ -349,6 +358,19 @@ static void test_best(void **state)
         snprintf(file, sizeof file, "%s/checkpoints/step-*.safetensors", name);
         assert_int_equal(count_files(file), 1); /* the last; the best has a name of its own */
     }
+}
+
+/* Only every second epoch and the last are judged, so no other can be the best. */
+static void test_judged_seldom(void **state)
+{
+    (void)state;
+    static const double scores[] = {1, 2, 0.5};
+    toy t = {.scores = scores};
+    ssfer_error err = {0};
+    char text[16];
+    must(run_toy(&t, "seldom", &(settings){.epochs = 5, .judge_every = 2}, NULL, &err), &err);
+    assert_int_equal(t.judged, 3);
+    assert_string_equal(epoch_of_model("seldom/model.safetensors", text), "4");
 }
 
 /* With an average it is the average that is judged and written. */
@@ -477,6 +499,7 @@ int main(void)
         TEST(test_finished_run),
         TEST(test_checkpoint_of_another_model),
         TEST(test_best),
+        TEST(test_judged_seldom),
         TEST(test_best_is_the_average),
         TEST(test_without_a_judge),
         TEST(test_records),
