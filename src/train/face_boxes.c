@@ -102,10 +102,11 @@ static ssfer_status read_face(ssfer_face_boxes *b, const ssfer_dataset *set, con
         return SSFER_OK;
     }
     size_t k = 0;
-    for (const ssfer_json *v = ssfer_json_first(face); v && k < 4; v = ssfer_json_next(v), k++) {
+    for (const ssfer_json *v = ssfer_json_first(face); v; v = ssfer_json_next(v), k++) {
         double x;
         TRY(ssfer_json_to_double(&x, v, file, err));
-        b->boxes[i][k] = (float)x;
+        if (k < 4)
+            b->boxes[i][k] = (float)x;
     }
     if (k != 4)
         return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: %.200s: a box has four numbers", file, ssfer_json_key_of(face));

@@ -1,0 +1,140 @@
+/* The file that keeps where faces are: what is read from it, and what is wrong with one that cannot be used. The files
+ * here know every picture, so that no detector has to look. */
+#include "unit/data/scene.h"
+
+#include "train/face_boxes.h"
+
+#include <inttypes.h>
+
+static char logged[1024];
+
+static void keep_log(void *user, ssfer_log_level level, const char *line)
+{
+    (void)user;
+    snprintf(logged + strlen(logged), sizeof logged - strlen(logged), "%d %s\n", (int)level, line);
+}
+
+typedef struct boxes_case {
+    scene_path detector, file;
+    char hash[24]; /* of the detector's bytes */
+    ssfer_dataset *set;
+    ssfer_face_boxes boxes;
+    ssfer_error err;
+} boxes_case;
+
+static const char DETECTOR[] = "weights";
+
+/* Two pictures, a/0.png and b/0.png. */
+static void set_up(boxes_case *c, const scene *s)
+{
+    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
+    *c = (boxes_case){.detector = scene_at(s, "detector.pt"), .file = scene_at(s, "boxes.json")};
+    for (const char *p = DETECTOR; *p; p++)
+        hash = (hash ^ (uint8_t)*p) * 0x100000001b3u;
+    snprintf(c->hash, sizeof c->hash, "%016" PRIx64, hash);
+    scene_file(s, "detector.pt", DETECTOR, strlen(DETECTOR));
+    scene_file(s, "set/a/0.png", "-", 1); /* nobody looks at it */
+    scene_file(s, "set/b/0.png", "-", 1);
+    if (ssfer_dataset_open(&c->set, scene_at(s, "set").text, &(ssfer_dataset_options){0}, &c->err) != SSFER_OK)
+        fail_msg("%s", c->err.message);
+}
+
+static void tear_down(boxes_case *c)
+{
+    ssfer_face_boxes_deinit(&c->boxes);
+    ssfer_dataset_close(c->set);
+}
+
+static ssfer_status find(boxes_case *c, const scene *s, const char *hash, const char *faces)
+{
+    static const ssfer_log log = {.write = keep_log, .most = SSFER_LOG_INFO};
+    char text[1024];
+    const ssfer_face_boxes_options o = {.detector_path = c->detector.text,
+                                        .find = {.size = 160, .confidence = 0.5f, .iou = 0.5f},
+                                        .file = c->file.text,
+                                        .log = &log};
+    const int n = snprintf(text, sizeof text,
+                           "{\"format\": \"ssfer-face-boxes\", \"version\": 1, \"detector\": \"%s\", \"size\": 160, "
+                           "\"confidence\": 0.5, \"iou\": 0.5, \"faces\": %s",
+                           hash, faces);
+    scene_file(s, "boxes.json", text, (size_t)n);
+    *logged = 0;
+    c->err = (ssfer_error){0};
+    ssfer_face_boxes_deinit(&c->boxes);
+    return ssfer_face_boxes_find(&c->boxes, c->set, (size_t[]){0, 1}, 2, &o, &c->err);
+}
+
+static void test_read(void **state)
+{
+    boxes_case c;
+    set_up(&c, *state);
+    assert_int_equal(find(&c, *state, c.hash, "{\"a/0.png\": [1, 2, 3.5, 4], \"b/0.png\": null, \"gone.png\": null}}"),
+                     SSFER_OK);
+    assert_memory_equal(c.boxes.boxes[0], ((float[]){1, 2, 3.5f, 4}), sizeof c.boxes.boxes[0]);
+    assert_true(c.boxes.state[0] == 1 && c.boxes.state[1] == 2);
+    assert_non_null(strstr(logged, "one face in 1 of 2 training pictures"));
+    tear_down(&c);
+}
+
+/* A detector that finds nothing: one warning, and every view has the default box. */
+static void test_nothing_found(void **state)
+{
+    boxes_case c;
+    set_up(&c, *state);
+    assert_int_equal(find(&c, *state, c.hash, "{\"a/0.png\": null, \"b/0.png\": null}}"), SSFER_OK);
+    const char *warning = strstr(logged, "finds no picture with exactly one face");
+    assert_non_null(warning);
+    assert_null(strchr(strchr(warning, '\n') + 1, '\n')); /* nothing after it */
+    const ssfer_facemix_box box = ssfer_face_boxes_in_view(&c.boxes, 0, &(ssfer_seen){0}),
+                            none = ssfer_facemix_box_of(NULL, 0, SSFER_FACEMIX_DEFAULT_BOX);
+    assert_memory_equal(&box, &none, sizeof box);
+    tear_down(&c);
+}
+
+static void test_refused(void **state)
+{
+    boxes_case c;
+    set_up(&c, *state);
+    static const struct {
+        const char *hash, *faces; /* hash NULL: the right one */
+        ssfer_status status;
+        const char *part;
+    } cases[] = {
+        {"0123456789abcdef", "{}}", SSFER_ERR_ARGUMENT, "boxes of another detector, or found with other settings"},
+        {NULL, "{\"a/0.png\": [1, 2, 3]}}", SSFER_ERR_FORMAT, "a/0.png: a box has four numbers"},
+        {NULL, "{\"a/0.png\": [1, 2, 3, 4, 5]}}", SSFER_ERR_FORMAT, "a/0.png: a box has four numbers"},
+        {NULL, "{\"a/0.png\": 7}}", SSFER_ERR_FORMAT, "a/0.png: a box has four numbers"},
+        {NULL, "{\"a/0.png\": [1, 2, \"x\", 4]}}", SSFER_ERR_FORMAT, "boxes.json"},
+        {NULL, "[]}", SSFER_ERR_FORMAT, "faces"},
+        {NULL, "{\"a/0.png\": [1, 2", SSFER_ERR_FORMAT, "boxes.json"},
+        {NULL, "{\"a/0.png\": null", SSFER_ERR_FORMAT, "boxes.json"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const ssfer_status st = find(&c, *state, cases[i].hash ? cases[i].hash : c.hash, cases[i].faces);
+        if (st != cases[i].status || !strstr(c.err.message, cases[i].part))
+            fail_msg("case %zu: %s, \"%s\"", i, ssfer_status_name(st), c.err.message);
+    }
+    tear_down(&c);
+}
+
+static int setup(void **state)
+{
+    static scene s;
+    s = scene_create();
+    *state = &s;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    scene_destroy(*state);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(test_read), TEST(test_nothing_found), TEST(test_refused)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
