@@ -2,72 +2,17 @@
  * matrix is never written to memory, and heads are what the threads share out. */
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/simd_math.h"
+#include "compute/cpu/tile_product.h"
 
 #include <math.h>
 #include <omp.h>
 #include <string.h>
-
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 enum { PAD = 16 }; /* rows of scratch are padded to this many floats, a multiple of every LANES */
 
 static size_t padded(size_t n)
 {
     return (n + PAD - 1) / PAD * PAD;
-}
-
-/* One register tile: c (rows, vectors*LANES) = sum over k of a[i*ai + k*ak] * b[k*ldb + j]. */
-static inline __attribute__((always_inline)) void tile(size_t rows, size_t vectors, size_t inner, const float *a,
-                                                       size_t ai, size_t ak, const float *b, size_t ldb, float *c,
-                                                       size_t ldc)
-{
-    vec sum[TILE_ROWS][TILE_VECTORS];
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < vectors; j++)
-            sum[i][j] = (vec){0};
-    for (size_t k = 0; k < inner; k++) {
-        const vec *row = (const vec *)(b + k * ldb);
-        for (size_t i = 0; i < rows; i++) {
-            float scalar = a[i * ai + k * ak];
-            for (size_t j = 0; j < vectors; j++)
-                sum[i][j] += scalar * row[j];
-        }
-    }
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < vectors; j++)
-            ((vec *)(c + i * ldc))[j] = sum[i][j];
-}
-
-/* Tiles with constant sizes, so that the compiler keeps the accumulators in registers. */
-static void tile_any(size_t rows, size_t vectors, size_t inner, const float *a, size_t ai, size_t ak, const float *b,
-                     size_t ldb, float *c, size_t ldc)
-{
-    if (rows == TILE_ROWS && vectors == TILE_VECTORS)
-        tile(TILE_ROWS, TILE_VECTORS, inner, a, ai, ak, b, ldb, c, ldc);
-    else if (rows == TILE_ROWS)
-        for (size_t j = 0; j < vectors; j++)
-            tile(TILE_ROWS, 1, inner, a, ai, ak, b + j * LANES, ldb, c + j * LANES, ldc);
-    else if (vectors == TILE_VECTORS)
-        for (size_t i = 0; i < rows; i++)
-            tile(1, TILE_VECTORS, inner, a + i * ai, ai, ak, b, ldb, c + i * ldc, ldc);
-    else
-        for (size_t i = 0; i < rows; i++)
-            for (size_t j = 0; j < vectors; j++)
-                tile(1, 1, inner, a + i * ai, ai, ak, b + j * LANES, ldb, c + i * ldc + j * LANES, ldc);
-}
-
-/* c (m, n) = a b with a read through strides (so a transposed matrix costs nothing); n, ldb and ldc are padded. */
-static void product(size_t m, size_t n, size_t inner, const float *a, size_t ai, size_t ak, const float *b, size_t ldb,
-                    float *c, size_t ldc)
-{
-    const size_t wide = TILE_VECTORS * LANES;
-    for (size_t j = 0; j < n; j += wide) {
-        size_t vectors = n - j < wide ? (n - j) / LANES : TILE_VECTORS;
-        for (size_t i = 0; i < m; i += TILE_ROWS) {
-            size_t rows = m - i < TILE_ROWS ? m - i : TILE_ROWS;
-            tile_any(rows, vectors, inner, a + i * ai, ai, ak, b + j, ldb, c + i * ldc + j, ldc);
-        }
-    }
 }
 
 /* to (N, pitch) = rows of one head, `from` having `stride` floats between tokens; the padding is zeroed. */

@@ -2,7 +2,9 @@
 
 #include "base/memory.h"
 #include "base/size.h"
+#include "compute/cpu/conv_winograd.h"
 
+#include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <stdint.h>
 #include <string.h>
@@ -28,13 +30,17 @@ struct ssfer_conv_weights {
     size_t in, out;       /* channel counts of the weights, padded */
     float *values, *bias; /* padded with zeros: (out, in, kh, kw) or (out, kh, kw) */
     float *planar;        /* the same without padded input channels, for a planar input; made when first wanted */
+    float *winograd;      /* transformed; made when first wanted */
     dnnl_memory_t bias_memory;
     dnnl_memory_t layouts[MAX_LAYOUTS];
     void *layout_data[MAX_LAYOUTS];
     size_t layout_count;
 };
 
+/* Computed by oneDNN, or, where that pays, by Winograd's algorithm; then everything of oneDNN's stays NULL. */
 struct ssfer_conv {
+    bool by_winograd;
+    ssfer_winograd winograd; /* not yet bound to memory */
     dnnl_engine_t engine;
     dnnl_primitive_desc_t desc;
     dnnl_primitive_t primitive;
@@ -43,6 +49,8 @@ struct ssfer_conv {
 };
 
 struct ssfer_conv_call {
+    bool by_winograd;
+    ssfer_winograd winograd;
     dnnl_primitive_t primitive; /* of the ssfer_conv */
     dnnl_stream_t stream;
     dnnl_exec_arg_t args[5];
@@ -144,6 +152,7 @@ void ssfer_conv_weights_destroy(ssfer_conv_weights *weights)
     }
     if (weights->bias_memory)
         dnnl_memory_destroy(weights->bias_memory);
+    ssfer_free(weights->winograd);
     ssfer_free(weights->planar);
     ssfer_free(weights->values);
     ssfer_free(weights->bias);
@@ -397,6 +406,45 @@ static dnnl_status_t build(ssfer_conv *conv, const ssfer_conv_engine *engine, ss
     return code;
 }
 
+static ssfer_status build_winograd(ssfer_conv *conv, ssfer_conv_weights *w, size_t height, size_t width,
+                                   ssfer_error *err)
+{
+    if (!w->winograd) {
+        w->winograd = ssfer_aligned_alloc(ssfer_winograd_weight_floats(w->in, w->out) * sizeof *w->winograd);
+        if (!w->winograd)
+            return ssfer_fail(err, SSFER_ERR_MEMORY, "convolution: out of memory for transformed weights");
+        ssfer_winograd_transform(w->winograd, w->values, w->in, w->out);
+    }
+    conv->by_winograd = true;
+    conv->winograd = (ssfer_winograd){.height = height,
+                                      .width = width,
+                                      .in_channels = w->in,
+                                      .out_channels = w->out,
+                                      .activation = w->shape.activation,
+                                      .slope = w->shape.slope,
+                                      .weights = w->winograd,
+                                      .bias = w->bias,
+                                      .threads = (size_t)omp_get_max_threads()};
+    conv->scratch_bytes = ssfer_winograd_scratch_bytes(w->in, height, width, conv->winograd.threads);
+    return SSFER_OK;
+}
+
+static ssfer_status build_direct(ssfer_conv *conv, ssfer_conv_engine *engine, ssfer_conv_weights *weights,
+                                 size_t height, size_t width, size_t out_height, size_t out_width, bool planar,
+                                 ssfer_error *err)
+{
+    conv_layouts l = {0};
+    conv->engine = engine->engine;
+    dnnl_status_t code = make_layouts(&l, weights, height, width, out_height, out_width, planar);
+    if (code == dnnl_success)
+        code = build(conv, engine, weights, &l, planar);
+    layout_free(&l.src);
+    layout_free(&l.weights);
+    layout_free(&l.bias);
+    layout_free(&l.dst);
+    return code == dnnl_success ? SSFER_OK : dnnl_failed(code, "prepare a layer", err);
+}
+
 ssfer_status ssfer_conv_create(ssfer_conv **out, ssfer_conv_engine *engine, ssfer_conv_weights *weights, size_t height,
                                size_t width, bool planar, ssfer_error *err)
 {
@@ -410,18 +458,12 @@ ssfer_status ssfer_conv_create(ssfer_conv **out, ssfer_conv_engine *engine, ssfe
     ssfer_conv *conv = ssfer_calloc(1, sizeof *conv);
     if (!conv)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "convolution: out of memory");
-    conv->engine = engine->engine;
-    conv_layouts l = {0};
-    dnnl_status_t code = make_layouts(&l, weights, height, width, out_height, out_width, planar);
-    if (code == dnnl_success)
-        code = build(conv, engine, weights, &l, planar);
-    layout_free(&l.src);
-    layout_free(&l.weights);
-    layout_free(&l.bias);
-    layout_free(&l.dst);
-    if (code != dnnl_success) {
+    ssfer_status st = !planar && ssfer_winograd_pays(s, height, width)
+                          ? build_winograd(conv, weights, height, width, err)
+                          : build_direct(conv, engine, weights, height, width, out_height, out_width, planar, err);
+    if (st != SSFER_OK) {
         ssfer_conv_destroy(conv);
-        return dnnl_failed(code, "prepare a layer", err);
+        return st;
     }
     *out = conv;
     return SSFER_OK;
@@ -446,6 +488,8 @@ size_t ssfer_conv_scratch_bytes(const ssfer_conv *conv)
 const char *ssfer_conv_kernel_name(const ssfer_conv *conv)
 {
     const char *name = "";
+    if (conv->by_winograd)
+        return "winograd 4x4";
     dnnl_primitive_desc_query(conv->desc, dnnl_query_impl_info_str, 0, (void *)&name);
     return name;
 }
@@ -467,6 +511,15 @@ ssfer_status ssfer_conv_call_create(ssfer_conv_call **out, const ssfer_conv *con
     ssfer_conv_call *call = ssfer_calloc(1, sizeof *call);
     if (!call)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "convolution: out of memory");
+    if (conv->by_winograd) {
+        call->by_winograd = true;
+        call->winograd = conv->winograd;
+        call->winograd.in = in;
+        call->winograd.out = dst;
+        call->winograd.scratch = scratch;
+        *out = call;
+        return SSFER_OK;
+    }
     call->primitive = conv->primitive;
     call->args[3] = (dnnl_exec_arg_t){DNNL_ARG_WEIGHTS, conv->weights};
     call->args[4] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, conv->bias};
@@ -499,6 +552,10 @@ void ssfer_conv_call_destroy(ssfer_conv_call *call)
 
 ssfer_status ssfer_conv_call_run(ssfer_conv_call *call, ssfer_error *err)
 {
+    if (call->by_winograd) {
+        ssfer_winograd_run(&call->winograd);
+        return SSFER_OK;
+    }
     dnnl_status_t code = dnnl_primitive_execute(call->primitive, call->stream, 5, call->args);
     if (code == dnnl_success)
         code = dnnl_stream_wait(call->stream);

@@ -1,4 +1,5 @@
-/* 2-D convolutions for inference, one image at a time, by oneDNN. The only file that knows oneDNN's convolution API.
+/* 2-D convolutions for inference, one image at a time, by oneDNN or, where that is faster, by Winograd's algorithm
+ * (conv_winograd.h). The only file that knows oneDNN's convolution API.
  *
  * Activations lie in the blocked layout [C/8][H][W][8] ("nChw8c" with N = 1), where a range of channels that starts at
  * a multiple of 8 is a contiguous piece of memory: concatenations and splits cost nothing. Channel counts are padded to
@@ -52,7 +53,7 @@ ssfer_status ssfer_conv_create(ssfer_conv **out, ssfer_conv_engine *engine, ssfe
                                size_t width, bool planar, ssfer_error *err);
 void ssfer_conv_destroy(ssfer_conv *conv);
 size_t ssfer_conv_scratch_bytes(const ssfer_conv *conv);
-const char *ssfer_conv_kernel_name(const ssfer_conv *conv); /* oneDNN's name of its implementation, for reports */
+const char *ssfer_conv_kernel_name(const ssfer_conv *conv); /* of the implementation, for reports */
 
 /* Binds to memory (64-byte aligned, valid as long as the call): several calls of one conv may run at the same time. */
 ssfer_status ssfer_conv_call_create(ssfer_conv_call **out, const ssfer_conv *conv, float *in, float *dst, void *scratch,

@@ -122,8 +122,11 @@ static ssfer_status slot_make(slot *s, ssfer_detector *d, size_t width, size_t h
     slot_deinit(s, d->options.threads);
     s->workspaces = ssfer_calloc(d->options.threads, sizeof(ssfer_conv_workspace *));
     ssfer_status st = s->workspaces ? SSFER_OK : ssfer_fail(err, SSFER_ERR_MEMORY, "detector: out of memory");
+    int before = omp_get_max_threads();
+    omp_set_num_threads((int)d->options.threads); /* a plan has scratch for as many as may run it */
     if (st == SSFER_OK)
         st = ssfer_conv_plan_create(&s->plan, d->net->graph, height, width, false, MAX_WORKSPACE_BYTES, err);
+    omp_set_num_threads(before);
     if (st != SSFER_OK) {
         slot_deinit(s, d->options.threads);
         return st;
