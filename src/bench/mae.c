@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/size.h"
 #include "nn/optimizer.h"
 #include "nn/try.h"
 
@@ -16,16 +17,12 @@ typedef struct bench {
     float *params, *grads, *images, *weights, *losses;
 } bench;
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 static ssfer_status allocate(bench *b, ssfer_error *err)
 {
     const ssfer_mae_config *c = &b->options->config;
     const size_t B = b->options->batch;
-    const size_t widest = larger(larger(c->hidden, 3 * c->embed_dim), larger(c->decoder_hidden, 3 * c->decoder_dim));
+    const size_t widest = ssfer_max_size(ssfer_max_size(c->hidden, 3 * c->embed_dim),
+                                         ssfer_max_size(c->decoder_hidden, 3 * c->decoder_dim));
     b->images = ssfer_bench_floats(B * c->channels * c->image_size * c->image_size);
     b->weights = ssfer_bench_floats(B);
     b->losses = ssfer_bench_floats(B);

@@ -400,18 +400,7 @@ static void describe_training(ssfer_recipe *r, const semi *s)
     ssfer_recipe_size(r, "epochs", o->epochs);
     ssfer_recipe_size(r, "steps_per_epoch", s->iterations);
     ssfer_recipe_size(r, "batch_size", o->batch);
-    ssfer_recipe_size(r, "accumulate", o->accumulate);
-    ssfer_recipe_string(r, "schedule", ssfer_schedule_name(o->schedule));
-    ssfer_recipe_double(r, "lr", o->lr);
-    ssfer_recipe_double(r, "min_lr", o->min_lr);
-    ssfer_recipe_double(r, "warmup_epochs", o->warmup_epochs);
-    ssfer_recipe_double(r, "weight_decay", (double)o->optimizer.weight_decay);
-    ssfer_recipe_bool(r, "decay_all", o->optimizer.decay_all);
-    ssfer_recipe_double(r, "layer_decay", (double)o->optimizer.layer_decay);
-    ssfer_recipe_doubles(r, "betas", (double[]){(double)o->optimizer.beta1, (double)o->optimizer.beta2}, 2);
-    ssfer_recipe_double(r, "clip_grad", (double)o->optimizer.clip_grad);
-    ssfer_recipe_double(r, "ema", (double)o->optimizer.ema_decay);
-    ssfer_recipe_bool(r, "ema_warmup", o->optimizer.ema_warmup);
+    ssfer_training_describe_updates(r, o);
     ssfer_recipe_double(r, "smoothing", s->options->smoothing);
     ssfer_recipe_u64(r, "seed", o->seed);
 }

@@ -71,6 +71,22 @@ ssfer_loader_options ssfer_validation_loader(const ssfer_training_options *o, si
     return loader;
 }
 
+void ssfer_training_describe_updates(ssfer_recipe *r, const ssfer_training_options *o)
+{
+    ssfer_recipe_size(r, "accumulate", o->accumulate);
+    ssfer_recipe_string(r, "schedule", ssfer_schedule_name(o->schedule));
+    ssfer_recipe_double(r, "lr", o->lr);
+    ssfer_recipe_double(r, "min_lr", o->min_lr);
+    ssfer_recipe_double(r, "warmup_epochs", o->warmup_epochs);
+    ssfer_recipe_double(r, "weight_decay", (double)o->optimizer.weight_decay);
+    ssfer_recipe_bool(r, "decay_all", o->optimizer.decay_all);
+    ssfer_recipe_double(r, "layer_decay", (double)o->optimizer.layer_decay);
+    ssfer_recipe_doubles(r, "betas", (double[]){(double)o->optimizer.beta1, (double)o->optimizer.beta2}, 2);
+    ssfer_recipe_double(r, "clip_grad", (double)o->optimizer.clip_grad);
+    ssfer_recipe_double(r, "ema", (double)o->optimizer.ema_decay);
+    ssfer_recipe_bool(r, "ema_warmup", o->optimizer.ema_warmup);
+}
+
 void ssfer_training_describe_augmentation(ssfer_recipe *r, const ssfer_transform *t, bool strong)
 {
     ssfer_recipe_section(r, "augmentation");

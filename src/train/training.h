@@ -40,6 +40,9 @@ ssfer_loader_options ssfer_training_loader(const ssfer_training_options *o, uint
                                            const ssfer_log *log);
 ssfer_loader_options ssfer_validation_loader(const ssfer_training_options *o, size_t size, const ssfer_log *log);
 
+/* Entries of recipe.yaml: how the weights are updated, in a section that is open. */
+void ssfer_training_describe_updates(ssfer_recipe *r, const ssfer_training_options *o);
+
 /* Sections of recipe.yaml. RandAugment and random erasing are a part of "augmentation" where the
  * stage has them (strong). */
 void ssfer_training_describe_augmentation(ssfer_recipe *r, const ssfer_transform *t, bool strong);

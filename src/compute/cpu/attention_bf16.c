@@ -7,6 +7,7 @@
  * even with zeros.
  *
  * The backward pass works on the transposed scores (N, Q): then all it needs are rows, or pairs of two rows. */
+#include "base/size.h"
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/simd_math.h"
 
@@ -15,11 +16,6 @@
 #include <omp.h>
 
 enum { PAIR = 2, COLUMNS = 16, BF16_ROWS = 6, BF16_VECTORS = 4 };
-
-static size_t round_up(size_t n, size_t to)
-{
-    return (n + to - 1) / to * to;
-}
 
 /* One register tile: c (rows, 16 vectors) = sum over pairs of a[i][2k..2k+1] . b[k][j][0..1]; ldb in acts. */
 static inline __attribute__((always_inline)) void tile(size_t rows, size_t vectors, size_t pairs, const act *a,
@@ -80,7 +76,7 @@ static void product(size_t m, size_t n, size_t inner, const act *a, size_t lda, 
 /* to (N, De) = rows of one head, `from` having `stride` between tokens; De is D rounded up to even. */
 static void copy_rows(act *to, const act *from, size_t stride, size_t N, size_t D)
 {
-    const size_t De = round_up(D, PAIR);
+    const size_t De = ssfer_align_size(D, PAIR);
     for (size_t n = 0; n < N; n++) {
         memcpy(to + n * De, from + n * stride, D * sizeof *to);
         if (De > D)
@@ -113,7 +109,7 @@ static inline void interleave(act *to, const act *first, const act *second, size
 /* to [Ne/2][Dp][2] = the pairs of rows (N, De): columns are channels. */
 static void pairs_of_rows(act *to, const act *rows, size_t N, size_t D, size_t Dp)
 {
-    const size_t De = round_up(D, PAIR);
+    const size_t De = ssfer_align_size(D, PAIR);
     for (size_t n = 0; n < N; n += PAIR)
         interleave(to + n * Dp, rows + n * De, n + 1 < N ? rows + (n + 1) * De : NULL, D, Dp);
 }
@@ -129,13 +125,13 @@ typedef struct forward_scratch {
 
 static size_t forward_bytes(ssfer_attention_dims d)
 {
-    const size_t Np = round_up(d.tokens, COLUMNS), Dp = round_up(d.head_dim, COLUMNS);
+    const size_t Np = ssfer_align_size(d.tokens, COLUMNS), Dp = ssfer_align_size(d.head_dim, COLUMNS);
     return ROW_BLOCK * (Np + Dp) * sizeof(float) + (3 * Np * Dp + ROW_BLOCK * Np) * sizeof(act);
 }
 
 static forward_scratch forward_place(void *memory, ssfer_attention_dims d)
 {
-    const size_t Np = round_up(d.tokens, COLUMNS), Dp = round_up(d.head_dim, COLUMNS);
+    const size_t Np = ssfer_align_size(d.tokens, COLUMNS), Dp = ssfer_align_size(d.head_dim, COLUMNS);
     forward_scratch s = {.scores = memory};
     s.out = s.scores + ROW_BLOCK * Np;
     s.keys = (act *)(s.out + ROW_BLOCK * Dp);
@@ -166,8 +162,9 @@ static float exponentials(act *p, float *scores, size_t N, float scale, float *m
 
 static void forward_head(act *y, float *lse, const act *qkv, ssfer_attention_dims d, forward_scratch s)
 {
-    const size_t N = d.tokens, D = d.head_dim, C = d.heads * D, De = round_up(D, PAIR), Ne = round_up(N, PAIR);
-    const size_t Np = round_up(N, COLUMNS), Dp = round_up(D, COLUMNS);
+    const size_t N = d.tokens, D = d.head_dim, C = d.heads * D, De = ssfer_align_size(D, PAIR),
+                 Ne = ssfer_align_size(N, PAIR);
+    const size_t Np = ssfer_align_size(N, COLUMNS), Dp = ssfer_align_size(D, COLUMNS);
     const float scale = 1.0f / sqrtf((float)D);
     copy_rows(s.rows, qkv + C, 3 * C, N, D);
     pairs_of_transposed(s.keys, s.rows, N, De, Np);
@@ -197,7 +194,7 @@ ssfer_status CPU(attention_forward)(ssfer_compute *cx, ssfer_act *y_out, float *
 {
     d.queries = d.queries ? d.queries : d.tokens;
     const size_t N = d.tokens, Q = d.queries, D = d.head_dim, C = d.heads * D;
-    const size_t each = round_up(forward_bytes(d), 64);
+    const size_t each = ssfer_align_size(forward_bytes(d), 64);
     act *y = y_out;
     const act *qkv = qkv_in;
     char *scratch = ssfer_cpu_scratch(cx, cx->threads * each);
@@ -220,29 +217,26 @@ typedef struct backward_scratch {
     act *kt;                            /* (D, Ne) */
 } backward_scratch;
 
-static size_t most_of(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 static size_t backward_bytes(ssfer_attention_dims d)
 {
-    const size_t N = round_up(d.tokens, COLUMNS), Q = round_up(d.queries, COLUMNS), D = round_up(d.head_dim, COLUMNS);
-    return (2 * N * Q + D * most_of(N, Q) + 2 * Q) * sizeof(float) +
-           (2 * N * D + D * most_of(N, Q) + 3 * N * Q) * sizeof(act);
+    const size_t N = ssfer_align_size(d.tokens, COLUMNS), Q = ssfer_align_size(d.queries, COLUMNS),
+                 D = ssfer_align_size(d.head_dim, COLUMNS);
+    return (2 * N * Q + D * ssfer_max_size(N, Q) + 2 * Q) * sizeof(float) +
+           (2 * N * D + D * ssfer_max_size(N, Q) + 3 * N * Q) * sizeof(act);
 }
 
 static backward_scratch backward_place(void *memory, ssfer_attention_dims d)
 {
-    const size_t N = round_up(d.tokens, COLUMNS), Q = round_up(d.queries, COLUMNS), D = round_up(d.head_dim, COLUMNS);
+    const size_t N = ssfer_align_size(d.tokens, COLUMNS), Q = ssfer_align_size(d.queries, COLUMNS),
+                 D = ssfer_align_size(d.head_dim, COLUMNS);
     backward_scratch s = {.p = memory};
     s.dp = s.p + N * Q;
     s.out = s.dp + N * Q;
-    s.lse = s.out + D * most_of(N, Q);
+    s.lse = s.out + D * ssfer_max_size(N, Q);
     s.row = s.lse + Q;
     s.rows = (act *)(s.row + Q);
     s.pairs = s.rows + N * D;
-    s.pt = s.pairs + D * most_of(N, Q);
+    s.pt = s.pairs + D * ssfer_max_size(N, Q);
     s.dst = s.pt + N * Q;
     s.dsp = s.dst + N * Q;
     s.kt = s.dsp + N * Q;
@@ -292,8 +286,9 @@ static void backward_head(act *dqkv, const act *dy, const act *qkv, const act *y
                           ssfer_attention_dims d, backward_scratch s)
 {
     const size_t N = d.tokens, Q = d.queries, D = d.head_dim, C = d.heads * D, stride = 3 * C;
-    const size_t De = round_up(D, PAIR), Dp = round_up(D, COLUMNS), Ne = round_up(N, PAIR), Qe = round_up(Q, PAIR);
-    const size_t Qp = round_up(Q, COLUMNS);
+    const size_t De = ssfer_align_size(D, PAIR), Dp = ssfer_align_size(D, COLUMNS), Ne = ssfer_align_size(N, PAIR),
+                 Qe = ssfer_align_size(Q, PAIR);
+    const size_t Qp = ssfer_align_size(Q, COLUMNS);
     const float scale = 1.0f / sqrtf((float)D);
     memcpy(s.lse, lse, Q * sizeof *lse);
     for (size_t q = 0; q < Q; q++) {
@@ -344,7 +339,7 @@ ssfer_status CPU(attention_backward)(ssfer_compute *cx, ssfer_act *dqkv_out, con
 {
     d.queries = d.queries ? d.queries : d.tokens;
     const size_t N = d.tokens, Q = d.queries, D = d.head_dim, C = d.heads * D;
-    const size_t each = round_up(backward_bytes(d), 64);
+    const size_t each = ssfer_align_size(backward_bytes(d), 64);
     act *dqkv = dqkv_out;
     const act *dy = dy_in, *qkv = qkv_in, *y = y_in;
     char *scratch = ssfer_cpu_scratch(cx, cx->threads * each);
