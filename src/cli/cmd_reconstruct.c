@@ -1,8 +1,6 @@
-#include "base/memory.h"
 #include "cli/commands.h"
 #include "data/dataset.h"
-#include "image/draw.h"
-#include "predict/reconstruct.h"
+#include "predict/reconstruct_sheet.h"
 
 typedef struct reconstruct_args {
     const char *model, *output, *mask;
@@ -32,81 +30,39 @@ static const ssfer_option OPERANDS[] = {{SSFER_OPTION_STRINGS(reconstruct_args, 
                                          .required = true, .help = "pictures, folders or tars"},
                                         {0}};
 
-enum { COLUMNS = 4, SMALLEST_CELL = 128, LARGEST_CELL = 256 };
-
-/* The sheet under way: a row of four cells a picture. */
-typedef struct sheet {
-    ssfer_reconstruction *rows;
-    ssfer_draw_cell *cells;
-    char (*notes)[32];
-    size_t count;
-} sheet;
-
-static void fill_row(sheet *s, size_t i, const char *caption)
-{
-    const ssfer_reconstruction *r = &s->rows[i];
-    const ssfer_image *pictures[COLUMNS] = {&r->original, &r->masked, &r->painted, &r->pasted};
-    snprintf(s->notes[i], sizeof s->notes[i], "loss %.4f", r->loss);
-    for (size_t k = 0; k < COLUMNS; k++)
-        s->cells[i * COLUMNS + k] = (ssfer_draw_cell){.image = pictures[k]};
-    s->cells[i * COLUMNS].caption = caption;
-    s->cells[i * COLUMNS].note = s->notes[i];
-}
-
 /* Every picture that can be read, up to the sheet's room; the others are reported. */
-static ssfer_status fill_sheet(sheet *s, size_t room, ssfer_reconstructor *r, const ssfer_dataset *set,
+static ssfer_status fill_sheet(ssfer_reconstruct_sheet *s, ssfer_reconstructor *r, const ssfer_dataset *set,
                                const ssfer_cli *cli, ssfer_error *err)
 {
-    for (size_t i = 0; i < ssfer_dataset_count(set) && s->count < room; i++) {
+    for (size_t i = 0; i < ssfer_dataset_count(set) && s->count < s->room; i++) {
+        const char *path = ssfer_dataset_path(set, i);
         ssfer_image image = {0};
         ssfer_error why = {0};
         if (ssfer_dataset_image(set, i, &image, &why) != SSFER_OK) {
             ssfer_warn(&cli->log, "%s", why.message);
             continue;
         }
-        ssfer_status st = ssfer_reconstruct(r, &s->rows[s->count], &image, s->count, err);
+        ssfer_status st = ssfer_reconstruct_sheet_add(s, r, &image, path, err);
         ssfer_image_deinit(&image);
         if (st != SSFER_OK)
-            return ssfer_fail_prefix(err, st, "%s", ssfer_dataset_path(set, i));
-        fill_row(s, s->count, ssfer_dataset_path(set, i));
-        fprintf(cli->out, "%s\t%.5f\n", ssfer_dataset_path(set, i), s->rows[s->count].loss);
-        s->count++;
+            return ssfer_fail_prefix(err, st, "%s", path);
+        fprintf(cli->out, "%s\t%.5f\n", path, s->rows[s->count - 1].loss);
     }
     return s->count ? SSFER_OK : ssfer_fail(err, SSFER_ERR_FORMAT, "none of the pictures can be read");
-}
-
-static ssfer_status draw(const sheet *s, size_t size, const char *path, ssfer_error *err)
-{
-    static const char *const names[COLUMNS] = {"original", "masked", "reconstruction", "pasted"};
-    ssfer_image picture = {0};
-    const size_t cell = size < SMALLEST_CELL ? SMALLEST_CELL : size > LARGEST_CELL ? LARGEST_CELL : size;
-    ssfer_status st =
-        ssfer_draw_sheet(&picture, s->cells, s->count * COLUMNS,
-                         &(ssfer_draw_sheet_options){.column_names = names, .columns = COLUMNS, .cell = cell}, err);
-    if (st == SSFER_OK)
-        st = ssfer_image_save(&picture, path, err);
-    ssfer_image_deinit(&picture);
-    return st;
 }
 
 static ssfer_status make_sheet(const reconstruct_args *a, const ssfer_cli *cli, ssfer_reconstructor *r,
                                const ssfer_dataset *set, ssfer_error *err)
 {
-    const size_t room = (size_t)a->count;
-    sheet s = {.rows = ssfer_calloc(room, sizeof *s.rows),
-               .cells = ssfer_calloc(room * COLUMNS, sizeof *s.cells),
-               .notes = ssfer_calloc(room, sizeof *s.notes)};
-    ssfer_status st = s.rows && s.cells && s.notes ? fill_sheet(&s, room, r, set, cli, err)
-                                                   : ssfer_fail(err, SSFER_ERR_MEMORY, "reconstruct: out of memory");
+    ssfer_reconstruct_sheet s;
+    ssfer_status st = ssfer_reconstruct_sheet_init(&s, (size_t)a->count, err);
     if (st == SSFER_OK)
-        st = draw(&s, ssfer_reconstructor_image_size(r), a->output, err);
+        st = fill_sheet(&s, r, set, cli, err);
+    if (st == SSFER_OK)
+        st = ssfer_reconstruct_sheet_save(&s, a->output, err);
     if (st == SSFER_OK && s.count < ssfer_dataset_count(set))
         ssfer_info(&cli->log, "%zu of %zu pictures are shown; see --count", s.count, ssfer_dataset_count(set));
-    for (size_t i = 0; i < s.count; i++)
-        ssfer_reconstruction_deinit(&s.rows[i]);
-    ssfer_free(s.rows);
-    ssfer_free(s.cells);
-    ssfer_free(s.notes);
+    ssfer_reconstruct_sheet_deinit(&s);
     return st;
 }
 

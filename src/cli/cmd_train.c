@@ -168,6 +168,24 @@ static ssfer_status run_stage(const train_stage *stage, ssfer_cli *cli, ssfer_er
     return st;
 }
 
+/* The last stage's report tells of those before it, too: it is the run's. */
+static ssfer_status copy_report(const train_plan *plan, const char *out, ssfer_error *err)
+{
+    char *from = ssfer_format("%s/report.html", plan->stages[plan->stage_count - 1].folder);
+    char *to = ssfer_format("%s/report.html", out);
+    ssfer_file_map report = {0};
+    ssfer_status st = from && to ? SSFER_OK : ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", out);
+    if (st == SSFER_OK && ssfer_file_exists(from)) {
+        st = ssfer_file_map_open(&report, from, err);
+        if (st == SSFER_OK)
+            st = ssfer_file_write(to, report.data, report.size_bytes, err);
+        ssfer_file_map_close(&report);
+    }
+    ssfer_free(from);
+    ssfer_free(to);
+    return st;
+}
+
 static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
 {
     const train_args *a = data;
@@ -184,6 +202,8 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
             st = make_split(&plan, cli, err);
         for (size_t i = 0; st == SSFER_OK && i < plan.stage_count; i++)
             st = run_stage(&plan.stages[i], cli, err);
+        if (st == SSFER_OK)
+            st = copy_report(&plan, a->out, err);
     }
     ssfer_plan_deinit(&plan);
     return st;
@@ -207,6 +227,8 @@ const ssfer_command SSFER_COMMAND_TRAIN = {
         "'stages: [finetune, semi]' names it. 'extends: other.yaml' takes the keys of another recipe first. Each stage "
         "starts from the model of the one before. Stages lie in RUN/1-pretrain, RUN/2-finetune and so on; paths of "
         "data start from the current folder. Recipes of the published table are in share/ssfer/recipes.\n"
+        "\n"
+        "RUN/report.html shows all of it: curves, figures by class, pictures.\n"
         "\n"
         "A run that is interrupted goes on with --resume and ends with the same weights as if nothing had happened.",
     .groups = {{"Options", OPTIONS, 0}},

@@ -139,6 +139,27 @@ size_t ssfer_labeled_judge_count(const ssfer_labeled *labeled)
     return labeled->valid ? labeled->valid_count : ssfer_dataset_count(labeled->valid_set);
 }
 
+void ssfer_labeled_count(size_t *counts, const ssfer_labeled *l)
+{
+    enum { LEARNED, JUDGING, UNUSED };
+    const ssfer_dataset *judges = ssfer_labeled_judges(l);
+    const size_t K = ssfer_dataset_class_count(l->train_set);
+    memset(counts, 0, K * SSFER_LABELED_USES * sizeof *counts);
+    for (size_t i = 0; i < ssfer_dataset_count(l->train_set); i++)
+        counts[(size_t)ssfer_dataset_label(l->train_set, i) * SSFER_LABELED_USES + UNUSED]++;
+    for (size_t i = 0; i < l->train_count; i++) {
+        size_t *c = counts + (size_t)ssfer_dataset_label(l->train_set, l->train[i]) * SSFER_LABELED_USES;
+        c[LEARNED]++;
+        c[UNUSED]--;
+    }
+    for (size_t i = 0; i < ssfer_labeled_judge_count(l); i++) {
+        const size_t sample = l->valid ? l->valid[i] : i;
+        size_t *c = counts + (size_t)ssfer_dataset_label(judges, sample) * SSFER_LABELED_USES;
+        c[JUDGING]++;
+        c[UNUSED] -= !l->valid_set;
+    }
+}
+
 ssfer_status ssfer_labeled_balance(size_t **indices, size_t *count, const ssfer_labeled *l, ssfer_error *err)
 {
     const size_t K = ssfer_dataset_class_count(l->train_set);

@@ -37,6 +37,11 @@ size_t ssfer_labeled_judge_count(const ssfer_labeled *labeled);
  * as many as of the largest. */
 ssfer_status ssfer_labeled_balance(size_t **indices, size_t *count, const ssfer_labeled *labeled, ssfer_error *err);
 
+/* How the pictures of each class are used: counts (K, 3) =: learned from with their labels, judging, and those of the
+ * training set whose labels are not used. */
+enum { SSFER_LABELED_USES = 3 };
+void ssfer_labeled_count(size_t *counts, const ssfer_labeled *labeled);
+
 /* Writes RUN/labels.json, a split file, which says what is labeled and, by its seed, what is held out. Warns where a
  * name is not UTF-8, which the file cannot hold. */
 ssfer_status ssfer_labeled_keep(const ssfer_labeled *labeled, const ssfer_run *run, ssfer_error *err);

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "nn/try.h"
 #include "train/curves.h"
+#include "train/pretrain_pictures.h"
 #include "train/pretrain_start.h"
 
 #include <math.h>
@@ -378,6 +379,8 @@ ssfer_status ssfer_pretrain(const ssfer_pretrain_options *options, ssfer_pretrai
         st = train(&p, err);
     if (st == SSFER_OK && p.valid_loader)
         st = validate(&p, p.model.params, &loss, err);
+    if (st == SSFER_OK)
+        st = ssfer_pretrain_paint(p.run, &options->training, p.set, p.valid, p.valid_count, err);
     if (st == SSFER_OK)
         st = ssfer_curves_write(p.run, "pretrain", err);
     if (st == SSFER_OK && result)

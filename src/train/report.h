@@ -9,6 +9,9 @@
 
 #include <stddef.h>
 
+/* A picture in a run's folder that the report shows if it is there: the sheet of ssfer reconstruct. */
+#define SSFER_REPORT_RECONSTRUCTIONS "reconstructions.jpg"
+
 /* One picture with what was said about it. */
 typedef struct ssfer_report_example {
     const void *png; /* the bytes of a PNG or JPEG file */
@@ -34,8 +37,9 @@ typedef struct ssfer_report_split {
 } ssfer_report_split;
 
 typedef struct ssfer_report {
-    const char *title;                  /* NULL: the folder's name */
-    const char *folder;                 /* metrics.jsonl and recipe.yaml are read from here; NULL: neither */
+    const char *title;  /* NULL: the folder's name */
+    const char *folder; /* metrics.jsonl and recipe.yaml are read from here, and from the folders of the runs before it,
+                         * whose models its recipes name; NULL: neither */
     const ssfer_evaluation *evaluation; /* NULL: none */
     const char *evaluated;              /* what was evaluated on what, one line; may be NULL */
     const ssfer_report_split *split;    /* NULL: none */

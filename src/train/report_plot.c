@@ -126,6 +126,8 @@ static void find_ranges(axis *x, axis *y, const ssfer_plot *plot)
     x->high = fmax(x1, x->low + 1e-9 * fabs(x->low)); /* no empty strip at the right */
     if (!(x->high > x->low))
         *x = make_axis(x0, x1, 6);
+    if (y0 == 0 && y1 == 0)
+        y1 = 1; /* a line of zeros lies at the bottom, not in the middle */
     *y = make_axis(y0, y1, 5);
     if (plot->percent && y->high > 1)
         y->high = 1;

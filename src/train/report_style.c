@@ -49,6 +49,8 @@ const char SSFER_REPORT_STYLE[] =
     ".scroll{overflow-x:auto}.meter{display:inline-block;width:64px;height:7px;border-radius:4px;"
     "background:var(--grid);margin-left:9px;vertical-align:middle;overflow:hidden}\n"
     ".meter i{display:block;height:100%;background:var(--c1)}\n"
+    ".spark{display:inline-block;width:120px;height:24px;vertical-align:middle;margin-left:9px}\n"
+    ".picture img{display:block;max-width:100%;margin:0 auto}\n"
     ".faces{display:grid;grid-template-columns:repeat(auto-fill,minmax(116px,1fr));gap:12px}\n"
     ".face{margin:0;background:var(--card);border:1px solid var(--edge);border-radius:10px;overflow:hidden}\n"
     ".face img{display:block;width:100%;aspect-ratio:1;object-fit:cover;background:var(--grid)}\n"

@@ -104,19 +104,27 @@ ssfer_status ssfer_trainee_store(const ssfer_trainee *t, const float *weights, s
 ssfer_status ssfer_trainee_report(const ssfer_trainee *t, const ssfer_run *run, const ssfer_evaluation *figures,
                                   ssfer_error *err)
 {
+    static const char *const uses[SSFER_LABELED_USES] = {"learned from", "validation", "labels not used"};
+    const size_t K = t->model.vit.config.classes;
     ssfer_gallery gallery;
     TRY(ssfer_gallery_init(&gallery, t->metrics, ssfer_labeled_judges(t->data), err));
     char *path = ssfer_run_path(run, "report.html");
-    ssfer_status st =
-        path ? ssfer_report_write(path,
-                                  &(ssfer_report){.folder = t->options->out,
-                                                  .evaluation = figures,
-                                                  .evaluated = "model.safetensors on the validation pictures",
-                                                  .groups = gallery.groups,
-                                                  .group_count = gallery.group_count,
-                                                  .log = ssfer_run_log(run)},
-                                  err)
-             : ssfer_fail(err, SSFER_ERR_MEMORY, "report: out of memory");
+    size_t *counts = ssfer_calloc(K * SSFER_LABELED_USES, sizeof *counts);
+    ssfer_status st = path && counts ? SSFER_OK : ssfer_fail(err, SSFER_ERR_MEMORY, "report: out of memory");
+    if (st == SSFER_OK) {
+        ssfer_labeled_count(counts, t->data);
+        const ssfer_report_split split = {ssfer_metrics_classes(t->metrics), uses, counts, K, SSFER_LABELED_USES};
+        st = ssfer_report_write(path,
+                                &(ssfer_report){.folder = t->options->out,
+                                                .evaluation = figures,
+                                                .evaluated = "model.safetensors on the validation pictures",
+                                                .split = &split,
+                                                .groups = gallery.groups,
+                                                .group_count = gallery.group_count,
+                                                .log = ssfer_run_log(run)},
+                                err);
+    }
+    ssfer_free(counts);
     ssfer_free(path);
     ssfer_gallery_deinit(&gallery);
     return st;

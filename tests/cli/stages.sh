@@ -54,12 +54,15 @@ run train recipe.yaml --out whole --quiet
 expect_code 0
 expect_err ""
 expect_out_has "accuracy "
-for file in recipe.yaml labels.json 1-pretrain/model.safetensors 2-finetune/model.safetensors; do
+for file in recipe.yaml labels.json report.html 1-pretrain/reconstructions.jpg 1-pretrain/model.safetensors 2-finetune/model.safetensors; do
   expect_file "whole/$file"
 done
 [ "$(grep -c 'train\|happy/\|sad/' whole/labels.json)" -ge 10 ] || problem "labels: $(cat whole/labels.json)"
 grep -q "labels: .*whole/labels.json" whole/2-finetune/recipe.yaml || problem "finetune did not get the split"
 grep -q "init: .*whole/1-pretrain/model.safetensors" whole/2-finetune/recipe.yaml || problem "finetune did not get the encoder"
+for words in "Training: pretrain" "Training: finetune" Reconstructions "<td>happy</td><td>5</td><td>3</td><td>5</td>"; do
+  grep -q "$words" whole/report.html || problem "no '$words' in the report"
+done
 run train recipe.yaml --out whole
 expect_error 1 "whole: holds files already; go on with --resume"
 run train recipe.yaml --out whole --resume
@@ -84,7 +87,8 @@ run train recipe.yaml --out three --resume --set 'stages=[finetune, semi]' --set
   --set finetune.epochs=2 --set semi.released=true
 expect_error 1 "three/recipe.yaml: "
 
-# Killed at random moments, again and again: the same weights in the end.
+# Killed at random moments, again and again: the same weights in the end. (--foreground: timeout then waits until the
+# process is gone, and with it the lock on the run.)
 mkdir unbroken broken
 (cd unbroken && ln -s ../set set && "$program" train ../recipe.yaml --out run --quiet > /dev/null 2>&1) ||
   problem "the unbroken run failed"
@@ -94,7 +98,7 @@ while [ $kills -lt 60 ]; do
   delay_ms=$((limit_ms / 2 + RANDOM % limit_ms))
   limit_ms=$((limit_ms * 6 / 5)) # each may go further than the one before, so that it ends on any machine
   code=0
-  timeout -s KILL "$((delay_ms / 1000)).$(printf '%03d' $((delay_ms % 1000)))" \
+  timeout --foreground -s KILL "$((delay_ms / 1000)).$(printf '%03d' $((delay_ms % 1000)))" \
     "$program" train ../recipe.yaml --out run --resume --quiet > out 2> err || code=$?
   [ $code -eq 137 ] || break
   kills=$((kills + 1))

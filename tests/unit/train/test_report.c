@@ -162,6 +162,61 @@ static void test_whole(void **state)
     ssfer_metrics_destroy(m);
 }
 
+static void write_stage(const char *folder, const char *metrics, const char *init)
+{
+    char name[64], *recipe = ssfer_format("model:\n  init: %s\nmethod:\n  keep: best\n", init);
+    assert_int_equal(ssfer_folder_create(scratch_path(folder), NULL), SSFER_OK);
+    snprintf(name, sizeof name, "%s/metrics.jsonl", folder);
+    write_text(name, metrics);
+    snprintf(name, sizeof name, "%s/recipe.yaml", folder);
+    write_text(name, recipe);
+    ssfer_free(recipe);
+}
+
+/* A run whose recipe names the model of another run tells of that one, too; figures by class become a table. */
+static void test_chain(void **state)
+{
+    (void)state;
+    char *first = ssfer_format("\"%s\"", scratch_path("first/model.safetensors"));
+    write_stage("first",
+                "{\"stage\":\"pretrain\",\"epoch\":1,\"step\":5,\"epoch_loss\":0.9,\"validation_loss\":0.75}\n"
+                "{\"stage\":\"pretrain\",\"epoch\":2,\"step\":10,\"epoch_loss\":0.7,\"validation_loss\":0.625}\n",
+                "null");
+    write_stage(
+        "last",
+        "{\"stage\":\"semi\",\"epoch\":1,\"step\":7,\"epoch_loss\":1,\"accuracy\":0.5,\"mean_class_accuracy\":0.25,"
+        "\"pseudo_label_rate/joy\":0,\"pseudo_label_accuracy/joy\":0.5}\n"
+        "{\"stage\":\"semi\",\"epoch\":2,\"step\":14,\"epoch_loss\":1,\"accuracy\":0.4375,\"mean_class_accuracy\":0.3,"
+        "\"pseudo_label_rate/joy\":0.125}\n",
+        first);
+    char *html = write_and_read(&(ssfer_report){.folder = scratch_path("last"), .log = &LOG});
+    expect(html, "<h2>Training: pretrain</h2>");
+    expect(html, "<h2>Training: semi</h2>");
+    assert_true(strstr(html, "Training: pretrain") < strstr(html, "Training: semi"));
+    expect(html, "<td>pretrain</td><td>2</td><td>10</td><td>0.625</td><td class=\"soft\">-</td>");
+    expect(html, "<td>semi</td><td>2</td><td>14</td><td class=\"soft\">-</td><td>50.00</td><td>25.00</td>"); /* best */
+    expect(html, "<td>joy</td><td>12.5 <svg");
+    expect(html, "<td>50.0 <svg");                      /* of the only epoch that has one */
+    assert_null(strstr(html, "pseudo label rate/joy")); /* no plot of its own */
+    ssfer_free(html);
+    ssfer_free(first);
+}
+
+/* Recipes that name their own folder, or each other's, do not make a report without end. */
+static void test_chain_in_circles(void **state)
+{
+    (void)state;
+    const char *metrics = "{\"stage\":\"semi\",\"epoch\":1,\"step\":7,\"epoch_loss\":1,\"accuracy\":0.5}\n";
+    write_stage("a", metrics, scratch_path("b/model.safetensors"));
+    write_stage("b", metrics, scratch_path("a/model.safetensors"));
+    char *html = write_and_read(&(ssfer_report){.folder = scratch_path("a"), .log = &LOG});
+    size_t rows = 0;
+    for (const char *at = html; (at = strstr(at, "<td>semi</td>")); at++)
+        rows++;
+    assert_int_equal(rows, 2);
+    ssfer_free(html);
+}
+
 /* A run under way, a run that has written nothing, and one whose files are damaged. */
 static void test_partial(void **state)
 {
@@ -270,8 +325,13 @@ static void test_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),       cmocka_unit_test(test_partial), cmocka_unit_test(test_class_counts),
-        cmocka_unit_test(test_plot_ranges), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_partial),
+        cmocka_unit_test(test_class_counts),
+        cmocka_unit_test(test_plot_ranges),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_chain_in_circles),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }
