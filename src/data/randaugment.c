@@ -1,5 +1,6 @@
 #include "data/randaugment.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,39 +49,63 @@ static bool read_number(const char *text, size_t length, double *out)
     return digits;
 }
 
-static ssfer_status set_part(ssfer_randaugment *p, const char *part, size_t length, ssfer_error *err)
+enum part { PART_M, PART_N, PART_P, PART_MSTD, PART_MMAX, PART_INC, PART_COUNT };
+
+static const struct {
+    const char *key, *range;
+    double low, high;
+    bool whole;
+} part_rules[PART_COUNT] = {
+    [PART_M] = {"m", "0 to 100", 0.0, SSFER_OP_MAX_MAGNITUDE, false},
+    [PART_N] = {"n", "a whole number from 0 to 16", 0.0, SSFER_RANDAUGMENT_MAX_LAYERS, true},
+    [PART_P] = {"p", "0 to 1", 0.0, 1.0, false},
+    [PART_MSTD] = {"mstd", "0 or more", 0.0, HUGE_VAL, false},
+    [PART_MMAX] = {"mmax", "above 0, at most 100", DBL_MIN, SSFER_OP_MAX_MAGNITUDE, false},
+    [PART_INC] = {"inc", "0 or 1", 0.0, 1.0, true},
+};
+
+static enum part find_part(const char *key, size_t length)
 {
+    enum part k = 0;
+    while (k < PART_COUNT && (strlen(part_rules[k].key) != length || memcmp(part_rules[k].key, key, length) != 0))
+        k++;
+    return k;
+}
+
+/* One part of the text, like m9. values, given: by part. */
+static ssfer_status read_part(double values[PART_COUNT], bool given[PART_COUNT], const char *text, size_t length,
+                              ssfer_error *err)
+{
+    const int shown = (int)(length < 40 ? length : 40);
     size_t key = 0;
     double value;
-    while (key < length && !(part[key] >= '0' && part[key] <= '9'))
+    while (key < length && !(text[key] >= '0' && text[key] <= '9'))
         key++;
-    if (!read_number(part + key, length - key, &value))
-        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "RandAugment part \"%.*s\": a letter and a number, like m9",
-                          (int)length, part);
-    bool whole = value == floor(value);
-    bool good = false;
-    if (key == 1 && part[0] == 'm' && (good = value <= 10.0))
-        p->magnitude = value;
-    else if (key == 1 && part[0] == 'n' && (good = whole && value <= SSFER_RANDAUGMENT_MAX_LAYERS))
-        p->layers = (unsigned)value;
-    else if (key == 1 && part[0] == 'p' && (good = value <= 1.0))
-        p->probability = value;
-    else if (key == 4 && memcmp(part, "mstd", 4) == 0 && (good = true))
-        p->magnitude_std = value;
-    else if (key == 4 && memcmp(part, "mmax", 4) == 0 && (good = value <= 10.0))
-        p->magnitude_max = value;
-    else if (key == 3 && memcmp(part, "inc", 3) == 0 && (good = value <= 1.0 && whole))
-        p->increasing = value > 0.0;
-    if (!good)
+    const enum part k = find_part(text, key);
+    if (k == PART_COUNT && length && (*text == 'w' || *text == 't')) /* timm's */
         return ssfer_fail(err, SSFER_ERR_ARGUMENT,
-                          "RandAugment part \"%.*s\": m, mmax 0-10, n 0-%d, p 0-1, mstd, inc 0|1 are known",
-                          (int)length, part, SSFER_RANDAUGMENT_MAX_LAYERS);
+                          "RandAugment part \"%.*s\": all operations are drawn equally often here; leave it out", shown,
+                          text);
+    if (k == PART_COUNT)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT,
+                          "RandAugment part \"%.*s\": m, n, p, mstd, mmax and inc are known, each with a number", shown,
+                          text);
+    if (!read_number(text + key, length - key, &value) || !(value >= part_rules[k].low) ||
+        !(value <= part_rules[k].high) || (part_rules[k].whole && value != floor(value)))
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "RandAugment part \"%.*s\": %s takes %s", shown, text,
+                          part_rules[k].key, part_rules[k].range);
+    if (given[k])
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "RandAugment part \"%.*s\": %s comes twice", shown, text,
+                          part_rules[k].key);
+    given[k] = true;
+    values[k] = value;
     return SSFER_OK;
 }
 
 ssfer_status ssfer_randaugment_parse(ssfer_randaugment *out, const char *text, ssfer_error *err)
 {
-    ssfer_randaugment p = {.layers = 2, .probability = 0.5, .magnitude = 10.0, .magnitude_max = 10.0};
+    double values[PART_COUNT] = {[PART_M] = 10.0, [PART_N] = 2.0, [PART_P] = 0.5, [PART_MMAX] = 10.0};
+    bool given[PART_COUNT] = {false};
     if (!*text || strcmp(text, "none") == 0) {
         *out = (ssfer_randaugment){0};
         return SSFER_OK;
@@ -90,11 +115,16 @@ ssfer_status ssfer_randaugment_parse(ssfer_randaugment *out, const char *text, s
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "augmentation \"%.60s\": none, or like rand-m9-mstd0.5-inc1", text);
     for (const char *at = text + length; *at; at += length) {
         length = strcspn(++at, "-");
-        ssfer_status st = set_part(&p, at, length, err);
+        ssfer_status st = read_part(values, given, at, length, err);
         if (st != SSFER_OK)
             return st;
     }
-    *out = p;
+    *out = (ssfer_randaugment){.layers = (unsigned)values[PART_N],
+                               .probability = values[PART_P],
+                               .magnitude = values[PART_M],
+                               .magnitude_std = values[PART_MSTD],
+                               .magnitude_max = values[PART_MMAX],
+                               .increasing = values[PART_INC] > 0.0};
     return SSFER_OK;
 }
 
@@ -146,7 +176,8 @@ void ssfer_randaugment_draw(const ssfer_randaugment *p, ssfer_rng *rng,
         double magnitude = draw_magnitude(p, rng);
         bool negate = ssfer_rng_u32(rng) >> 31;
         const ssfer_op *op = ssfer_randaugment_op(p, i);
-        steps[k] = (ssfer_randaugment_step){op, ssfer_op_argument(op, magnitude, negate), !(coin < p->probability)};
+        steps[k] = (ssfer_randaugment_step){op, ssfer_op_argument_up_to(op, magnitude, p->magnitude_max, negate),
+                                            !(coin < p->probability)};
     }
 }
 

@@ -18,11 +18,14 @@ typedef struct ssfer_randaugment {
     double magnitude;     /* m: mean of the magnitude */
     double magnitude_std; /* mstd: its deviation (normal); above 100: uniform between 0 and m, as in timm */
     double magnitude_max; /* mmax: magnitudes are clamped to 0 .. mmax */
-    bool increasing;      /* inc: operations whose effect grows with the magnitude, throughout */
+    bool increasing;      /* inc1: operations whose effect grows with the magnitude, throughout */
 } ssfer_randaugment;
 
-/* Reads "rand-m9-n2-p0.5-mstd0.5-mmax10-inc1": parts in any order, each optional (defaults m 10, n 2, p 0.5, mstd 0,
- * mmax 10, inc 0). "none" and "" switch it off. Errors: SSFER_ERR_ARGUMENT naming the part. */
+/* Reads "rand-m9-n2-p0.5-mstd0.5-mmax10-inc1": parts in any order, each at most once and optional (defaults m 10, n 2,
+ * p 0.5, mstd 0, mmax 10, inc 0). "none" and "" switch it off. As in timm, m may lie above mmax, which then cuts off.
+ * Otherwise than there: numbers need not be whole; inc0 is what it says (timm takes any number after inc for yes); and
+ * timm's weights of operations (w) and its other sets of them (t) are not here. Errors: SSFER_ERR_ARGUMENT naming the
+ * part. */
 ssfer_status ssfer_randaugment_parse(ssfer_randaugment *out, const char *text, ssfer_error *err);
 
 enum { SSFER_RANDAUGMENT_TEXT = 128 };

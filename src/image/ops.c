@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-/* --- magnitudes, 0..10 --- */
+/* --- magnitudes, 0..10, or above for stronger than usual --- */
 
 static double negated(double value, bool negate)
 {
@@ -62,7 +62,7 @@ static double solarize_increasing_argument(double magnitude, bool negate)
 static double solarize_add_argument(double magnitude, bool negate)
 {
     (void)negate;
-    return fmin(128.0, trunc(magnitude / 10.0 * 110.0));
+    return fmin(255.0, trunc(magnitude / 10.0 * 110.0));
 }
 
 /* --- one table of 256 values a channel --- */
@@ -473,9 +473,15 @@ const ssfer_op *ssfer_op_find(const char *name)
     return NULL;
 }
 
+double ssfer_op_argument_up_to(const ssfer_op *op, double magnitude, double most, bool negate)
+{
+    const double limit = fmin(most, SSFER_OP_MAX_MAGNITUDE);
+    return op->argument ? op->argument(fmin(fmax(magnitude, 0.0), limit), negate) : 0.0;
+}
+
 double ssfer_op_argument(const ssfer_op *op, double magnitude, bool negate)
 {
-    return op->argument ? op->argument(fmin(fmax(magnitude, 0.0), 10.0), negate) : 0.0;
+    return ssfer_op_argument_up_to(op, magnitude, 10.0, negate);
 }
 
 void ssfer_op_apply(const ssfer_op *op, ssfer_image *image, uint8_t *scratch, double argument, const uint8_t fill[3])

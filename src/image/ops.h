@@ -13,19 +13,23 @@
 
 typedef struct ssfer_op {
     const char *name; /* "Rotate", "PosterizeIncreasing", ...: timm's */
-    /* The operation's argument at a magnitude (0..10); `negate` is the coin that signed operations toss. NULL: none. */
+    /* The operation's argument at a magnitude; `negate` is the coin that signed operations toss. NULL: none. */
     double (*argument)(double magnitude, bool negate);
     bool is_signed; /* whether `negate` matters */
     void (*apply)(ssfer_image *image, uint8_t *scratch, double argument, const uint8_t fill[3]);
 } ssfer_op;
 
+/* Magnitudes are made for 0..10; beyond, effects go on growing by the same formulas as far as they can. */
+#define SSFER_OP_MAX_MAGNITUDE 100.0
+
 /* All operations; NULL for an unknown name or an index beyond the last one. */
 const ssfer_op *ssfer_op_at(size_t i);
 const ssfer_op *ssfer_op_find(const char *name);
 
-/* The argument that `apply` takes at a magnitude, which is clamped to 0..10: degrees, bits, a threshold, a blending
- * factor, a share of the width or height; 0 for operations without one. */
+/* The argument that `apply` takes at a magnitude, which is clamped to 0..10, or to 0..most and at most 100: degrees,
+ * bits, a threshold, a blending factor, a share of the width or height; 0 for operations without one. */
 double ssfer_op_argument(const ssfer_op *op, double magnitude, bool negate);
+double ssfer_op_argument_up_to(const ssfer_op *op, double magnitude, double most, bool negate);
 
 /* Changes the picture in place; its size stays. Cannot fail.
  *

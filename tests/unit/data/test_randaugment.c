@@ -22,8 +22,12 @@ static void test_grammar(void **state)
     assert_int_equal(p.layers, 0);
     ssfer_randaugment_format(&p, text);
     assert_string_equal(text, "none");
-    static const char *const good[] = {"rand-inc1-p0.125-n3-m7.25-mmax8-mstd101", "rand-p1-n16-m0", "rand-n1-mstd0.1",
-                                       "rand-p0.333333333333333", "rand-inc0"};
+    static const char *const good[] = {"rand-inc1-p0.125-n3-m7.25-mmax8-mstd101",
+                                       "rand-p1-n16-m0",
+                                       "rand-n1-mstd0.1",
+                                       "rand-p0.333333333333333",
+                                       "rand-inc0",
+                                       "rand-m12-mmax99.5"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         ssfer_randaugment again;
         assert_ok(ssfer_randaugment_parse(&p, good[i], err));
@@ -33,12 +37,56 @@ static void test_grammar(void **state)
         assert_true(p.magnitude_std == again.magnitude_std && p.magnitude_max == again.magnitude_max);
         assert_int_equal(p.increasing, again.increasing);
     }
-    static const char *const bad[] = {"augmix-m3", "rand-",         "rand-m",      "rand-m11",  "rand-n17",
-                                      "rand-n1.5", "rand-p1.1",     "rand-x3",     "rand-mstd", "rand-m9-",
-                                      "random",    "rand-tweights", "rand-mmax20", "rand-inc2", "rand-m1e1",
-                                      "rand-m-1",  "rand-m9.5.1",   "rand-m9 "};
+    static const struct {
+        const char *text, *says;
+    } bad[] = {{"augmix-m3", "none, or like"},
+               {"random", "none, or like"},
+               {"rand-", "each with a number"},
+               {"rand-m9-", "each with a number"},
+               {"rand-x3", "part \"x3\": m, n, p, mstd, mmax and inc are known"},
+               {"rand-m-1", "part \"m\": m takes 0 to 100"},
+               {"rand-m101", "part \"m101\": m takes 0 to 100"},
+               {"rand-m1e1", "m takes"},
+               {"rand-m9.5.1", "m takes"},
+               {"rand-m9 ", "m takes"},
+               {"rand-n17", "n takes a whole number from 0 to 16"},
+               {"rand-n1.5", "n takes"},
+               {"rand-p1.1", "p takes 0 to 1"},
+               {"rand-mstd", "mstd takes 0 or more"},
+               {"rand-mmax0", "mmax takes above 0, at most 100"},
+               {"rand-mmax101", "mmax takes"},
+               {"rand-inc2", "inc takes 0 or 1"},
+               {"rand-inc0.5", "inc takes"},
+               {"rand-m9-mstd1-m8", "part \"m8\": m comes twice"},
+               {"rand-m9-w0", "part \"w0\": all operations are drawn equally often"},
+               {"rand-tweights", "part \"tweights\": all operations are drawn equally often"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(ssfer_randaugment_parse(&p, bad[i], NULL), SSFER_ERR_ARGUMENT);
+        assert_fails(ssfer_randaugment_parse(&p, bad[i].text, err), SSFER_ERR_ARGUMENT, bad[i].says);
+}
+
+/* m above mmax is cut off, as in timm; mmax above 10 goes on where 10 stops. */
+static void test_beyond_ten(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        double degrees;
+    } cases[] = {{"rand-m15-n1", 30}, {"rand-m15-n1-mmax20", 45}, {"rand-m30-n1-mmax20", 60}, {"rand-m4-n1-mmax2", 6}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        ssfer_randaugment p;
+        ssfer_randaugment_step step[SSFER_RANDAUGMENT_MAX_LAYERS];
+        size_t rotations = 0;
+        assert_ok(ssfer_randaugment_parse(&p, cases[k].text, err));
+        for (size_t i = 0; i < 300; i++) {
+            ssfer_rng rng = ssfer_rng_stream(9, 0, 0, i, SSFER_RNG_TEST);
+            ssfer_randaugment_draw(&p, &rng, step);
+            if (strcmp(step[0].op->name, "Rotate") != 0)
+                continue;
+            rotations++;
+            assert_true(fabs(fabs(step[0].argument) - cases[k].degrees) < 1e-9);
+        }
+        assert_true(rotations > 5);
+    }
 }
 
 /* Bounds of 4.9 deviations: chance passes them once in a million. */
@@ -143,10 +191,8 @@ static void test_in_the_transform(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_grammar),
-        cmocka_unit_test(test_statistics),
-        cmocka_unit_test(test_magnitudes),
-        cmocka_unit_test(test_in_the_transform),
+        cmocka_unit_test(test_grammar),    cmocka_unit_test(test_beyond_ten),       cmocka_unit_test(test_statistics),
+        cmocka_unit_test(test_magnitudes), cmocka_unit_test(test_in_the_transform),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,6 +75,10 @@ static void test_table(void **state)
     assert_true(ssfer_op_argument(ssfer_op_find("Solarize"), 10.0, false) == 256.0);
     assert_true(ssfer_op_argument(ssfer_op_find("Color"), 10.0, true) == 1.9000000000000001);
     assert_true(ssfer_op_argument(ssfer_op_find("ColorIncreasing"), 0.0, true) == 1.0);
+    assert_true(ssfer_op_argument(ssfer_op_find("Rotate"), 20.0, false) == 30.0);
+    assert_true(ssfer_op_argument_up_to(ssfer_op_find("Rotate"), 20.0, 15.0, false) == 45.0);
+    assert_true(ssfer_op_argument_up_to(ssfer_op_find("Rotate"), 1e9, 1e9, false) == 300.0);
+    assert_true(ssfer_op_argument_up_to(ssfer_op_find("PosterizeIncreasing"), 20.0, 30.0, false) == -4.0);
 }
 
 int main(void)
