@@ -10,7 +10,7 @@ typedef struct finetune_args {
     const char *detector, *face_boxes, *randaugment;
     double mixup_alpha, detector_conf;
     int64_t detector_size;
-    int64_t folds, valid_every;
+    int64_t folds, valid_every, erasing_count;
     int facemix, balance;
     double crop_scale, flip, erasing, smoothing, layer_decay;
     int erasing_mode, schedule, ema_warmup, decay;
@@ -73,9 +73,11 @@ static const ssfer_option METHOD[] = {
      .check = check_randaugment,
      .help =
          "picture operations drawn at random, in timm's grammar: 'rand-m9-mstd0.5-inc1'; m magnitude, n operations, "
-         "p probability of each, mstd deviation of m, inc1: throughout stronger with m"},
+         "p probability of each, mstd deviation of m, mmax its limit (10), inc1: throughout stronger with m"},
     {SSFER_OPTION_FLOAT(finetune_args, erasing), .name = "erasing", .value = "P", .initial = "0", .max = 1,
      .help = "probability that a random rectangle is erased"},
+    {SSFER_OPTION_INT(finetune_args, erasing_count), .name = "erasing-count", .value = "N", .initial = "1", .min = 1,
+     .max = SSFER_ERASING_MAX_COUNT, .help = "erase up to N rectangles, each as many times smaller as there are"},
     {SSFER_OPTION_CHOICE(finetune_args, erasing_mode), .name = "erasing-mode", .choices = ERASING_CHOICES,
      .initial = "pixel", .help = "what an erased rectangle is filled with: noise, one colour, or zeros"},
     {SSFER_OPTION_FLOAT(finetune_args, smoothing), .name = "smoothing", .value = "X", .initial = "0.1", .max = 1,
@@ -134,6 +136,7 @@ static void fill_options(ssfer_finetune_options *o, const finetune_args *a, cons
     ssfer_randaugment_parse(&t->transform.randaugment, a->randaugment, NULL); /* the option has been checked */
     t->transform.erasing = a->erasing;
     t->transform.erasing_mode = modes[a->erasing_mode];
+    t->transform.erasing_count = (size_t)a->erasing_count;
 }
 
 /* A warm-up that the user did not ask for must not make a short run impossible. */

@@ -32,7 +32,8 @@ ssfer_transform ssfer_transform_train(size_t size)
                          .filter = SSFER_FILTER_BICUBIC,
                          .flip = 0.5,
                          .erasing_min = 0.02, /* the range of timm's RandomErasing */
-                         .erasing_max = 1.0 / 3.0};
+                         .erasing_max = 1.0 / 3.0,
+                         .erasing_count = 1};
     memcpy(t.mean, SSFER_DEFAULT_MEAN, sizeof t.mean);
     memcpy(t.std, SSFER_DEFAULT_STD, sizeof t.std);
     return t;
@@ -81,6 +82,9 @@ ssfer_status ssfer_transform_check(const ssfer_transform *t, ssfer_error *err)
     if (!(t->erasing_min > 0.0 && t->erasing_min <= t->erasing_max && t->erasing_max <= 1.0))
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "erased area %g..%g: within 0..1, the smaller first", t->erasing_min,
                           t->erasing_max);
+    if (t->erasing_count < 1 || t->erasing_count > SSFER_ERASING_MAX_COUNT)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%zu erased rectangles: 1 to %d are possible", t->erasing_count,
+                          SSFER_ERASING_MAX_COUNT);
     return SSFER_OK;
 }
 
@@ -162,12 +166,12 @@ ssfer_crop ssfer_random_resized_crop(const ssfer_transform *t, size_t width, siz
     return crop;
 }
 
-bool ssfer_random_erasing_box(const ssfer_transform *t, ssfer_rng *rng, ssfer_crop *box)
+bool ssfer_random_erasing_box(const ssfer_transform *t, size_t count, ssfer_rng *rng, ssfer_crop *box)
 {
     double area = (double)t->size * (double)t->size;
     double log_min = log(0.3), log_max = log(1.0 / 0.3); /* timm's min_aspect and its inverse */
     for (int attempt = 0; attempt < 10; attempt++) {
-        double target = area * ssfer_rng_range(rng, t->erasing_min, t->erasing_max);
+        double target = area * ssfer_rng_range(rng, t->erasing_min, t->erasing_max) / (double)count;
         double aspect = exp(ssfer_rng_range(rng, log_min, log_max));
         double h = round_half_even(sqrt(target * aspect)), w = round_half_even(sqrt(target / aspect));
         if (w >= (double)t->size || h >= (double)t->size)
@@ -294,6 +298,16 @@ static void erase(const ssfer_transform *t, const ssfer_crop *box, ssfer_rng *rn
     }
 }
 
+/* How many is drawn first: any number up to the most is as likely. */
+static void erase_some(const ssfer_transform *t, ssfer_rng *rng, float *out)
+{
+    const size_t most = t->erasing_count, count = most > 1 ? 1 + ssfer_rng_below(rng, (uint32_t)most) : 1;
+    ssfer_crop box;
+    for (size_t i = 0; i < count; i++)
+        if (ssfer_random_erasing_box(t, count, rng, &box))
+            erase(t, &box, rng, out);
+}
+
 void ssfer_fill_colour(uint8_t fill[3], const float mean[3])
 {
     for (int c = 0; c < 3; c++)
@@ -323,9 +337,8 @@ static ssfer_status apply_train(const ssfer_transform *t, const ssfer_image *ima
         ssfer_randaugment_apply(&t->randaugment, &square, scratch->pixels + 3 * s * s, fill, rng);
     }
     ssfer_normalize_planes(out, scratch->pixels, s, s, 3 * s, flip, (const float(*)[256])scratch->table);
-    ssfer_crop box;
-    if (t->erasing > 0.0 && ssfer_rng_uniform(rng) < t->erasing && ssfer_random_erasing_box(t, rng, &box))
-        erase(t, &box, rng, out);
+    if (t->erasing > 0.0 && ssfer_rng_uniform(rng) < t->erasing)
+        erase_some(t, rng, out);
     return SSFER_OK;
 }
 

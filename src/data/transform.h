@@ -36,6 +36,7 @@ typedef struct ssfer_transform {
     double erasing; /* probability of random erasing; 0: off */
     ssfer_erasing_mode erasing_mode;
     double erasing_min, erasing_max; /* erased share of the area; 0.02, 1/3 */
+    size_t erasing_count;            /* up to so many rectangles, together of that share; 1 */
 } ssfer_transform;
 
 ssfer_transform ssfer_transform_eval(size_t size);
@@ -67,8 +68,11 @@ enum { SSFER_CROP_ATTEMPTS = 10 };
 size_t ssfer_crop_size(const ssfer_transform *t, size_t width, size_t height,
                        const double uniforms[2 * SSFER_CROP_ATTEMPTS], ssfer_crop *crop, bool *accepted);
 
-/* Where random erasing puts its rectangle in S x S (timm's RandomErasing): ten attempts; false: none fitted. */
-bool ssfer_random_erasing_box(const ssfer_transform *t, ssfer_rng *rng, ssfer_crop *box);
+/* Where random erasing puts one of `count` rectangles in S x S (timm's RandomErasing, where each is so many times
+ * smaller): ten attempts; false: none fitted. */
+bool ssfer_random_erasing_box(const ssfer_transform *t, size_t count, ssfer_rng *rng, ssfer_crop *box);
+
+enum { SSFER_ERASING_MAX_COUNT = 64 };
 
 /* What a training view shows: the part of the picture, then stretched to S x S and mirrored if flip. (RandAugment may
  * turn and move what is seen a little further.) */

@@ -99,6 +99,8 @@ void ssfer_training_describe_augmentation(ssfer_recipe *r, const ssfer_transform
         ssfer_recipe_string(r, "randaugment", policy);
         ssfer_recipe_double(r, "erasing", t->erasing);
         ssfer_recipe_string(r, "erasing_mode", ssfer_erasing_mode_name(t->erasing_mode));
+        if (t->erasing_count > 1)
+            ssfer_recipe_size(r, "erasing_count", t->erasing_count);
     }
     ssfer_recipe_doubles(r, "mean", (double[]){(double)t->mean[0], (double)t->mean[1], (double)t->mean[2]}, 3);
     ssfer_recipe_doubles(r, "std", (double[]){(double)t->std[0], (double)t->std[1], (double)t->std[2]}, 3);

@@ -95,6 +95,9 @@ for mode in on released mixup cutmix; do
   expect_file "mixed-$mode/model.safetensors"
   grep -q "facemix: \"*$mode" "mixed-$mode/recipe.yaml" || problem "the recipe does not say $mode"
 done
+run finetune --data set --split train --out erased "${small[@]}" --epochs 1 --erasing 1 --erasing-count 3
+expect_code 0
+grep -q "erasing_count: 3" erased/recipe.yaml || problem "the recipe does not say how many rectangles are erased"
 run finetune --data set --split train --out adjusted "${small[@]}" --epochs 2 --balance logit-adjust
 expect_code 0
 cp -r set uneven
@@ -115,8 +118,8 @@ run finetune --data set --split train --out bad "${small[@]}" --facemix on --det
 expect_error 1 "missing.pt: No such file or directory"
 run finetune --data set --split train --out bad "${model[@]}" --batch-size 1 --facemix on
 expect_error 1 "--facemix on: a batch of one picture has nothing to mix with"
-run finetune --data set --split train --out bad "${small[@]}" --randaugment rand-m99
-expect_error 2 "--randaugment: "
+run finetune --data set --split train --out bad "${small[@]}" --randaugment rand-m999
+expect_error 2 "--randaugment: RandAugment part \"m999\": m takes 0 to 100"
 expect_no_file bad
 
 # Cross-validation: as many runs as folds, which together judge each labeled picture once.

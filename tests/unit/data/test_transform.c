@@ -229,7 +229,7 @@ static void test_erasing_box(void **state)
     for (size_t i = 0; i < N; i++) {
         ssfer_rng rng = ssfer_rng_stream(5, 0, 0, i, SSFER_RNG_TEST);
         ssfer_crop b;
-        if (!ssfer_random_erasing_box(&t, &rng, &b))
+        if (!ssfer_random_erasing_box(&t, 1, &rng, &b))
             continue;
         found++;
         double w = (double)b.width, h = (double)b.height, share = w * h / (S * S);
@@ -243,7 +243,7 @@ static void test_erasing_box(void **state)
     ssfer_rng rng = ssfer_rng_stream(5, 0, 0, 0, SSFER_RNG_TEST);
     ssfer_crop b = {0};
     for (int i = 0; i < 100; i++) /* a single pixel: only an empty box is smaller than the picture */
-        if (ssfer_random_erasing_box(&one, &rng, &b))
+        if (ssfer_random_erasing_box(&one, 1, &rng, &b))
             assert_true(b.width == 0 || b.height == 0);
 }
 
@@ -266,7 +266,7 @@ static void test_erasing_modes(void **state)
             assert_ok(ssfer_transform_apply(&t, &in, &b, out, err));
             (void)ssfer_rng_uniform(&a); /* the draw that decides on erasing */
             ssfer_crop box;
-            assert_true(ssfer_random_erasing_box(&t, &a, &box));
+            assert_true(ssfer_random_erasing_box(&t, 1, &a, &box));
             for (size_t i = 0; i < N; i++) {
                 size_t x = i % S, y = i / S % S, c = i / (S * S);
                 bool inside = x - box.left < box.width && y - box.top < box.height;
@@ -315,6 +315,8 @@ static void test_bad_values(void **state)
     BAD(t.flip = NAN);
     BAD(t.erasing = -0.1);
     BAD(t.erasing_max = 0.001);
+    BAD(t.erasing_count = 0);
+    BAD(t.erasing_count = SSFER_ERASING_MAX_COUNT + 1);
 #undef BAD
     ssfer_erasing_mode mode;
     for (int k = 0; k < 3; k++) {
