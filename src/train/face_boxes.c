@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/progress.h"
+#include "base/size.h"
 #include "io/json.h"
 #include "nn/try.h"
 
@@ -11,9 +12,10 @@
 #include <string.h>
 
 static const char FORMAT_NAME[] = "ssfer-face-boxes";
-enum { FORMAT_VERSION = 1, BATCH = 16, SIDE = 224 /* of the default box */ };
+enum { FORMAT_VERSION = 1, BATCH = 16, SIDE = 224 /* of the default box */, STRIDE = 32 /* of the usual detectors */ };
 enum { NOT_LOOKED, ONE_FACE, NO_FACE };
 #define MAX_FILE_BYTES ((size_t)1 << 30)
+#define FEW 0.02 /* a share of pictures with one face below which FaceMix is mixup but in name */
 
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
 
@@ -30,8 +32,20 @@ static ssfer_status hash_file(char out[24], const char *path, ssfer_error *err)
     return SSFER_OK;
 }
 
+/* Entries of pictures that are not in the set: another one shares the file. */
+static void write_others(ssfer_json_writer *w, const ssfer_dataset *set, const ssfer_json *before)
+{
+    const ssfer_json *faces = before ? ssfer_json_find(before, "faces") : NULL;
+    for (const ssfer_json *f = ssfer_json_first(faces); f; f = ssfer_json_next(f))
+        if (ssfer_dataset_find(set, ssfer_json_key_of(f)) == SIZE_MAX) {
+            ssfer_json_key(w, ssfer_json_key_of(f));
+            ssfer_json_value(w, f);
+        }
+}
+
+/* before: what the file held, or NULL. */
 static ssfer_status save(const ssfer_face_boxes *b, const ssfer_dataset *set, const ssfer_face_boxes_options *o,
-                         const char *hash, ssfer_error *err)
+                         const char *hash, const ssfer_json *before, ssfer_error *err)
 {
     ssfer_file_writer file;
     ssfer_json_writer w;
@@ -40,6 +54,7 @@ static ssfer_status save(const ssfer_face_boxes *b, const ssfer_dataset *set, co
     ssfer_json_begin_object(&w);
     ssfer_json_put_string(&w, "format", FORMAT_NAME);
     ssfer_json_put_int(&w, "version", FORMAT_VERSION);
+    ssfer_json_put_string(&w, "dataset", ssfer_dataset_source(set));
     ssfer_json_put_string(&w, "detector", hash);
     ssfer_json_put_uint(&w, "size", o->find.size);
     ssfer_json_put_float(&w, "confidence", o->find.confidence);
@@ -59,6 +74,7 @@ static ssfer_status save(const ssfer_face_boxes *b, const ssfer_dataset *set, co
             ssfer_json_float(&w, b->boxes[i][k]);
         ssfer_json_end(&w);
     }
+    write_others(&w, set, before);
     ssfer_json_end(&w);
     ssfer_json_end(&w);
     fputc('\n', file.stream);
@@ -114,21 +130,30 @@ static ssfer_status read_face(ssfer_face_boxes *b, const ssfer_dataset *set, con
     return SSFER_OK;
 }
 
-static ssfer_status load(ssfer_face_boxes *b, const ssfer_dataset *set, const ssfer_face_boxes_options *o,
-                         const char *hash, ssfer_error *err)
+/* *document: what the file holds, for the caller to destroy; NULL without a file. */
+static ssfer_status load(ssfer_face_boxes *b, ssfer_json **document, const ssfer_dataset *set,
+                         const ssfer_face_boxes_options *o, const char *hash, ssfer_error *err)
 {
-    ssfer_json *document = NULL;
     const ssfer_json *faces = NULL;
     if (!ssfer_file_exists(o->file))
         return SSFER_OK;
-    TRY(ssfer_json_read(&document, o->file, MAX_FILE_BYTES, err));
-    ssfer_status st = check_settings(document, o, hash, err);
-    if (st == SSFER_OK)
-        st = ssfer_json_get_container(&faces, document, "faces", SSFER_JSON_OBJECT, o->file, err);
-    for (const ssfer_json *f = ssfer_json_first(faces); f && st == SSFER_OK; f = ssfer_json_next(f))
-        st = read_face(b, set, f, o->file, err);
-    ssfer_json_destroy(document);
-    return st;
+    TRY(ssfer_json_read(document, o->file, MAX_FILE_BYTES, err));
+    TRY(check_settings(*document, o, hash, err));
+    TRY(ssfer_json_get_container(&faces, *document, "faces", SSFER_JSON_OBJECT, o->file, err));
+    for (const ssfer_json *f = ssfer_json_first(faces); f; f = ssfer_json_next(f))
+        TRY(read_face(b, set, f, o->file, err));
+    return SSFER_OK;
+}
+
+/* Names alone do not tell sets apart: a file of another set is worth a line. (Older files do not say.) */
+static void tell_origin(const ssfer_json *document, const ssfer_dataset *set, size_t missing, size_t count,
+                        const ssfer_face_boxes_options *o)
+{
+    const char *origin = NULL;
+    if (document && ssfer_json_get_string(&origin, document, "dataset", o->file, NULL) == SSFER_OK &&
+        strcmp(origin, ssfer_dataset_source(set)) != 0)
+        ssfer_warn(o->log, "%s: made for %s; %zu of %zu pictures are new to it, the others are taken to be the same",
+                   o->file, origin, missing, count);
 }
 
 /* ---- finding ----------------------------------------------------------------------------------------------------- */
@@ -185,18 +210,24 @@ static ssfer_status look_at_all(ssfer_face_boxes *b, const ssfer_dataset *set, c
     return st;
 }
 
+bool ssfer_face_boxes_warn(const ssfer_log *log, const char *detector, size_t found, size_t count)
+{
+    if ((double)found >= FEW * (double)count)
+        return false;
+    ssfer_warn(log,
+               "%s finds exactly one face in %zu of %zu pictures: nearly all pairs overlap fully and FaceMix is plain "
+               "mixup; try another --detector-size or a lower --detector-conf",
+               detector, found, count);
+    return true;
+}
+
 static void tell(const ssfer_face_boxes *b, const size_t *indices, size_t count, const ssfer_face_boxes_options *o)
 {
     size_t found = 0;
     for (size_t i = 0; i < count; i++)
         found += b->state[indices[i]] == ONE_FACE;
     const double share = 100.0 * (double)found / (double)count;
-    if (found == 0)
-        ssfer_warn(o->log,
-                   "%s finds no picture with exactly one face: every pair overlaps fully and FaceMix is plain mixup; "
-                   "try another --detector-size or a lower --detector-conf",
-                   o->detector_path);
-    else
+    if (!ssfer_face_boxes_warn(o->log, o->detector_path, found, count))
         ssfer_info(o->log, "one face in %zu of %zu training pictures (%.1f %%); the others get the default box", found,
                    count, share);
 }
@@ -211,19 +242,23 @@ ssfer_status ssfer_face_boxes_find(ssfer_face_boxes *out, const ssfer_dataset *s
     size_t *missing = ssfer_calloc(index_count, sizeof *missing), missing_count = 0;
     out->boxes = ssfer_calloc(n, sizeof *out->boxes);
     out->state = ssfer_calloc(n, 1);
+    ssfer_json *before = NULL;
     ssfer_status st = missing && out->boxes && out->state
-                          ? load(out, set, o, hash, err)
+                          ? load(out, &before, set, o, hash, err)
                           : ssfer_fail(err, SSFER_ERR_MEMORY, "face boxes: out of memory");
     for (size_t i = 0; i < index_count && st == SSFER_OK; i++)
         if (out->state[indices[i]] == NOT_LOOKED)
             missing[missing_count++] = indices[i];
+    if (st == SSFER_OK)
+        tell_origin(before, set, missing_count, index_count, o);
     if (st == SSFER_OK && missing_count) {
         st = look_at_all(out, set, missing, missing_count, o, err);
         if (st == SSFER_OK || st == SSFER_ERR_CANCELLED) {
-            const ssfer_status saved = save(out, set, o, hash, st == SSFER_OK ? err : NULL);
+            const ssfer_status saved = save(out, set, o, hash, before, st == SSFER_OK ? err : NULL);
             st = st == SSFER_OK ? saved : st;
         }
     }
+    ssfer_json_destroy(before);
     ssfer_free(missing);
     if (st == SSFER_OK)
         tell(out, indices, index_count, o);
@@ -247,42 +282,65 @@ ssfer_facemix_box ssfer_face_boxes_in_view(const ssfer_face_boxes *b, size_t sam
     return ssfer_facemix_box_of(shown, seen ? 1 : 0, SSFER_FACEMIX_DEFAULT_BOX);
 }
 
-/* Bilinear, pixel centres at half coordinates, edges repeated. */
-static void enlarge(float *out, const float *plane, size_t side)
+/* Where sample i of `to` lies among `from` samples: bilinear, centres at half coordinates, edges repeated. */
+typedef struct place {
+    size_t first, second;
+    float share; /* of the second */
+} place;
+
+static place place_of(size_t i, size_t to, size_t from)
 {
-    const double step = (double)side / SIDE;
-    for (size_t y = 0; y < SIDE; y++) {
-        const double v = fmin(fmax(((double)y + 0.5) * step - 0.5, 0.0), (double)(side - 1));
-        const size_t y0 = (size_t)v, y1 = y0 + 1 < side ? y0 + 1 : y0;
-        const float fy = (float)(v - (double)y0);
-        for (size_t x = 0; x < SIDE; x++) {
-            const double u = fmin(fmax(((double)x + 0.5) * step - 0.5, 0.0), (double)(side - 1));
-            const size_t x0 = (size_t)u, x1 = x0 + 1 < side ? x0 + 1 : x0;
-            const float fx = (float)(u - (double)x0);
-            const float top = plane[y0 * side + x0] * (1 - fx) + plane[y0 * side + x1] * fx;
-            const float bottom = plane[y1 * side + x0] * (1 - fx) + plane[y1 * side + x1] * fx;
-            out[y * SIDE + x] = top * (1 - fy) + bottom * fy;
+    const double at = fmin(fmax(((double)i + 0.5) * ((double)from / (double)to) - 0.5, 0.0), (double)(from - 1));
+    const size_t first = (size_t)at;
+    return (place){first, first + 1 < from ? first + 1 : first, (float)(at - (double)first)};
+}
+
+/* Each row of the plane is widened once; an output row lies between two of them. */
+static void enlarge(float *out, size_t seen, const float *plane, size_t side)
+{
+    place across[SIDE];
+    float rows[2][SIDE];
+    size_t held[2] = {SIZE_MAX, SIZE_MAX};
+    for (size_t x = 0; x < seen; x++)
+        across[x] = place_of(x, seen, side);
+    for (size_t y = 0; y < seen; y++) {
+        const place down = place_of(y, seen, side);
+        const size_t wanted[2] = {down.first, down.second};
+        for (int k = 0; k < 2; k++) {
+            float *row = rows[wanted[k] % 2];
+            const float *from = plane + wanted[k] * side;
+            for (size_t x = 0; x < seen && held[wanted[k] % 2] != wanted[k]; x++)
+                row[x] = from[across[x].first] * (1 - across[x].share) + from[across[x].second] * across[x].share;
+            held[wanted[k] % 2] = wanted[k];
         }
+        const float *top = rows[down.first % 2], *bottom = rows[down.second % 2];
+        for (size_t x = 0; x < seen; x++)
+            out[y * seen + x] = top[x] * (1 - down.share) + bottom[x] * down.share;
     }
 }
 
-ssfer_status ssfer_face_boxes_in_planes(ssfer_facemix_box *boxes, ssfer_detector *detector, const float *planes,
-                                        size_t count, size_t side, ssfer_faces *faces, float *scratch, ssfer_error *err)
+size_t ssfer_face_boxes_seen_side(size_t side)
 {
-    size_t seen = side;
-    if (side < SIDE) {
-        for (size_t i = 0; i < 3 * count; i++)
-            enlarge(scratch + i * SIDE * SIDE, planes + i * side * side, side);
-        planes = scratch;
-        seen = SIDE;
-    }
-    TRY(ssfer_detector_run_planes(detector, planes, count, seen, seen, NULL, NULL, faces, err));
+    return side < SIDE ? ssfer_min_size(SIDE, ssfer_align_size(2 * side, STRIDE)) : side;
+}
+
+ssfer_status ssfer_face_boxes_in_planes(ssfer_facemix_box *boxes, ssfer_detector *detector, const float *planes,
+                                        size_t count, size_t side, ssfer_faces *faces, float *scratch, size_t *one_face,
+                                        ssfer_error *err)
+{
+    const size_t seen = ssfer_face_boxes_seen_side(side);
+    for (size_t i = 0; seen != side && i < 3 * count; i++)
+        enlarge(scratch + i * seen * seen, seen, planes + i * side * side, side);
+    TRY(ssfer_detector_run_planes(detector, seen != side ? scratch : planes, count, seen, seen, NULL, NULL, faces,
+                                  err));
     const float scale = (float)SIDE / (float)seen;
+    *one_face = 0;
     for (size_t i = 0; i < count; i++) {
         float box[4] = {0};
         for (int k = 0; k < 4 && faces[i].count == 1; k++)
             box[k] = faces[i].faces[0].box[k] * scale;
         boxes[i] = ssfer_facemix_box_of(box, faces[i].count, SSFER_FACEMIX_DEFAULT_BOX);
+        *one_face += faces[i].count == 1;
         ssfer_faces_deinit(&faces[i]);
     }
     return SSFER_OK;

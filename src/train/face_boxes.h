@@ -1,8 +1,9 @@
 /* Where the face is in each picture of a set: found once by a detector, kept in a file, and read from there by runs
  * that go on or use the same file.
  *
- * The file is JSON: {"format": "ssfer-face-boxes", "version": 1, "detector": hash of its file, "size", "confidence",
- * "iou", "faces": {PATH: [left, top, right, bottom] or null}}; null: not exactly one face. Pixels of the picture. */
+ * The file is JSON: {"format": "ssfer-face-boxes", "version": 1, "dataset": where the pictures are from, "detector":
+ * hash of its file, "size", "confidence", "iou", "faces": {PATH: [left, top, right, bottom] or null}}; null: not
+ * exactly one face. Pixels of the picture. Sets may share a file: what one does not know it leaves in it. */
 #ifndef SSFER_TRAIN_FACE_BOXES_H
 #define SSFER_TRAIN_FACE_BOXES_H
 
@@ -12,6 +13,7 @@
 #include "data/transform.h"
 #include "ssfer/detect.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 typedef struct ssfer_face_boxes_options {
@@ -41,11 +43,18 @@ void ssfer_face_boxes_deinit(ssfer_face_boxes *boxes); /* {0} is fine */
  * face is known, or it is out of view, SSFER_FACEMIX_DEFAULT_BOX. boxes without any sample ({0}): always that. */
 ssfer_facemix_box ssfer_face_boxes_in_view(const ssfer_face_boxes *boxes, size_t sample, const ssfer_seen *view);
 
-/* The boxes in training pictures as they are: planes (count, 3, side, side), what the released code's detector sees. It
- * sees 224 pixels: smaller pictures are enlarged (bilinear). faces: room for `count`; scratch: count * 3 * 224 * 224
- * floats where side < 224. */
+/* Of what was found in `count` pictures: warns where so few have exactly one face that FaceMix is plain mixup, and then
+ * returns true. */
+bool ssfer_face_boxes_warn(const ssfer_log *log, const char *detector, size_t found, size_t count);
+
+/* The boxes in training pictures as they are: planes (count, 3, side, side), what the released code's detector sees.
+ * There that is 224 pixels; smaller pictures, which the code does not know, are enlarged (bilinear) to twice their
+ * side, rounded up to the detector's stride, or to 224 if that is less: of 300 pictures of 48 pixels one face was found
+ * in 294 at 224 and in 289 at 96, at a fifth of the cost. faces: room for `count`; scratch: count * 3 planes of the
+ * side that is seen, where it differs from `side`; *one_face: how many have exactly one face. */
+size_t ssfer_face_boxes_seen_side(size_t side);
 ssfer_status ssfer_face_boxes_in_planes(ssfer_facemix_box *boxes, ssfer_detector *detector, const float *planes,
-                                        size_t count, size_t side, ssfer_faces *faces, float *scratch,
+                                        size_t count, size_t side, ssfer_faces *faces, float *scratch, size_t *one_face,
                                         ssfer_error *err);
 
 #endif

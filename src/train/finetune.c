@@ -1,5 +1,6 @@
 #include "train/finetune.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "nn/try.h"
 #include "train/trainee.h"
@@ -41,6 +42,9 @@ typedef struct finetune {
     float *weights, *losses, *dlogits; /* (R), (R), (R, K) with R rows, train/mixer.h */
     float *factor, *offset;            /* (K), train/balance.h */
     size_t batch, iterations;
+    double window_s;          /* when the time began of which finding faces takes a share */
+    ssfer_mixer_stats window; /* what it had cost by then */
+    bool warned;
 } finetune;
 
 static ssfer_status make_buffers(finetune *f, ssfer_error *err)
@@ -79,6 +83,10 @@ static ssfer_status make_loaders(finetune *f, ssfer_error *err)
 static ssfer_status start_epoch(void *user, const ssfer_loop_position *at, ssfer_error *err)
 {
     finetune *f = user;
+    if (f->options->mix.mode == SSFER_MIX_FACEMIX_RELEASED) { /* a cost of every step; else of the run's start */
+        f->window_s = ssfer_clock_s();
+        f->window = ssfer_mixer_get_stats(f->mixer);
+    }
     return ssfer_loader_start(f->loader, (uint32_t)at->epoch, at->iteration * f->options->training.accumulate, err);
 }
 
@@ -145,6 +153,22 @@ static ssfer_status gradients(void *user, const float *params, float *grads, con
     return SSFER_OK;
 }
 
+/* The share of time that finding faces took: of the epoch's steps as released, of the run so far where it was done
+ * before the first step. */
+static void describe(void *user, ssfer_metric *metrics, size_t *count)
+{
+    finetune *f = user;
+    const ssfer_mixer_stats now = ssfer_mixer_get_stats(f->mixer);
+    const double spent_s = now.detect_s - f->window.detect_s, all_s = ssfer_clock_s() - f->window_s;
+    const size_t looked = now.looked - f->window.looked, found = now.found - f->window.found;
+    if (spent_s > 0.0)
+        metrics[(*count)++] = (ssfer_metric){"detect_share", spent_s / all_s};
+    if (!looked)
+        return;
+    metrics[(*count)++] = (ssfer_metric){"one_face_share", (double)found / (double)looked};
+    f->warned = f->warned || ssfer_face_boxes_warn(ssfer_run_log(f->run), f->options->mix.detector, found, looked);
+}
+
 static ssfer_status judge(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
                           ssfer_error *err)
 {
@@ -205,6 +229,7 @@ static ssfer_status train(finetune *f, ssfer_evaluation *evaluation, ssfer_error
                                   .score_name = "accuracy",
                                   .start_epoch = start_epoch,
                                   .gradients = gradients,
+                                  .describe = describe,
                                   .judge = judge,
                                   .store = store};
     const ssfer_loop_options loop = ssfer_training_loop(&f->options->training, "finetune", f->iterations);
@@ -234,6 +259,7 @@ static ssfer_status prepare_mixing(finetune *f, ssfer_error *err)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "face boxes: out of memory");
     const ssfer_face_boxes_options where = {
         .file = file, .log = ssfer_run_log(f->run), .progress = o->progress, .stop = o->stop};
+    f->window_s = ssfer_clock_s();
     ssfer_status st = ssfer_mixer_prepare(f->mixer, f->data.train_set, f->data.train, f->data.train_count, &where, err);
     ssfer_free(file);
     return st;

@@ -226,6 +226,8 @@ static void print_epoch(const loop *l, double rate, const ssfer_metric *metrics,
             fprintf(out, "  %s %.2f %%", metrics[i].name[0] == 'a' ? "accuracy" : "mean class", 100 * metrics[i].value);
         else if (strcmp(metrics[i].name, "validation_loss") == 0)
             fprintf(out, "  validation %.4f", metrics[i].value);
+        else if (strcmp(metrics[i].name, "detect_share") == 0)
+            fprintf(out, "  finding faces %.1f %%", 100 * metrics[i].value);
         else if (strcmp(metrics[i].name, "pseudo_label_rate") == 0)
             fprintf(out, "  pseudo-labels %.1f %%", 100 * metrics[i].value);
         else if (strcmp(metrics[i].name, "pseudo_label_accuracy") == 0)
@@ -258,6 +260,8 @@ static ssfer_status end_epoch(loop *l, double rate, ssfer_error *err)
         metrics[count++] = (ssfer_metric){"lr", l->lr};
     if (s->epoch_right)
         metrics[count++] = (ssfer_metric){"training_accuracy", (double)s->epoch_right / (double)s->epoch_images};
+    if (l->task->describe)
+        l->task->describe(l->task->user, metrics, &count);
     const bool judged = is_judged(l);
     if (judged) {
         size_t own = 0;

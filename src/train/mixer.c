@@ -1,12 +1,11 @@
 #include "train/mixer.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "nn/targets.h"
 #include "nn/try.h"
 
 #include <string.h>
-
-enum { SEEN = 224 }; /* side of the pictures that the released code's detector sees */
 
 struct ssfer_mixer {
     ssfer_mix_options options;
@@ -18,7 +17,8 @@ struct ssfer_mixer {
     ssfer_face_boxes known; /* on */
     ssfer_facemix_box *boxes;
     ssfer_faces *faces;
-    float *iou, *enlarged; /* (B), (B, 3, 224, 224) or NULL */
+    float *iou, *enlarged; /* (B), (B, 3, seen side, seen side) or NULL */
+    ssfer_mixer_stats stats;
 };
 
 static bool is_facemix(ssfer_mix_mode mode)
@@ -55,16 +55,16 @@ ssfer_status ssfer_mixer_create(ssfer_mixer **out, const ssfer_mix_options *opti
     if (!m)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "mixing: out of memory");
     *m = (ssfer_mixer){.options = *options, .batch = batch, .size = size, .classes = classes, .smoothing = smoothing};
-    const size_t rows = ssfer_mixer_most_rows(m), picture = 3 * size * size;
+    const size_t rows = ssfer_mixer_most_rows(m), picture = 3 * size * size, seen = ssfer_face_boxes_seen_side(size);
     const bool mixes = options->mode != SSFER_MIX_OFF, finds = is_facemix(options->mode);
-    const bool enlarges = options->mode == SSFER_MIX_FACEMIX_RELEASED && options->detector && size < SEEN;
+    const bool enlarges = options->mode == SSFER_MIX_FACEMIX_RELEASED && options->detector && seen != size;
     m->targets = ssfer_calloc(rows * classes, sizeof *m->targets);
     m->share = ssfer_calloc(rows, sizeof *m->share);
     m->images = mixes ? ssfer_calloc(rows * picture, sizeof *m->images) : NULL;
     m->boxes = finds ? ssfer_calloc(batch, sizeof *m->boxes) : NULL;
     m->faces = finds ? ssfer_calloc(batch, sizeof *m->faces) : NULL;
     m->iou = finds ? ssfer_calloc(batch, sizeof *m->iou) : NULL;
-    m->enlarged = enlarges ? ssfer_calloc(batch * 3 * SEEN * SEEN, sizeof *m->enlarged) : NULL;
+    m->enlarged = enlarges ? ssfer_calloc(batch * 3 * seen * seen, sizeof *m->enlarged) : NULL;
     if (!m->targets || !m->share || (mixes && !m->images) || (finds && (!m->boxes || !m->faces || !m->iou)) ||
         (enlarges && !m->enlarged)) {
         ssfer_mixer_destroy(m);
@@ -118,7 +118,15 @@ ssfer_status ssfer_mixer_prepare(ssfer_mixer *m, const ssfer_dataset *set, const
     find.detector = m->detector;
     find.detector_path = o->detector;
     find.find = o->find;
-    return ssfer_face_boxes_find(&m->known, set, indices, index_count, &find, err);
+    const double start_s = ssfer_clock_s();
+    const ssfer_status st = ssfer_face_boxes_find(&m->known, set, indices, index_count, &find, err);
+    m->stats.detect_s = ssfer_clock_s() - start_s;
+    return st;
+}
+
+ssfer_mixer_stats ssfer_mixer_get_stats(const ssfer_mixer *m)
+{
+    return m->stats;
 }
 
 /* The origins as rows of their own, where their share is not 0. */
@@ -151,9 +159,16 @@ void ssfer_mixer_add_origins(ssfer_mixer *m, ssfer_mixed *out, const ssfer_batch
 
 static ssfer_status find_boxes(ssfer_mixer *m, const ssfer_batch *batch, ssfer_error *err)
 {
-    if (m->detector && m->options.mode == SSFER_MIX_FACEMIX_RELEASED)
-        return ssfer_face_boxes_in_planes(m->boxes, m->detector, m->images, batch->count, m->size, m->faces,
-                                          m->enlarged, err);
+    if (m->detector && m->options.mode == SSFER_MIX_FACEMIX_RELEASED) {
+        const double start_s = ssfer_clock_s();
+        size_t found = 0;
+        TRY(ssfer_face_boxes_in_planes(m->boxes, m->detector, m->images, batch->count, m->size, m->faces, m->enlarged,
+                                       &found, err));
+        m->stats.detect_s += ssfer_clock_s() - start_s;
+        m->stats.looked += batch->count;
+        m->stats.found += found;
+        return SSFER_OK;
+    }
     for (size_t i = 0; i < batch->count; i++)
         m->boxes[i] = ssfer_face_boxes_in_view(&m->known, batch->indices[i], &batch->views[i]);
     return SSFER_OK;

@@ -27,6 +27,12 @@ typedef struct ssfer_mix_options {
 
 typedef struct ssfer_mixer ssfer_mixer;
 
+/* What finding faces has cost and brought so far in this process. */
+typedef struct ssfer_mixer_stats {
+    double detect_s;      /* before the first batch (on), or for batches (released) */
+    size_t looked, found; /* released: mixed pictures that were looked at; with exactly one face */
+} ssfer_mixer_stats;
+
 typedef struct ssfer_mixed {
     size_t rows;         /* B, or up to 2 B with origins; row i < B belongs to picture i */
     const float *images; /* (rows, 3, S, S) */
@@ -46,6 +52,8 @@ size_t ssfer_mixer_most_rows(const ssfer_mixer *mixer);
  * count. Without a detector one warning says what follows. */
 ssfer_status ssfer_mixer_prepare(ssfer_mixer *mixer, const ssfer_dataset *set, const size_t *indices,
                                  size_t index_count, const ssfer_face_boxes_options *where, ssfer_error *err);
+
+ssfer_mixer_stats ssfer_mixer_get_stats(const ssfer_mixer *mixer);
 
 /* The rows of a batch, borrowed until the next call; lambda is drawn by the caller, from `rng` or not; CutMix draws its
  * place from it. Labels must be known. */

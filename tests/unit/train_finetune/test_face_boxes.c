@@ -82,13 +82,36 @@ static void test_nothing_found(void **state)
     boxes_case c;
     set_up(&c, *state);
     assert_int_equal(find(&c, *state, c.hash, "{\"a/0.png\": null, \"b/0.png\": null}}"), SSFER_OK);
-    const char *warning = strstr(logged, "finds no picture with exactly one face");
+    const char *warning = strstr(logged, "finds exactly one face in 0 of 2 pictures");
     assert_non_null(warning);
     assert_null(strchr(strchr(warning, '\n') + 1, '\n')); /* nothing after it */
     const ssfer_facemix_box box = ssfer_face_boxes_in_view(&c.boxes, 0, &(ssfer_seen){0}),
                             none = ssfer_facemix_box_of(NULL, 0, SSFER_FACEMIX_DEFAULT_BOX);
     assert_memory_equal(&box, &none, sizeof box);
     tear_down(&c);
+}
+
+/* A warning below 2 %, and no more above. */
+static void test_few_found(void **state)
+{
+    (void)state;
+    static const ssfer_log log = {.write = keep_log, .most = SSFER_LOG_INFO};
+    *logged = 0;
+    assert_true(ssfer_face_boxes_warn(&log, "d.pt", 19, 1000));
+    assert_non_null(strstr(logged, "d.pt finds exactly one face in 19 of 1000 pictures"));
+    *logged = 0;
+    assert_false(ssfer_face_boxes_warn(&log, "d.pt", 20, 1000));
+    assert_string_equal(logged, "");
+}
+
+/* As released: 224 pixels as they are, smaller pictures at twice their side in whole strides. */
+static void test_seen_side(void **state)
+{
+    (void)state;
+    static const size_t sides[][2] = {{16, 32},   {48, 96},   {64, 128},  {100, 224},
+                                      {112, 224}, {223, 224}, {224, 224}, {256, 256}};
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++)
+        assert_int_equal(ssfer_face_boxes_seen_side(sides[i][0]), sides[i][1]);
 }
 
 static void test_refused(void **state)
@@ -135,6 +158,7 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_read), TEST(test_nothing_found), TEST(test_refused)};
+    const struct CMUnitTest tests[] = {TEST(test_read), TEST(test_nothing_found), TEST(test_few_found),
+                                       TEST(test_seen_side), TEST(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,173 +1,9 @@
 /* Fine-tuning from pictures on disk to a model file: that it learns, that stopping and going on changes nothing, and
- * what it does with data, weights and settings that cannot be used. The set is a few 16-pixel pictures of stripes. */
-#include "unit/data/scene.h"
+ * what it does with data, weights and settings that cannot be used. */
+#include "unit/train_finetune/finetune_case.h"
 
 #include "models/classifier.h"
 #include "models/mae.h"
-#include "train/finetune.h"
-
-#include <glob.h>
-#include <math.h>
-#include <pthread.h>
-
-/* ---- the set ----------------------------------------------------------------------------------------------------- */
-
-/* Stripes across (class 0), down (1) or slanting (2), under noise: not to be told by a mean colour. */
-static void striped(const scene *s, const char *name, size_t kind, uint64_t seed)
-{
-    scene_path p = scene_at(s, name);
-    ssfer_image image = {0};
-    ssfer_error err = {0};
-    ssfer_rng rng = ssfer_rng_stream(seed, 1, 0, kind, SSFER_RNG_TEST);
-    const size_t phase = ssfer_rng_below(&rng, 6);
-    scene_make_parent(p.text);
-    assert_int_equal(ssfer_image_create(&image, 16, 16, &err), SSFER_OK);
-    for (size_t y = 0; y < 16; y++)
-        for (size_t x = 0; x < 16; x++) {
-            const size_t along = kind == 0 ? y : kind == 1 ? x : x + y;
-            const double bright = (along + phase) / 3 % 2 ? 190 : 70;
-            for (size_t c = 0; c < 3; c++)
-                image.data[(y * 16 + x) * 3 + c] = (uint8_t)(bright + ssfer_rng_range(&rng, -40, 40));
-        }
-    if (ssfer_image_save(&image, p.text, &err) != SSFER_OK)
-        fail_msg("%s", err.message);
-    ssfer_image_deinit(&image);
-}
-
-static const char *const CLASSES[] = {"across", "down", "slanting"};
-
-/* FOLDER/split/class/number.png */
-static void make_split(const scene *s, const char *folder, const char *split, size_t a_class)
-{
-    for (size_t k = 0; k < 3; k++)
-        for (size_t i = 0; i < a_class; i++) {
-            char name[128];
-            snprintf(name, sizeof name, "%s/%s%s%s/%02zu.png", folder, split, *split ? "/" : "", CLASSES[k], i);
-            striped(s, name, k, 1000 * strlen(split) + i);
-        }
-}
-
-/* ---- running ----------------------------------------------------------------------------------------------------- */
-
-static size_t polls, stop_at; /* a stop callback has no argument */
-
-static int stop_now(void)
-{
-    return ++polls == stop_at;
-}
-
-static char logged[8192];
-
-static void keep_log(void *user, ssfer_log_level level, const char *line)
-{
-    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* workers write too */
-    (void)user, (void)level;
-    pthread_mutex_lock(&mutex);
-    snprintf(logged + strlen(logged), sizeof logged - strlen(logged), "%s\n", line);
-    pthread_mutex_unlock(&mutex);
-}
-
-static const ssfer_log LOG = {.write = keep_log, .most = SSFER_LOG_INFO};
-
-typedef struct run_case {
-    scene_path data, out; /* what the options point to */
-    ssfer_finetune_options options;
-} run_case;
-
-/* Two blocks with drop path, two batches a step, random crops, flips and erasing: all that is random takes part. */
-static void set_up(run_case *r, const scene *s, const char *data, const char *out)
-{
-    r->data = scene_at(s, data);
-    r->out = scene_at(s, out);
-    r->options = ssfer_finetune_defaults();
-    ssfer_finetune_options *o = &r->options;
-    o->data.data = r->data.text;
-    o->data.split = "train";
-    o->training.out = r->out.text;
-    o->model = (ssfer_vit_config){.image_size = 16,
-                                  .patch_size = 8,
-                                  .channels = 3,
-                                  .embed_dim = 16,
-                                  .depth = 2,
-                                  .heads = 2,
-                                  .hidden = 32,
-                                  .eps = 1e-6f,
-                                  .drop_path = 0.3f};
-    o->training.epochs = 3;
-    o->training.batch = 4;
-    o->training.accumulate = 2;
-    o->training.lr = 3e-3;
-    o->training.min_lr = 1e-4;
-    o->training.warmup_epochs = 0.5;
-    o->training.optimizer.ema_decay = 0.9f;
-    o->training.optimizer.clip_grad = 1.0f;
-    o->training.transform.erasing = 0.3;
-    o->training.threads = 1;
-    o->training.log = &LOG;
-    o->training.stop = stop_now;
-    *logged = 0;
-    polls = stop_at = 0;
-}
-
-static ssfer_status run(run_case *r, ssfer_evaluation *evaluation, ssfer_error *err)
-{
-    *logged = 0;
-    polls = 0;
-    *err = (ssfer_error){0};
-    return ssfer_finetune(&r->options, evaluation, err);
-}
-
-static void expect_trained(run_case *r)
-{
-    ssfer_error err;
-    if (run(r, NULL, &err) != SSFER_OK)
-        fail_msg("%s", err.message);
-}
-
-static void expect_failure(run_case *r, ssfer_status status, const char *part)
-{
-    ssfer_error err;
-    const ssfer_status st = run(r, NULL, &err);
-    if (st != status || !strstr(err.message, part))
-        fail_msg("status %s, \"%s\"; wanted %s, \"%s\"", ssfer_status_name(st), err.message, ssfer_status_name(status),
-                 part);
-}
-
-static size_t count_files(const scene *s, const char *pattern)
-{
-    glob_t found;
-    size_t count = glob(scene_at(s, pattern).text, 0, NULL, &found) == 0 ? found.gl_pathc : 0;
-    globfree(&found);
-    return count;
-}
-
-static unsigned char *read_file(const scene *s, const char *name, size_t *size)
-{
-    unsigned char *bytes = NULL;
-    ssfer_error err = {0};
-    if (ssfer_file_read(&bytes, size, scene_at(s, name).text, 1 << 24, &err) != SSFER_OK)
-        fail_msg("%s", err.message);
-    return bytes;
-}
-
-static void expect_same_model(const scene *s, const char *a, const char *b)
-{
-    char path[2][128];
-    size_t size[2];
-    snprintf(path[0], sizeof path[0], "%s/model.safetensors", a);
-    snprintf(path[1], sizeof path[1], "%s/model.safetensors", b);
-    unsigned char *x = read_file(s, path[0], &size[0]), *y = read_file(s, path[1], &size[1]);
-    if (size[0] != size[1] || memcmp(x, y, size[0]) != 0)
-        fail_msg("%s and %s differ", path[0], path[1]);
-    ssfer_free(x);
-    ssfer_free(y);
-}
-
-/* Nothing half-written anywhere. */
-static void expect_no_leftovers(const scene *s)
-{
-    assert_int_equal(count_files(s, "*.tmp.*") + count_files(s, "*/*.tmp.*") + count_files(s, "*/*/*.tmp.*"), 0);
-}
 
 /* ---- learning ---------------------------------------------------------------------------------------------------- */
 
@@ -241,9 +77,6 @@ static void test_repeats(void **state)
 
 /* ---- stopping and going on --------------------------------------------------------------------------------------- */
 
-/* 24 pictures, batches of 4, two of them a step: 3 steps an epoch, 9 in all. */
-enum { STEPS = 9 };
-
 static void test_stop_anywhere(void **state)
 {
     scene s = *(scene *)*state;
@@ -284,90 +117,6 @@ static void test_stop_anywhere(void **state)
     assert_int_equal(polls, 0);
     expect_same_model(&s, "whole", "often");
     expect_no_leftovers(&s);
-}
-
-/* Mixing draws a lambda a step, CutMix also a place; FaceMix looks at faces first. None of it may depend on a stop. */
-static void test_stop_anywhere_while_mixing(void **state)
-{
-    scene s = *(scene *)*state;
-    run_case r;
-    make_split(&s, "set", "train", 8);
-    make_split(&s, "set", "valid", 2);
-    for (int mode = SSFER_MIX_FACEMIX; mode < SSFER_MIX_COUNT; mode++) {
-        char whole[32], parts[32];
-        snprintf(whole, sizeof whole, "whole%d", mode);
-        snprintf(parts, sizeof parts, "parts%d", mode);
-        set_up(&r, &s, "set", whole);
-        r.options.mix.mode = (ssfer_mix_mode)mode;
-        expect_trained(&r);
-        assert_int_equal(polls, STEPS);
-        set_up(&r, &s, "set", parts);
-        r.options.mix.mode = (ssfer_mix_mode)mode;
-        for (size_t i = 0; i < 3; i++) { /* after 1, 3 and 6 steps */
-            stop_at = i + 1;
-            r.options.training.resume = i > 0;
-            expect_failure(&r, SSFER_ERR_CANCELLED, "go on with --resume");
-        }
-        stop_at = 0;
-        expect_trained(&r);
-        expect_same_model(&s, whole, parts);
-    }
-}
-
-/* Without a detector all faces are at the same place: FaceMix is mixup, and says so, and that once. */
-static void test_facemix_without_detector(void **state)
-{
-    scene s = *(scene *)*state;
-    run_case r;
-    make_split(&s, "set", "train", 8);
-    make_split(&s, "set", "valid", 2);
-    static const ssfer_mix_mode modes[] = {SSFER_MIX_FACEMIX, SSFER_MIX_FACEMIX_RELEASED, SSFER_MIX_MIXUP};
-    char *metrics[3];
-    for (size_t i = 0; i < 3; i++) {
-        char name[32], *at;
-        size_t size;
-        snprintf(name, sizeof name, "run%zu", i);
-        set_up(&r, &s, "set", name);
-        r.options.mix.mode = modes[i];
-        expect_trained(&r);
-        const char *warning = strstr(logged, "no --detector: every face is taken to be at 25,25,220,220 of 224");
-        assert_int_equal(warning != NULL, modes[i] != SSFER_MIX_MIXUP);
-        assert_null(warning ? strstr(warning + 1, "no --detector") : NULL);
-        snprintf(name, sizeof name, "run%zu/metrics.jsonl", i);
-        metrics[i] = (char *)read_file(&s, name, &size);
-        at = strstr(metrics[i], "\"validation_loss\":");
-        assert_non_null(at);
-        memmove(metrics[i], at, 32); /* the first validation's loss */
-        metrics[i][32] = 0;
-    }
-    assert_string_equal(metrics[0], metrics[2]);
-    assert_string_equal(metrics[1], metrics[2]);
-    for (size_t i = 0; i < 3; i++)
-        ssfer_free(metrics[i]);
-}
-
-static void test_batches_that_cannot_be_mixed(void **state)
-{
-    scene s = *(scene *)*state;
-    run_case r;
-    make_split(&s, "set", "train", 8);
-    make_split(&s, "set", "valid", 2);
-    set_up(&r, &s, "set", "run");
-    r.options.training.batch = 1;
-    r.options.mix.mode = SSFER_MIX_MIXUP;
-    expect_failure(&r, SSFER_ERR_ARGUMENT, "--facemix mixup: a batch of one picture has nothing to mix with");
-    r.options.training.batch = 3;
-    r.options.mix.mode = SSFER_MIX_FACEMIX_RELEASED;
-    expect_failure(&r, SSFER_ERR_ARGUMENT, "the published code takes no odd batches, and this one has 3 pictures");
-    r.options.mix.mode = SSFER_MIX_FACEMIX;
-    r.options.mix.alpha = 0.0;
-    expect_failure(&r, SSFER_ERR_ARGUMENT, "--mixup-alpha 0: above 0 is possible");
-    r.options.mix.alpha = 1.0;
-    r.options.mix.detector = "missing.pt";
-    expect_failure(&r, SSFER_ERR_IO, "missing.pt: No such file or directory");
-    assert_int_equal(count_files(&s, "run"), 0);
-    r.options.mix.detector = NULL;
-    expect_trained(&r); /* an odd batch: the picture in the middle stays as it is */
 }
 
 static void test_resume_with_other_settings(void **state)
@@ -913,31 +662,12 @@ static void test_out_of_memory(void **state)
     assert_true(failed > 100);
 }
 
-static int open_scene(void **state)
-{
-    static scene s;
-    s = scene_create();
-    *state = &s;
-    return 0;
-}
-
-static int close_scene(void **state)
-{
-    scene_destroy(*state);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_scene, close_scene)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_learns),
         TEST(test_repeats),
         TEST(test_stop_anywhere),
-        TEST(test_stop_anywhere_while_mixing),
-        TEST(test_facemix_without_detector),
-        TEST(test_batches_that_cannot_be_mixed),
         TEST(test_resume_with_other_settings),
         TEST(test_damaged_checkpoints),
         TEST(test_numbers_that_explode),
