@@ -11,7 +11,7 @@ typedef struct finetune_args {
     double mixup_alpha, detector_conf;
     int64_t detector_size;
     int64_t folds, valid_every, erasing_count;
-    int facemix, balance;
+    int facemix, balance, fold_kind;
     double crop_scale, flip, erasing, smoothing, layer_decay;
     int erasing_mode, schedule, ema_warmup, decay;
     ssfer_labeled_args data;
@@ -22,6 +22,7 @@ typedef struct finetune_args {
 static const char *const ON_OFF[] = {"on", "off", NULL};
 static const char *const DECAY_CHOICES[] = {"all", "matrices", NULL};
 static const char *const ERASING_CHOICES[] = {"pixel", "rand", "const", NULL};
+static const char *const FOLD_CHOICES[] = {"stratified", "plain", NULL};
 static const char *const SCHEDULE_CHOICES[] = {"cosine", "constant", "released", NULL};
 
 static const ssfer_option RUN[] = {
@@ -91,8 +92,12 @@ static const ssfer_option METHOD[] = {
      .help = "learning rate over time: warm-up and cosine per step, constant, or the published code's curve"},
     {SSFER_OPTION_INT(finetune_args, folds), .name = "folds", .value = "K", .initial = "0", .min = 0,
      .max = SSFER_MAX_FOLDS,
-     .help = "cross-validate: train K times, each time judged on another Kth of the labeled pictures, class by class; "
+     .help = "cross-validate: train K times, each time judged on another Kth of the labeled pictures; "
              "runs in RUN/fold-1 and so on, figures in RUN/folds.json; 0: off"},
+    {SSFER_OPTION_CHOICE(finetune_args, fold_kind), .name = "fold-kind", .choices = FOLD_CHOICES,
+     .initial = "stratified",
+     .help = "with --folds: each class is dealt out to the folds (stratified), or all pictures are cut into parts "
+             "whatever their class, as the published code does (plain)"},
     {SSFER_OPTION_FLOAT(finetune_args, layer_decay), .name = "layer-decay", .value = "X", .initial = "1",
      .above_min = true, .max = 1, .help = "learning rate of a block relative to the next one"},
     {SSFER_OPTION_CHOICE(finetune_args, decay), .name = "decay", .choices = DECAY_CHOICES, .initial = "all",
@@ -115,6 +120,7 @@ static void fill_options(ssfer_finetune_options *o, const finetune_args *a, cons
     ssfer_training_from_args(t, &a->training, a->out, cli);
     o->data = ssfer_labeled_from_args(&a->data);
     o->data.folds = (size_t)a->folds;
+    o->data.plain_folds = a->fold_kind == 1;
     o->init = a->init;
     o->smoothing = a->smoothing;
     o->balance = balances[a->balance];
@@ -169,6 +175,8 @@ static ssfer_status check_folds(ssfer_cli *cli, const finetune_args *a, ssfer_er
     static const char *const judges[] = {"valid-data", "valid-split", "holdout"};
     if (a->folds == 1)
         return ssfer_cli_usage(cli, err, "--folds: 1 leaves nothing to train on; give 2 or more");
+    if (!a->folds && ssfer_cli_given(cli, "fold-kind"))
+        return ssfer_cli_usage(cli, err, "--fold-kind goes with --folds");
     for (size_t i = 0; a->folds && i < sizeof judges / sizeof *judges; i++)
         if (ssfer_cli_given(cli, judges[i]))
             return ssfer_cli_usage(cli, err, "--%s: with --folds the folds themselves validate", judges[i]);

@@ -61,6 +61,20 @@ static void hold_out_class(const ssfer_labeled *l, uint64_t seed, unsigned char 
         held[members[i]] = 1;
 }
 
+/* The published code's folds (scikit-learn's KFold): all pictures in a random order, cut into parts of equal size, the
+ * first ones of one picture more where that does not divide. */
+static void hold_out_plainly(const ssfer_labeled *l, uint64_t seed, unsigned char *held, size_t *order)
+{
+    const size_t n = l->train_count, K = l->options->folds, fold = l->options->fold, more = n % K;
+    for (size_t i = 0; i < n; i++)
+        order[i] = i;
+    ssfer_rng rng = ssfer_rng_stream(seed, HOLDOUT_STAGE, 1, 0, SSFER_RNG_SPLIT);
+    ssfer_rng_shuffle(&rng, order, n);
+    const size_t start = fold * (n / K) + (fold < more ? fold : more), end = start + n / K + (fold < more);
+    for (size_t i = start; i < end; i++)
+        held[order[i]] = 1;
+}
+
 /* Takes the validation part out of the labeled samples, class by class: l->train loses what l->valid gains. The labels
  * of the other samples are not to be used, so they cannot judge either. */
 static ssfer_status hold_out(ssfer_labeled *l, uint64_t seed, ssfer_error *err)
@@ -70,7 +84,10 @@ static ssfer_status hold_out(ssfer_labeled *l, uint64_t seed, ssfer_error *err)
     size_t *members = ssfer_calloc(n, sizeof *members), kept = 0;
     l->valid = ssfer_calloc(n, sizeof *l->valid);
     const bool good = held && members && l->valid;
-    for (size_t k = 0; good && k < ssfer_dataset_class_count(l->train_set); k++)
+    const bool plain = l->options->folds && l->options->plain_folds;
+    if (good && plain)
+        hold_out_plainly(l, seed, held, members);
+    for (size_t k = 0; good && !plain && k < ssfer_dataset_class_count(l->train_set); k++)
         hold_out_class(l, seed, held, members, (int32_t)k);
     for (size_t i = 0; good && i < n; i++)
         *(held[i] ? &l->valid[l->valid_count++] : &l->train[kept++]) = l->train[i];
@@ -79,6 +96,10 @@ static ssfer_status hold_out(ssfer_labeled *l, uint64_t seed, ssfer_error *err)
     if (!good)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
     l->train_count = kept;
+    if (l->options->folds && (!l->valid_count || !l->train_count))
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT,
+                          "%s: fold %zu of %zu has no picture of the %zu labeled ones; use fewer --folds",
+                          l->options->data, l->options->fold + 1, l->options->folds, n);
     if (!l->valid_count)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT,
                           "%s: no class has two labeled pictures, so none can be held out for validation; use a larger "
@@ -206,6 +227,8 @@ void ssfer_labeled_describe(ssfer_recipe *r, const ssfer_labeled *labeled)
     if (o->folds) {
         ssfer_recipe_size(r, "folds", o->folds);
         ssfer_recipe_size(r, "fold", o->fold + 1);
+        if (o->plain_folds)
+            ssfer_recipe_string(r, "fold_kind", "plain");
     }
     ssfer_recipe_double(r, "fraction", o->fraction);
     ssfer_recipe_string(r, "labels", o->labels);

@@ -15,6 +15,7 @@ typedef struct ssfer_labeled_options {
     const char *labels; /* a split file (ssfer split) that says which samples are labeled, or the folder of a run, whose
                          * labeled and held-out samples are meant (ssfer_labeled_keep); NULL: by fraction */
     size_t folds, fold; /* folds >= 2: part `fold` (from 0) of so many equal ones, class by class, is the validation */
+    bool plain_folds;   /* parts of all labeled pictures alike, as the published code has them */
 } ssfer_labeled_options;
 
 typedef struct ssfer_labeled {

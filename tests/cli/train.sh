@@ -136,6 +136,12 @@ done
 first=$out
 run finetune --data set --split train --out folds "${small[@]}" --epochs 8 --folds 4 --resume
 expect_out "$first"
+run finetune --data set --split train --out plain "${small[@]}" --epochs 1 --folds 2 --fold-kind plain
+expect_code 0
+expect_out_has "mean"
+grep -q "fold_kind: plain" plain/fold-2/recipe.yaml || problem "the recipe does not say how the folds were drawn"
+run finetune --data set --split train --out bad "${small[@]}" --fold-kind plain
+expect_error 2 "--fold-kind goes with --folds"
 run finetune --data set --split train --out bad "${small[@]}" --folds 1
 expect_error 2 "--folds: 1 leaves nothing to train on; give 2 or more"
 run finetune --data set --split train --out bad "${small[@]}" --folds 4 --valid-split test
