@@ -50,8 +50,9 @@ static const ssfer_option MIXING[] = {
              "without one every face is taken to be at 25,25,220,220 of 224, which makes FaceMix plain mixup"},
     {SSFER_OPTION_INT(finetune_args, detector_size), .name = "detector-size", .value = "N", .initial = "160", .min = 32,
      .max = 8192,
-     .help = "side to which pictures are scaled for the detector, a multiple of 32; 160 suits pictures that are "
-             "mostly face, pictures with small faces need more"},
+     .help =
+         "with --facemix on: side to which pictures are scaled for the detector, a multiple of 32; 160 suits pictures "
+         "that are mostly face, pictures with small faces need more"},
     {SSFER_OPTION_FLOAT(finetune_args, detector_conf), .name = "detector-conf", .value = "P", .initial = "0.4",
      .above_min = true, .max = 1, .below_max = true, .help = "least confidence of a face"},
     {SSFER_OPTION_STRING(finetune_args, face_boxes), .name = "face-boxes", .value = "FILE",
@@ -155,18 +156,47 @@ static void fit_warmup(ssfer_training_options *o, const ssfer_cli *cli)
 }
 
 /* Options that only count together with others. */
+static ssfer_status check_finding(ssfer_cli *cli, const finetune_args *a, ssfer_error *err)
+{
+    static const struct {
+        const char *name;
+        bool released, alone; /* counts with --facemix released too; without --detector */
+    } finding[] = {{"detector", true, true},
+                   {"detector-conf", true, false},
+                   {"detector-size", false, false},
+                   {"face-boxes", false, false}};
+    const bool on = strcmp(FACEMIX_CHOICES[a->facemix], "on") == 0,
+               released = strcmp(FACEMIX_CHOICES[a->facemix], "released") == 0;
+    for (size_t i = 0; i < sizeof finding / sizeof *finding; i++) {
+        if (!ssfer_cli_given(cli, finding[i].name))
+            continue;
+        if (!on && !(released && finding[i].released))
+            return ssfer_cli_usage(cli, err, "--%s goes with --facemix on%s", finding[i].name,
+                                   finding[i].released ? " or released" : "");
+        if (!a->detector && !finding[i].alone)
+            return ssfer_cli_usage(cli, err, "--%s goes with --detector", finding[i].name);
+    }
+    return SSFER_OK;
+}
+
 static ssfer_status check_mixing(ssfer_cli *cli, const finetune_args *a, ssfer_error *err)
 {
-    static const char *const finding[] = {"detector", "detector-size", "detector-conf", "face-boxes"};
-    const bool facemix =
-        strcmp(FACEMIX_CHOICES[a->facemix], "on") == 0 || strcmp(FACEMIX_CHOICES[a->facemix], "released") == 0;
-    for (size_t i = 0; i < sizeof finding / sizeof *finding; i++)
-        if (ssfer_cli_given(cli, finding[i]) && !facemix)
-            return ssfer_cli_usage(cli, err, "--%s goes with --facemix on or released", finding[i]);
+    ssfer_status st = check_finding(cli, a, err);
+    if (st != SSFER_OK)
+        return st;
     if (a->detector_size % 32)
         return ssfer_cli_usage(cli, err, "--detector-size: %d is no multiple of 32", (int)a->detector_size);
     if (ssfer_cli_given(cli, "mixup-alpha") && a->facemix == 0)
         return ssfer_cli_usage(cli, err, "--mixup-alpha goes with --facemix on, released, mixup or cutmix");
+    return SSFER_OK;
+}
+
+static ssfer_status check_erasing(ssfer_cli *cli, const finetune_args *a, ssfer_error *err)
+{
+    static const char *const how[] = {"erasing-mode", "erasing-count"};
+    for (size_t i = 0; i < sizeof how / sizeof *how; i++)
+        if (ssfer_cli_given(cli, how[i]) && a->erasing <= 0.0)
+            return ssfer_cli_usage(cli, err, "--%s goes with --erasing above 0", how[i]);
     return SSFER_OK;
 }
 
@@ -206,6 +236,8 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
     ssfer_finetune_options options;
     ssfer_evaluation evaluation = {0};
     ssfer_status st = check_mixing(cli, args, err);
+    if (st == SSFER_OK)
+        st = check_erasing(cli, args, err);
     if (st == SSFER_OK)
         st = check_folds(cli, args, err);
     if (st != SSFER_OK)

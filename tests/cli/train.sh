@@ -109,15 +109,53 @@ grep -q "balance: sampler" sampled/recipe.yaml || problem "the recipe does not n
 run finetune --data set --split train --out bad "${small[@]}" --detector d.pt
 expect_error 2 "--detector goes with --facemix on or released"
 run finetune --data set --split train --out bad "${small[@]}" --facemix mixup --face-boxes f.json
-expect_error 2 "--face-boxes goes with --facemix on or released"
+expect_error 2 "--face-boxes goes with --facemix on"
+run finetune --data set --split train --out bad "${small[@]}" --facemix released --detector d.pt --face-boxes f.json
+expect_error 2 "--face-boxes goes with --facemix on"
+run finetune --data set --split train --out bad "${small[@]}" --facemix released --detector d.pt --detector-size 64
+expect_error 2 "--detector-size goes with --facemix on"
+run finetune --data set --split train --out bad "${small[@]}" --facemix on --detector-conf 0.5
+expect_error 2 "--detector-conf goes with --detector"
+run finetune --data set --split train --out bad "${small[@]}" --facemix on --face-boxes f.json
+expect_error 2 "--face-boxes goes with --detector"
+run finetune --data set --split train --out bad "${small[@]}" --erasing-count 2
+expect_error 2 "--erasing-count goes with --erasing above 0"
+run finetune --data set --split train --out bad "${small[@]}" --erasing 0 --erasing-mode rand
+expect_error 2 "--erasing-mode goes with --erasing above 0"
+run finetune --data set --split train --out bad "${small[@]}" --fraction 0.5 --labels labels.json
+expect_error 2 "--labels"
 run finetune --data set --split train --out bad "${small[@]}" --mixup-alpha 2
 expect_error 2 "--mixup-alpha goes with --facemix on, released, mixup or cutmix"
 run finetune --data set --split train --out bad "${small[@]}" --facemix on --detector d.pt --detector-size 100
 expect_error 2 "--detector-size: 100 is no multiple of 32"
 run finetune --data set --split train --out bad "${small[@]}" --facemix on --detector missing.pt
 expect_error 1 "missing.pt: No such file or directory"
-run finetune --data set --split train --out bad "${model[@]}" --batch-size 1 --facemix on
-expect_error 1 "--facemix on: a batch of one picture has nothing to mix with"
+# Batches of one picture cannot be mixed, odd ones not as released; without mixing any size is good.
+for mode in on released mixup cutmix; do
+  run finetune --data set --split train --out bad "${model[@]}" --batch-size 1 --facemix $mode
+  expect_error 1 "--facemix $mode: a batch of one picture has nothing to mix with"
+  [ $mode = released ] && continue
+  run finetune --data set --split train --out "odd-$mode" "${small[@]}" --batch-size 7 --epochs 1 --facemix $mode
+  expect_code 0
+done
+run finetune --data set --split train --out bad "${model[@]}" --batch-size 7 --facemix released
+expect_error 1 "--facemix released: the published code takes no odd batches, and this one has 7 pictures"
+run finetune --data uneven --split train --fraction 0.5 --out bad "${model[@]}" --facemix released
+expect_error 1 "and this one has 7 pictures" # of fewer pictures than --batch-size
+run finetune --data set --split train --out single "${small[@]}" --batch-size 1 --epochs 1
+expect_code 0
+
+# Labels that are none of the training classes, a class without labels, a list of labels of another set.
+cp -r set foreign && mv foreign/test/sad foreign/test/angry
+run finetune --data set --split train --valid-data foreign --valid-split test --out bad "${small[@]}"
+expect_error 1 "foreign: class angry is unknown to the model; it has happy, sad"
+sed 's,happy/,other/,' labels.json > strange.json
+run finetune --data set --split train --labels strange.json --out bad "${small[@]}"
+expect_error 1 "strange.json: labels other/"
+printf '%s\n' '{"format": "ssfer-split", "version": 1, "fraction": 0.1, "seed": 0, "labeled": ["happy/0.png", "happy/1.png"]}' > one.json
+run finetune --data set --split train --labels one.json --out bad "${small[@]}" --balance weights
+expect_error 1 "--balance weights: class sad has no labeled picture; label one, or use --balance none"
+
 run finetune --data set --split train --out bad "${small[@]}" --randaugment rand-m999
 expect_error 2 "--randaugment: RandAugment part \"m999\": m takes 0 to 100"
 expect_no_file bad
