@@ -47,6 +47,34 @@ static void test_named(void **state)
     assert_int_equal(c.depth, 77);
 }
 
+/* Which layer a parameter belongs to, for the decay of rates by layer, as BEiT's and MAE's fine-tuning have it: 0 what
+ * embeds, i + 1 block i, and one more for what follows the blocks. */
+static void test_layers(void **state)
+{
+    (void)state;
+    enum { DEPTH = 3 };
+    ssfer_vit_config c;
+    ssfer_vit vit;
+    size_t seen[DEPTH + 2] = {0};
+    assert_true(ssfer_vit_config_named(&c, "tiny"));
+    c.depth = DEPTH;
+    c.classes = 7;
+    assert_int_equal(ssfer_vit_init(&vit, &c, NULL), SSFER_OK);
+    for (size_t i = 0; i < vit.table.count; i++) {
+        const ssfer_param *p = &vit.table.items[i];
+        size_t block, layer = DEPTH + 1; /* norm, head */
+        if (sscanf(p->name, "blocks.%zu.", &block) == 1)
+            layer = block + 1;
+        else if (strcmp(p->name, "cls_token") == 0 || strcmp(p->name, "pos_embed") == 0 ||
+                 strncmp(p->name, "patch_embed.", strlen("patch_embed.")) == 0)
+            layer = 0;
+        assert_int_equal(p->layer, layer);
+        seen[layer]++;
+    }
+    assert_true(seen[0] == 4 && seen[1] == 12 && seen[2] == 12 && seen[3] == 12 && seen[4] == 4);
+    ssfer_vit_deinit(&vit);
+}
+
 /* Multiply-adds of ViT-B/16 at 224 px, counted by hand: 196 patches of 768 values; 12 blocks of 197 tokens (12 C^2 a
  * token) and two products of 197 x 197 x C; a head. 17.56 G, which the papers call "17.6 GFLOPs". */
 static void test_flops(void **state)
@@ -346,15 +374,11 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_named),
-        cmocka_unit_test(test_flops),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_largest),
-        cmocka_unit_test(test_from_checkpoint),
-        cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_refused_checkpoints),
-        cmocka_unit_test(test_refused_heads),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_named),         cmocka_unit_test(test_layers),
+        cmocka_unit_test(test_flops),         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_largest),       cmocka_unit_test(test_from_checkpoint),
+        cmocka_unit_test(test_metadata),      cmocka_unit_test(test_refused_checkpoints),
+        cmocka_unit_test(test_refused_heads), cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

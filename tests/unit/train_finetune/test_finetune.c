@@ -75,6 +75,35 @@ static void test_repeats(void **state)
     ssfer_free(y);
 }
 
+/* With a decay of 10^-6 a layer nothing reaches what embeds the patches, while the head learns. */
+static void test_layer_decay(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    ssfer_classifier m;
+    float *initial = NULL;
+    make_split(&s, "set", "train", 8);
+    make_split(&s, "set", "valid", 2);
+    set_up(&r, &s, "set", "run");
+    r.options.training.optimizer.layer_decay = 1e-6f;
+    r.options.training.optimizer.ema_decay = 0.0f;
+    expect_trained(&r);
+    assert_int_equal(ssfer_classifier_load(&m, scene_at(&s, "run/model.safetensors").text, NULL, NULL), SSFER_OK);
+    assert_int_equal(ssfer_params_alloc(&initial, &m.vit.table, NULL), SSFER_OK);
+    ssfer_vit_init_params(initial, &m.vit, r.options.training.seed);
+    for (size_t i = 0; i < m.vit.table.count; i++) {
+        const ssfer_param *p = &m.vit.table.items[i];
+        double moved = 0.0;
+        for (size_t j = p->offset; j < p->offset + p->count; j++)
+            moved = fmax(moved, fabs((double)m.params[j] - (double)initial[j]));
+        if (p->layer == 0 ? moved > 1e-15
+                          : p->layer == 3 && moved < 1e-3) /* 9 steps of at most 3e-3 x 10^-18, or 3e-3 */
+            fail_msg("%s moved by %g", p->name, moved);
+    }
+    ssfer_free(initial);
+    ssfer_classifier_deinit(&m);
+}
+
 /* ---- stopping and going on --------------------------------------------------------------------------------------- */
 
 static void test_stop_anywhere(void **state)
@@ -667,6 +696,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_learns),
         TEST(test_repeats),
+        TEST(test_layer_decay),
         TEST(test_stop_anywhere),
         TEST(test_resume_with_other_settings),
         TEST(test_damaged_checkpoints),
