@@ -216,7 +216,7 @@ bool ssfer_face_boxes_warn(const ssfer_log *log, const char *detector, size_t fo
         return false;
     ssfer_warn(log,
                "%s finds exactly one face in %zu of %zu pictures: nearly all pairs overlap fully and FaceMix is plain "
-               "mixup; try another --detector-size or a lower --detector-conf",
+               "mixup; try a lower --detector-conf or, with --facemix on, another --detector-size",
                detector, found, count);
     return true;
 }
