@@ -57,7 +57,9 @@ static const ssfer_option MIXING[] = {
      .above_min = true, .max = 1, .below_max = true, .help = "least confidence of a face"},
     {SSFER_OPTION_STRING(finetune_args, face_boxes), .name = "face-boxes", .value = "FILE",
      .initial_help = "face-boxes.json in --out",
-     .help = "with --facemix on: where the faces that were found are kept; runs that share the file look once"},
+     .help = "with --facemix on: where the faces that the detector found are kept; runs that share the file look once. "
+             "Without --detector a CSV file of faces found otherwise, with columns path, x1, y1, x2 and y2 (pixels), "
+             "such as annotations.csv of 'ssfer synth'"},
     {0}};
 
 static ssfer_status check_randaugment(const char *value, ssfer_error *err)
@@ -164,7 +166,7 @@ static ssfer_status check_finding(ssfer_cli *cli, const finetune_args *a, ssfer_
     } finding[] = {{"detector", true, true},
                    {"detector-conf", true, false},
                    {"detector-size", false, false},
-                   {"face-boxes", false, false}};
+                   {"face-boxes", false, true}};
     const bool on = strcmp(FACEMIX_CHOICES[a->facemix], "on") == 0,
                released = strcmp(FACEMIX_CHOICES[a->facemix], "released") == 0;
     for (size_t i = 0; i < sizeof finding / sizeof *finding; i++) {

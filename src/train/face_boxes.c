@@ -13,7 +13,6 @@
 
 static const char FORMAT_NAME[] = "ssfer-face-boxes";
 enum { FORMAT_VERSION = 1, BATCH = 16, SIDE = 224 /* of the default box */, STRIDE = 32 /* of the usual detectors */ };
-enum { NOT_LOOKED, ONE_FACE, NO_FACE };
 #define MAX_FILE_BYTES ((size_t)1 << 30)
 #define FEW 0.02 /* a share of pictures with one face below which FaceMix is mixup but in name */
 
@@ -62,10 +61,10 @@ static ssfer_status save(const ssfer_face_boxes *b, const ssfer_dataset *set, co
     ssfer_json_key(&w, "faces");
     ssfer_json_begin_object(&w);
     for (size_t i = 0; i < b->count; i++) {
-        if (b->state[i] == NOT_LOOKED)
+        if (b->state[i] == SSFER_FACE_BOX_UNKNOWN)
             continue;
         ssfer_json_key(&w, ssfer_dataset_path(set, i));
-        if (b->state[i] == NO_FACE) {
+        if (b->state[i] == SSFER_FACE_BOX_NONE) {
             ssfer_json_null(&w);
             continue;
         }
@@ -114,7 +113,7 @@ static ssfer_status read_face(ssfer_face_boxes *b, const ssfer_dataset *set, con
     if (i == SIZE_MAX)
         return SSFER_OK; /* of a picture that is not here any more */
     if (ssfer_json_kind_of(face) == SSFER_JSON_NULL) {
-        b->state[i] = NO_FACE;
+        b->state[i] = SSFER_FACE_BOX_NONE;
         return SSFER_OK;
     }
     size_t k = 0;
@@ -126,7 +125,7 @@ static ssfer_status read_face(ssfer_face_boxes *b, const ssfer_dataset *set, con
     }
     if (k != 4)
         return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: %.200s: a box has four numbers", file, ssfer_json_key_of(face));
-    b->state[i] = ONE_FACE;
+    b->state[i] = SSFER_FACE_BOX_ONE;
     return SSFER_OK;
 }
 
@@ -160,7 +159,7 @@ static void tell_origin(const ssfer_json *document, const ssfer_dataset *set, si
 
 static void keep(ssfer_face_boxes *b, size_t sample, const ssfer_faces *faces)
 {
-    b->state[sample] = faces->count == 1 ? ONE_FACE : NO_FACE;
+    b->state[sample] = faces->count == 1 ? SSFER_FACE_BOX_ONE : SSFER_FACE_BOX_NONE;
     if (faces->count == 1)
         memcpy(b->boxes[sample], faces->faces[0].box, sizeof b->boxes[sample]);
 }
@@ -178,7 +177,7 @@ static ssfer_status look(ssfer_face_boxes *b, ssfer_detector *detector, const ss
         if (st == SSFER_OK)
             places[readable++] = samples[i];
         else if (st != SSFER_ERR_MEMORY) { /* the loader will report it */
-            b->state[samples[i]] = NO_FACE;
+            b->state[samples[i]] = SSFER_FACE_BOX_NONE;
             st = SSFER_OK;
         }
     }
@@ -225,7 +224,7 @@ static void tell(const ssfer_face_boxes *b, const size_t *indices, size_t count,
 {
     size_t found = 0;
     for (size_t i = 0; i < count; i++)
-        found += b->state[indices[i]] == ONE_FACE;
+        found += b->state[indices[i]] == SSFER_FACE_BOX_ONE;
     const double share = 100.0 * (double)found / (double)count;
     if (!ssfer_face_boxes_warn(o->log, o->detector_path, found, count))
         ssfer_info(o->log, "one face in %zu of %zu training pictures (%.1f %%); the others get the default box", found,
@@ -247,7 +246,7 @@ ssfer_status ssfer_face_boxes_find(ssfer_face_boxes *out, const ssfer_dataset *s
                           ? load(out, &before, set, o, hash, err)
                           : ssfer_fail(err, SSFER_ERR_MEMORY, "face boxes: out of memory");
     for (size_t i = 0; i < index_count && st == SSFER_OK; i++)
-        if (out->state[indices[i]] == NOT_LOOKED)
+        if (out->state[indices[i]] == SSFER_FACE_BOX_UNKNOWN)
             missing[missing_count++] = indices[i];
     if (st == SSFER_OK)
         tell_origin(before, set, missing_count, index_count, o);
@@ -277,8 +276,8 @@ void ssfer_face_boxes_deinit(ssfer_face_boxes *boxes)
 ssfer_facemix_box ssfer_face_boxes_in_view(const ssfer_face_boxes *b, size_t sample, const ssfer_seen *view)
 {
     float shown[4];
-    const bool seen =
-        sample < b->count && b->state[sample] == ONE_FACE && ssfer_seen_box(shown, view, b->boxes[sample], SIDE);
+    const bool seen = sample < b->count && b->state[sample] == SSFER_FACE_BOX_ONE &&
+                      ssfer_seen_box(shown, view, b->boxes[sample], SIDE);
     return ssfer_facemix_box_of(shown, seen ? 1 : 0, SSFER_FACEMIX_DEFAULT_BOX);
 }
 

@@ -26,9 +26,11 @@ typedef struct ssfer_face_boxes_options {
     int (*stop)(void); /* polled between batches; NULL: never */
 } ssfer_face_boxes_options;
 
+enum { SSFER_FACE_BOX_UNKNOWN, SSFER_FACE_BOX_ONE, SSFER_FACE_BOX_NONE /* or several */ };
+
 typedef struct ssfer_face_boxes {
     float (*boxes)[4];    /* by sample of the set */
-    unsigned char *state; /* by sample: 0 not looked at, 1 one face, 2 none or several */
+    unsigned char *state; /* by sample: SSFER_FACE_BOX_... */
     size_t count;
 } ssfer_face_boxes;
 
@@ -38,6 +40,13 @@ typedef struct ssfer_face_boxes {
 ssfer_status ssfer_face_boxes_find(ssfer_face_boxes *out, const ssfer_dataset *set, const size_t *indices,
                                    size_t index_count, const ssfer_face_boxes_options *options, ssfer_error *err);
 void ssfer_face_boxes_deinit(ssfer_face_boxes *boxes); /* {0} is fine */
+
+/* Boxes that somebody else has found or drawn: a CSV file whose header names at least path, x1, y1, x2 and y2, in pixels
+ * of the picture, such as the annotations of ssfer synth. A path is that of the sample, with its split in front or not;
+ * other pictures' rows do not matter, and a sample without a row has no known face. Errors: those of the file;
+ * SSFER_ERR_FORMAT naming the line; SSFER_ERR_ARGUMENT if it has none of the set's pictures. */
+ssfer_status ssfer_face_boxes_read_csv(ssfer_face_boxes *out, const ssfer_dataset *set, const size_t *indices,
+                                       size_t index_count, const char *path, const ssfer_log *log, ssfer_error *err);
 
 /* The box of a sample as a training view shows it, in pixels of a square of 224, FaceMix's own; where not exactly one
  * face is known, or it is out of view, SSFER_FACEMIX_DEFAULT_BOX. boxes without any sample ({0}): always that. */

@@ -107,6 +107,8 @@ ssfer_status ssfer_mixer_prepare(ssfer_mixer *m, const ssfer_dataset *set, const
     const ssfer_mix_options *o = &m->options;
     if (!is_facemix(o->mode))
         return SSFER_OK;
+    if (!o->detector && o->boxes && o->mode == SSFER_MIX_FACEMIX)
+        return ssfer_face_boxes_read_csv(&m->known, set, indices, index_count, o->boxes, where->log, err);
     if (!o->detector) {
         ssfer_warn(where->log, "no --detector: every face is taken to be at 25,25,220,220 of 224, so all pairs overlap "
                                "fully and FaceMix is plain mixup");

@@ -22,7 +22,9 @@ typedef struct ssfer_mix_options {
     double alpha;         /* lambda is drawn from Beta(alpha, alpha) */
     const char *detector; /* of faces, for FaceMix; NULL: every face has the default box */
     ssfer_detector_options find;
-    const char *boxes; /* the file that keeps what the detector found; NULL: face-boxes.json of the run */
+    /* Without a detector: a CSV file of boxes (ssfer_face_boxes_read_csv). With one: the file that keeps what it found.
+     * NULL: face-boxes.json of the run. */
+    const char *boxes;
 } ssfer_mix_options;
 
 typedef struct ssfer_mixer ssfer_mixer;

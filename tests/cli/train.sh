@@ -117,7 +117,12 @@ expect_error 2 "--detector-size goes with --facemix on"
 run finetune --data set --split train --out bad "${small[@]}" --facemix on --detector-conf 0.5
 expect_error 2 "--detector-conf goes with --detector"
 run finetune --data set --split train --out bad "${small[@]}" --facemix on --face-boxes f.json
-expect_error 2 "--face-boxes goes with --detector"
+expect_error 1 "f.json: No such file"
+rm -rf bad
+echo '{"faces": {}}' > f.json
+run finetune --data set --split train --out bad "${small[@]}" --facemix on --face-boxes f.json
+expect_error 1 "f.json: its header has no 'path'"
+rm -rf bad
 run finetune --data set --split train --out bad "${small[@]}" --erasing-count 2
 expect_error 2 "--erasing-count goes with --erasing above 0"
 run finetune --data set --split train --out bad "${small[@]}" --erasing 0 --erasing-mode rand

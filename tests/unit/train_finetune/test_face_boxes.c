@@ -2,6 +2,7 @@
  * here know every picture, so that no detector has to look. */
 #include "unit/data/scene.h"
 
+#include "base/memory.h"
 #include "train/face_boxes.h"
 
 #include <inttypes.h>
@@ -140,6 +141,87 @@ static void test_refused(void **state)
     tear_down(&c);
 }
 
+/* fail_at: which allocation of the reading fails; 0: none. */
+static ssfer_status read_csv_failing(boxes_case *c, const scene *s, const char *text, size_t fail_at)
+{
+    static const ssfer_log log = {.write = keep_log, .most = SSFER_LOG_INFO};
+    scene_file(s, "boxes.csv", text, strlen(text));
+    *logged = 0;
+    c->err = (ssfer_error){0};
+    ssfer_face_boxes_deinit(&c->boxes);
+    const scene_path path = scene_at(s, "boxes.csv");
+    ssfer_memory_fail_at(fail_at);
+    const ssfer_status st = ssfer_face_boxes_read_csv(&c->boxes, c->set, (size_t[]){0, 1}, 2, path.text, &log, &c->err);
+    ssfer_memory_fail_at(0);
+    return st;
+}
+
+static ssfer_status read_csv(boxes_case *c, const scene *s, const char *text)
+{
+    return read_csv_failing(c, s, text, 0);
+}
+
+/* Columns in any order and others between them; rows of other pictures. */
+static void test_csv(void **state)
+{
+    boxes_case c;
+    set_up(&c, *state);
+    assert_int_equal(read_csv(&c, *state, "y2,label,path,x1,y1,x2\n4,b,b/0.png,1,2e0,3.5\n9,a,other.png,x,y,z\n"),
+                     SSFER_OK);
+    assert_memory_equal(c.boxes.boxes[1], ((float[]){1, 2, 3.5f, 4}), sizeof c.boxes.boxes[1]);
+    assert_true(c.boxes.state[0] == SSFER_FACE_BOX_UNKNOWN && c.boxes.state[1] == SSFER_FACE_BOX_ONE);
+    assert_non_null(strstr(logged, "a face in 1 of 2 training pictures"));
+    tear_down(&c);
+}
+
+/* The annotations of a whole set, of which one split is trained on. */
+static void test_csv_split(void **state)
+{
+    const scene *s = *state;
+    boxes_case c;
+    set_up(&c, s);
+    scene_file(s, "parts/train/a/0.png", "-", 1);
+    scene_file(s, "parts/train/b/0.png", "-", 1);
+    scene_file(s, "parts/test/a/0.png", "-", 1);
+    ssfer_dataset_close(c.set);
+    assert_int_equal(
+        ssfer_dataset_open(&c.set, scene_at(s, "parts").text, &(ssfer_dataset_options){.split = "train"}, &c.err),
+        SSFER_OK);
+    assert_int_equal(read_csv(&c, s, "path,x1,y1,x2,y2\ntest/a/0.png,9,9,10,10\ntrain/a/0.png,1,2,3,4\n"), SSFER_OK);
+    assert_memory_equal(c.boxes.boxes[0], ((float[]){1, 2, 3, 4}), sizeof c.boxes.boxes[0]);
+    assert_true(c.boxes.state[0] == SSFER_FACE_BOX_ONE && c.boxes.state[1] == SSFER_FACE_BOX_UNKNOWN);
+    tear_down(&c);
+}
+
+static void test_csv_refused(void **state)
+{
+    boxes_case c;
+    set_up(&c, *state);
+    static const struct {
+        const char *text;
+        ssfer_status status;
+        const char *part;
+    } cases[] = {
+        {"", SSFER_ERR_FORMAT, "boxes.csv: its header has no 'path'"},
+        {"path,x1,y1,x2\n", SSFER_ERR_FORMAT, "its header has no 'y2'"},
+        {"path,x1,y1,x2,y2\na/0.png,1,2,3\n", SSFER_ERR_FORMAT, "boxes.csv:2: 4 fields, fewer than the header"},
+        {"path,x1,y1,x2,y2\na/0.png,1,2,3,nan\n", SSFER_ERR_FORMAT, "boxes.csv:2: 'nan' is not a number"},
+        {"path,x1,y1,x2,y2\na/0.png,1,2,3,\n", SSFER_ERR_FORMAT, "boxes.csv:2: '' is not a number"},
+        {"path,x1,y1,x2,y2\na/0.png,3,2,1,4\n", SSFER_ERR_FORMAT, "boxes.csv:2: a box from 3,2 to 1,4 has no area"},
+        {"path,x1,y1,x2,y2\nc.png,1,2,3,4\n", SSFER_ERR_ARGUMENT, "boxes.csv: none of the training pictures is in it"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const ssfer_status st = read_csv(&c, *state, cases[i].text);
+        if (st != cases[i].status || !strstr(c.err.message, cases[i].part))
+            fail_msg("case %zu: %s, \"%s\"", i, ssfer_status_name(st), c.err.message);
+    }
+    for (size_t n = 1; n < 8; n++) { /* whichever allocation fails */
+        const ssfer_status st = read_csv_failing(&c, *state, "path,x1,y1,x2,y2\na/0.png,1,2,3,4\n", n);
+        assert_true(st == (n < 4 ? SSFER_ERR_MEMORY : SSFER_OK));
+    }
+    tear_down(&c);
+}
+
 static int setup(void **state)
 {
     static scene s;
@@ -158,7 +240,8 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_read), TEST(test_nothing_found), TEST(test_few_found),
-                                       TEST(test_seen_side), TEST(test_refused)};
+    const struct CMUnitTest tests[] = {TEST(test_read),      TEST(test_nothing_found), TEST(test_few_found),
+                                       TEST(test_seen_side), TEST(test_refused),       TEST(test_csv),
+                                       TEST(test_csv_split), TEST(test_csv_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
