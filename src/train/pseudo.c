@@ -20,8 +20,6 @@ ssfer_status ssfer_pseudo_init(ssfer_pseudo *p, const ssfer_pseudo_options *opti
     p->labels = ssfer_calloc(capacity, sizeof *p->labels);
     if (!p->mean || !p->prior || !p->targets || !p->probabilities || !p->weights || !p->confidence || !p->labels)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "pseudo-labels: out of memory");
-    for (size_t k = 0; k < classes; k++)
-        p->mean[k] = 1.0 / (double)classes;
     memcpy(p->prior, prior, classes * sizeof *prior);
     return SSFER_OK;
 }
@@ -75,12 +73,15 @@ static void follow_mean(ssfer_pseudo *p, size_t count)
 static void align(ssfer_pseudo *p, size_t count)
 {
     const size_t K = p->classes;
+    double all = 0.0; /* 1 - momentum^steps: what makes the mean one from the first step on */
+    for (size_t k = 0; k < K; k++)
+        all += p->mean[k];
     for (size_t b = 0; b < count; b++) {
         float *q = p->probabilities + b * K;
         double sum = 0.0;
         for (size_t k = 0; k < K; k++) {
             const double target = p->options.align == SSFER_ALIGN_LABELS ? p->prior[k] : 1.0 / (double)K;
-            q[k] = (float)((double)q[k] * target / fmax(p->mean[k], 1e-12)); /* a class that is never said */
+            q[k] = (float)((double)q[k] * target / fmax(p->mean[k] / all, 1e-12)); /* a class that is never said */
             sum += (double)q[k];
         }
         for (size_t k = 0; k < K; k++)

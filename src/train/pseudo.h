@@ -4,7 +4,9 @@
  *
  *   alignment  q_b := normalise(q_b * target / mean), mean: the running mean of q (momentum 0.999), target: the labeled
  *              pictures' share of each class ("labels", ReMixMatch, Berthelot et al. 2020, sec. 3.1) or 1/K ("uniform",
- *              SoftMatch, Chen et al. 2023, eq. (10), for the weights alone: labels and targets stay those of q_b)
+ *              SoftMatch's uniform alignment, Chen et al. 2023, for the weights alone: labels and targets stay q_b's).
+ *              The mean is that of the batches seen, from the first one on; started at 1/K it would for a thousand
+ *              steps divide by what the teacher never said, and multiply its own leaning by that of the labels.
  *   label      argmax q_b
  *   target     hard: 1 at the label; with temperature T > 0: q_b^(1/T), normalised (Berthelot et al. 2019, eq. (7))
  *   weight     w_b of the selection method (select/select.h)
@@ -28,7 +30,7 @@ typedef struct ssfer_pseudo_options {
 typedef struct ssfer_pseudo {
     ssfer_pseudo_options options;
     size_t capacity, classes;
-    double *mean;   /* (K): running mean of q, for the alignment; goes into checkpoints */
+    double *mean;   /* (K): running sum of q, 0 at the start, whose shares are its mean; goes into checkpoints */
     double *prior;  /* (K): the labeled pictures' share of each class */
     float *targets; /* (B, K) */
     float *weights; /* (B) */
@@ -37,7 +39,7 @@ typedef struct ssfer_pseudo {
     float *probabilities; /* (B, K): what the weights were made from */
 } ssfer_pseudo;
 
-/* For up to `capacity` pictures. prior (K) is copied, the mean starts at 1/K. */
+/* For up to `capacity` pictures. prior (K) is copied. */
 ssfer_status ssfer_pseudo_init(ssfer_pseudo *p, const ssfer_pseudo_options *options, size_t capacity, size_t classes,
                                const double *prior, ssfer_error *err);
 void ssfer_pseudo_deinit(ssfer_pseudo *p); /* {0} is fine */

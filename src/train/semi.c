@@ -77,15 +77,34 @@ static ssfer_status make_buffers(semi *s, ssfer_error *err)
     s->adjustment = ssfer_calloc(K, sizeof *s->adjustment);
     if (!s->adjusted || !s->adjustment || !s->targets || !s->weights || !s->losses || !s->dlogits || !s->opinions)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
-    for (size_t k = 0; k < K; k++) /* a class without labeled pictures would be pushed away for ever */
-        s->adjustment[k] =
-            s->pseudo.prior[k] > 0.0 ? (float)(s->options->logit_adjustment * log(s->pseudo.prior[k])) : 0.0f;
     TRY(ssfer_vit_acts_init(&s->teacher, s->cx, vit, B, false, err));
     TRY(ssfer_vit_acts_init(&s->student, s->cx, vit, B, true, err));
     if (!s->options->released)
         return SSFER_OK;
     TRY(ssfer_params_alloc(&s->stage2, &vit->table, err));
     memcpy(s->stage2, s->trainee.model.params, vit->table.block_floats * sizeof *s->stage2);
+    return SSFER_OK;
+}
+
+/* What divides by a class's labeled pictures needs one of each. */
+static ssfer_status expect_all_labeled(const semi *s, const char *option, ssfer_error *err)
+{
+    for (size_t k = 0; k < s->pseudo.classes; k++)
+        if (!(s->pseudo.prior[k] > 0.0))
+            return ssfer_fail(err, SSFER_ERR_ARGUMENT,
+                              "%s: class %s has no labeled picture; label one, or leave the option out", option,
+                              ssfer_dataset_class_name(s->data.train_set, k));
+    return SSFER_OK;
+}
+
+static ssfer_status make_adjustment(semi *s, ssfer_error *err)
+{
+    const double strength = s->options->logit_adjustment;
+    if (!(strength > 0.0))
+        return SSFER_OK; /* zeros */
+    TRY(expect_all_labeled(s, "--logit-adjustment", err));
+    for (size_t k = 0; k < s->pseudo.classes; k++)
+        s->adjustment[k] = (float)(strength * log(s->pseudo.prior[k]));
     return SSFER_OK;
 }
 
@@ -479,6 +498,7 @@ static ssfer_status prepare(semi *s, ssfer_error *err)
     TRY(ssfer_trainee_init(&s->trainee, s->cx, &o->model, o->init, &s->data, t, err));
     TRY(make_pseudo(s, err));
     TRY(make_buffers(s, err));
+    TRY(make_adjustment(s, err));
     TRY(open_run(s, err)); /* last: nothing is written before all that can be refused has been */
     TRY(ssfer_labeled_keep(&s->data, s->run, err));
     TRY(make_loaders(s, err));

@@ -37,8 +37,8 @@ typedef struct ssfer_semi_options {
     double smoothing;
     bool balanced; /* labeled pictures of small classes come more often, so that all classes come alike */
     /* The loss, of labeled and unlabeled pictures, takes logits + this * log(the labeled pictures' share of the class),
-     * so that the plain logits are those of balanced classes; 0: off. Menon et al. 2021, "Long-Tail Learning via Logit
-     * Adjustment": the logit-adjusted loss. */
+     * so that the plain logits are those of balanced classes; 0: off. A class without labeled pictures is refused.
+     * Menon et al. 2021, "Long-Tail Learning via Logit Adjustment": the logit-adjusted loss, eq. (10). */
     double logit_adjustment;
     const ssfer_select_method *select;
     ssfer_select_options selection;

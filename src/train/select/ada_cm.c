@@ -5,10 +5,12 @@
  *   T(c) = max(tau, 0.97 S(c) / (1 + exp(-e)))    after e epochs; tau before, and for a class that was never right
  *   w_b  = 1(max_k q_b(k) >= T(label_b))
  *
- * S is gathered while the student trains; the authors' code passes over the labeled pictures once more. Pictures below
- * the margin are left out: the paper's contrastive term for them is not a part of this. State: margin, sum and count
- * (K each). Source: Li et al. 2022, "Towards Semi-Supervised Deep Facial Expression Recognition with An Adaptive
- * Confidence Margin" (class-wise margins), and the authors' code for the floor, there 0.8, and the constants. */
+ * S is gathered while the student trains; the authors' code passes over the labeled pictures once more, with the
+ * averaged weights. There q is the mean of two weak views, here it is the teacher's of one. Pictures below the margin
+ * are left out: the paper's contrastive term for them is not a part of this. State: margin, sum and count (K each).
+ * Source: Li et al. 2022, "Towards Semi-Supervised Deep Facial Expression Recognition with An Adaptive Confidence
+ * Margin" (arXiv 2203.12341), the adaptive confidence margin of class c in epoch t with its factors beta = 0.97 and
+ * gamma = e, and the authors' code for the floor, there 0.8. */
 #include "train/select/select.h"
 
 #include <math.h>

@@ -5,9 +5,10 @@
  *   T(c)     = M(beta(c)) tau, M(x) = x / (2 - x)                        the convex mapping
  *   w_b      = 1(max_k q_b(k) >= T(label_b))
  *
- * N: all unlabeled pictures. sigma is that before the batch, whose sure pictures are then noted. State: the noted label
- * of each picture, plus 1; 0 for none. Source: Zhang et al. 2021, "FlexMatch: Boosting Semi-Supervised Learning with
- * Curriculum Pseudo Labeling", sec. 3 and algorithm 1. */
+ * N: all unlabeled pictures. sigma is that before the batch, whose sure pictures are then noted; until one is, every
+ * threshold is 0. State: the noted label of each picture, plus 1; 0 for none. Source: Zhang et al. 2021, "FlexMatch:
+ * Boosting Semi-Supervised Learning with Curriculum Pseudo Labeling" (arXiv 2110.08263), sec. 3.1 (learning effect),
+ * 3.2 (warm-up), 3.3 (mapping) and algorithm 1. */
 #include "train/select/select.h"
 
 static size_t state_count(size_t classes, size_t pictures)

@@ -1,7 +1,7 @@
 /* FreeMatch's self-adaptive thresholds, and its fairness term.
  *
- *   tau   = lambda tau + (1 - lambda) mean_b max_k q_b(k)            starts at 1/K
- *   p(c)  = lambda p(c) + (1 - lambda) mean_b q_b(c)                 starts at 1/K
+ *   tau   = lambda tau + (1 - lambda) mean_b max_k q_b(k)            starts at 1/K, eq. (5)
+ *   p(c)  = lambda p(c) + (1 - lambda) mean_b q_b(c)                 starts at 1/K, eq. (6)
  *   w_b   = 1(max_k q_b(k) >= tau(label_b)),  tau(c) = p(c) / max_c' p(c') tau
  *   h(c)  = lambda h(c) + (1 - lambda) share of label c in the batch starts at 1/K
  *   L_f   = -H(norm(p / h), norm(pbar / hbar)) = sum_c norm(p / h)_c log norm(pbar / hbar)_c
@@ -10,8 +10,9 @@
  * most likely classes there, a constant for the gradient; a class that h or hbar does not have counts as 0.
  * L_f is multiplied by `fairness` and added to the loss; where the kept pictures of a step do not fit one batch it is
  * the mean over batches, by pictures. State: tau, p (K), h (K). Source: Wang et al. 2023, "FreeMatch: Self-adaptive
- * Thresholding for Semi-supervised Learning": self-adaptive thresholding (SAT) and fairness (SAF), the latter as the
- * authors' code computes it. */
+ * Thresholding for Semi-supervised Learning" (arXiv 2205.07246), sec. 4.1: self-adaptive thresholding, and 4.2:
+ * self-adaptive fairness, as the authors' code computes it, which takes pbar and hbar over the kept pictures alone: the
+ * normalisation of their quotient makes that the paper's. */
 #include "train/select/select.h"
 
 #include <math.h>

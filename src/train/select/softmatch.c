@@ -5,8 +5,10 @@
  *   w_b     = exp(-(max_k q_b(k) - mu)^2 / (2 sigma^2)) below mu, 1 from mu on
  *
  * var: with 1/B, so that B/(B - 1) makes it unbiased (a batch of one picture leaves sigma as it is). The largest weight
- * is 1. To be used with --align uniform, as the paper does. State: mu, sigma^2. Source: Chen et al. 2023, "SoftMatch:
- * Addressing the Quantity-Quality Trade-off in Semi-supervised Learning", sec. 3. */
+ * is 1. To be used with --align uniform, as the paper does. The formulas are the paper's; the authors' code divides
+ * sigma^2 by 4 before it weighs. State: mu, sigma^2. Source: Chen et al. 2023, "SoftMatch: Addressing the
+ * Quantity-Quality Trade-off in Semi-supervised Learning" (arXiv 2301.10921): the truncated Gaussian and the running
+ * estimates of its mu and sigma. */
 #include "train/select/select.h"
 
 #include <math.h>

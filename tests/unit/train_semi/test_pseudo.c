@@ -96,18 +96,23 @@ static void test_soft(void **state)
     drop(&b);
 }
 
-/* One picture: mean = 0.999/3 + 0.001 q; aligned q * prior / mean, normalised. */
+/* Two steps of one picture: after the first the mean is that picture's q, so that it is moved to the labels' shares;
+ * after the second (0.999 first + second) / 1.999. Aligned q * prior / mean, normalised. */
 static void test_alignment(void **state)
 {
     (void)state;
-    const double q[K] = {0.5, 0.4, 0.1}, prior[K] = {0.1, 0.8, 0.1};
+    const double first[K] = {0.2, 0.2, 0.6}, q[K] = {0.5, 0.4, 0.1}, prior[K] = {0.1, 0.8, 0.1};
     double aligned[K], sum = 0.0;
     float logits[K];
-    logs(logits, q, K);
+    logs(logits, first, K);
     bench b = make((ssfer_pseudo_options){.align = SSFER_ALIGN_LABELS}, 0.7, prior);
     ssfer_pseudo_make(&b.pseudo, &b.select, logits, PICTURES, 1);
+    for (size_t k = 0; k < K; k++)
+        close_to((double)b.pseudo.probabilities[k], prior[k], 1e-6);
+    logs(logits, q, K);
+    ssfer_pseudo_make(&b.pseudo, &b.select, logits, PICTURES, 1);
     for (size_t k = 0; k < K; k++) {
-        aligned[k] = q[k] * prior[k] / (0.999 / 3 + 0.001 * q[k]);
+        aligned[k] = q[k] * prior[k] / ((0.999 * first[k] + q[k]) / 1.999);
         sum += aligned[k];
     }
     for (size_t k = 0; k < K; k++)

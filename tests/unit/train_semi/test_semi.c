@@ -215,6 +215,29 @@ static void test_impossible_settings(void **state)
     assert_int_not_equal(access(scene_at(&s, "bad").text, F_OK), 0); /* nothing has been written */
 }
 
+/* A class that no labeled picture is of, by a list of labels. */
+static void test_class_without_labels(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "train", 8);
+    make_split(&s, "valid", 2);
+    make_stage2(&s, 1);
+    const scene_path labels = scene_at(&s, "labels.json");
+    FILE *f = fopen(labels.text, "w");
+    fputs("{\"format\": \"ssfer-split\", \"version\": 1, \"fraction\": 0.2, \"seed\": 0, "
+          "\"labeled\": [\"left/00.png\", \"left/01.png\", \"middle/00.png\"]}",
+          f);
+    fclose(f);
+    set_up(&r, &s, "bad");
+    r.options.data.labels = labels.text;
+    r.options.data.fraction = 1.0;
+    r.options.logit_adjustment = 1.0;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "--logit-adjustment: class top has no labeled picture; label one");
+    r.options.logit_adjustment = 0.0;
+    expect_trained(&r);
+}
+
 /* A rate that ruins everything in a step, as the loss or the validation finds: stopped, or undone as often as allowed
  * and then stopped. */
 static void test_numbers_that_explode(void **state)
@@ -273,6 +296,7 @@ int main(void)
         TEST(test_balance),
         TEST(test_released),
         TEST(test_impossible_settings),
+        TEST(test_class_without_labels),
         TEST(test_numbers_that_explode),
         TEST(test_collapse),
     };
