@@ -5,7 +5,7 @@
 
 typedef struct semi_args {
     const char *init, *out, *unlabeled, *strong;
-    int rest, select, align, schedule, decay, ema_warmup, on_collapse, keep, balanced;
+    int rest, select, align, schedule, decay, ema_warmup, on_collapse, keep, balanced, pseudo_mixup;
     int64_t mu, burn_in;
     double threshold, momentum, fairness, temperature, unlabeled_weight, collapse;
     double crop_scale, strong_crop_scale, flip, smoothing, layer_decay, logit_adjustment;
@@ -61,6 +61,9 @@ static const ssfer_option LABELS[] = {
     {SSFER_OPTION_CHOICE(semi_args, align), .name = "align", .choices = ALIGN_CHOICES, .initial = "none",
      .help = "distribution alignment: move the teacher's mean opinion to the labeled pictures' classes, or weigh "
              "pictures as if all classes were alike"},
+    {SSFER_OPTION_CHOICE(semi_args, pseudo_mixup), .name = "pseudo-mixup", .choices = ON_OFF, .initial = "off",
+     .help = "blend the unlabeled pictures pairwise, the one that the teacher is surer of counting more, so that those "
+             "below the threshold teach too"},
     {SSFER_OPTION_INT(semi_args, mu), .name = "mu", .value = "N", .initial = "1", .min = 1, .max = 64,
      .help = "unlabeled pictures for each labeled one"},
     {SSFER_OPTION_FLOAT(semi_args, unlabeled_weight), .name = "unlabeled-weight", .value = "X", .initial = "5",
@@ -123,6 +126,7 @@ static ssfer_status fill_options(ssfer_semi_options *o, const semi_args *a, cons
     o->select = SSFER_SELECT_METHODS[a->select];
     o->selection = (ssfer_select_options){a->threshold, a->momentum, a->fairness};
     o->balanced = a->balanced == 1;
+    o->pseudo_mixup = a->pseudo_mixup == 0;
     o->logit_adjustment = a->logit_adjustment;
     o->pseudo = (ssfer_pseudo_options){.align = (ssfer_align)a->align, .temperature = a->temperature};
     o->collapse_share = a->collapse;

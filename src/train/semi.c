@@ -1,8 +1,10 @@
 #include "train/semi.h"
 
 #include "base/memory.h"
+#include "base/size.h"
 #include "nn/targets.h"
 #include "nn/try.h"
+#include "train/pseudo_mixup.h"
 #include "train/pseudo_record.h"
 #include "train/trainee.h"
 
@@ -52,6 +54,7 @@ typedef struct semi {
     ssfer_select select;
     ssfer_pseudo pseudo;
     ssfer_pseudo_record record;
+    ssfer_pseudo_mixup mixup;
     ssfer_run *run;
     size_t *balanced; /* the labeled pictures, those of small classes over and over; or NULL */
     float *stage2;    /* a block: the weights at the start, for released; or NULL */
@@ -147,6 +150,8 @@ static ssfer_status make_loaders(semi *s, ssfer_error *err)
     o.batch = s->batch;
     o.second = &strong;
     TRY(ssfer_unlabeled_start(&s->unlabeled, &o, err));
+    if (s->options->pseudo_mixup)
+        TRY(ssfer_pseudo_mixup_init(&s->mixup, s->batch, ssfer_max_size(s->unlabeled.floats, s->pseudo.classes), err));
     return ssfer_trainee_open_validation(&s->trainee, ssfer_run_log(s->run), err);
 }
 
@@ -214,6 +219,16 @@ static ssfer_status ask_teacher(semi *s, const float *average)
     return SSFER_OK;
 }
 
+/* Blends what the student is to learn with one another. */
+static void mix(semi *s, const ssfer_loop_position *at, uint32_t micro_batch)
+{
+    ssfer_rng rng = ssfer_rng_stream(s->options->training.seed, STAGE, micro_batch, at->step, SSFER_RNG_MIX);
+    ssfer_pseudo_mixup_draw(&s->mixup, s->pseudo.confidence, &rng);
+    ssfer_pseudo_mixup_rows(&s->mixup, s->unlabeled.strong, s->unlabeled.floats);
+    ssfer_pseudo_mixup_rows(&s->mixup, s->pseudo.targets, s->pseudo.classes);
+    ssfer_pseudo_mixup_weights(&s->mixup, s->pseudo.weights);
+}
+
 /* Moves the strong views that count, with targets and weights, to the front. Returns their number. */
 static size_t gather_kept(semi *s)
 {
@@ -268,6 +283,8 @@ static ssfer_status learn_batch(semi *s, const float *params, float *grads, cons
     TRY(learn_labeled(s, params, grads, batch, &labeled_loss));
     if (unlabeled) {
         TRY(ask_teacher(s, at->average));
+        if (o->pseudo_mixup)
+            mix(s, at, micro_batch);
         TRY(learn_unlabeled(s, params, grads, at, micro_batch, &unlabeled_loss));
     }
     ssfer_pseudo_record_losses(&s->record, labeled_loss * (double)batch->count, batch->count,
@@ -402,6 +419,7 @@ static void describe_method(ssfer_recipe *r, const ssfer_semi_options *o)
     ssfer_recipe_size(r, "burn_in", o->burn_in);
     ssfer_recipe_string(r, "align", aligns[o->pseudo.align]);
     ssfer_recipe_double(r, "temperature", o->pseudo.temperature);
+    ssfer_recipe_bool(r, "pseudo_mixup", o->pseudo_mixup);
     ssfer_recipe_bool(r, "balanced", o->balanced);
     ssfer_recipe_double(r, "logit_adjustment", o->logit_adjustment);
     ssfer_recipe_string(r, "strong", strong);
@@ -554,6 +572,7 @@ static void release(semi *s)
     ssfer_labeled_close(&s->data);
     ssfer_compute_destroy(s->cx);
     ssfer_pseudo_record_deinit(&s->record);
+    ssfer_pseudo_mixup_deinit(&s->mixup);
     ssfer_pseudo_deinit(&s->pseudo);
     ssfer_select_deinit(&s->select);
     ssfer_free(s->stage2);

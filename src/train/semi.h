@@ -43,6 +43,7 @@ typedef struct ssfer_semi_options {
     const ssfer_select_method *select;
     ssfer_select_options selection;
     ssfer_pseudo_options pseudo;
+    bool pseudo_mixup;     /* train/pseudo_mixup.h */
     double collapse_share; /* of the best epoch's rate or entropy, below which the teacher collapses; 0: never */
     ssfer_collapse on_collapse;
     bool last_weights; /* the result is the last teacher instead of the best one on the validation pictures */

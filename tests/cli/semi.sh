@@ -58,6 +58,13 @@ for select in fixmatch flexmatch freematch softmatch ada-cm; do
   expect_out_has "accuracy             100.00 %"
 done
 
+run semi "${data[@]}" "${init[@]}" --out mixed --threshold 0.5 --mu 2 --pseudo-mixup on --quiet
+expect_code 0
+expect_out_has "accuracy             100.00 %"
+grep -q "pseudo_mixup: true" mixed/recipe.yaml || problem "the recipe does not say that pictures were blended"
+run semi "${data[@]}" "${init[@]}" --out mixed --threshold 0.5 --mu 2 --resume
+expect_error 1 "pseudo_mixup"
+
 # ---- the published code ----
 run semi "${data[@]}" "${init[@]}" --out released --released --threshold 0.5
 expect_code 0

@@ -64,6 +64,31 @@ static void test_burn_in(void **state)
     assert_true(last_figure(&s, "sure", "labeled_loss") != last_figure(&s, "unsure", "labeled_loss"));
 }
 
+/* Blended pictures teach otherwise than plain ones; where nobody is sure, they too leave no trace. */
+static void test_pseudo_mixup(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    make_split(&s, "train", 8);
+    make_split(&s, "valid", 2);
+    make_stage2(&s, 20);
+    const double thresholds[] = {0.36, 1.0};
+    double losses[2][2];
+    for (size_t t = 0; t < 2; t++)
+        for (size_t mixed = 0; mixed < 2; mixed++) {
+            char name[32];
+            snprintf(name, sizeof name, "run%zu%zu", t, mixed);
+            set_up(&r, &s, name);
+            r.options.selection.threshold = thresholds[t];
+            r.options.pseudo_mixup = mixed == 1;
+            expect_trained(&r);
+            losses[t][mixed] = last_figure(&s, name, "unlabeled_loss");
+        }
+    if (!(losses[0][0] > 0.0 && losses[0][1] > losses[0][0]))
+        fail_msg("%g plain, %g blended", losses[0][0], losses[0][1]); /* more pictures, with soft targets */
+    assert_true(losses[1][0] == 0.0 && losses[1][1] == 0.0);
+}
+
 /* ---- sources of pictures ----------------------------------------------------------------------------------------- */
 
 static void test_sources(void **state)
@@ -291,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_unlabeled_pictures_teach),
         TEST(test_burn_in),
+        TEST(test_pseudo_mixup),
         TEST(test_sources),
         TEST(test_holdout),
         TEST(test_balance),
