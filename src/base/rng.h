@@ -19,6 +19,7 @@ typedef enum ssfer_rng_purpose {
     SSFER_RNG_MIX = 6,        /* mixup/FaceMix lambda; sample = global step */
     SSFER_RNG_SYNTH = 7,      /* synthetic faces; sample = index of the face */
     SSFER_RNG_AUGMENT_STRONG = 8,
+    SSFER_RNG_BALANCE = 9,    /* which pictures count for a balanced head; sample = global step */
     SSFER_RNG_TEST = 255
 } ssfer_rng_purpose;
 

@@ -5,7 +5,7 @@
 
 typedef struct semi_args {
     const char *init, *out, *unlabeled, *strong;
-    int rest, select, align, schedule, decay, ema_warmup, on_collapse, keep, balanced, pseudo_mixup;
+    int rest, select, align, schedule, decay, ema_warmup, on_collapse, keep, balanced, pseudo_mixup, abc, on_mismatch;
     int64_t mu, burn_in;
     double threshold, momentum, fairness, temperature, unlabeled_weight, collapse;
     double crop_scale, strong_crop_scale, flip, smoothing, layer_decay, logit_adjustment;
@@ -21,6 +21,7 @@ static const char *const SELECT_CHOICES[] = {"fixmatch",  "flexmatch", "freematc
                                              "softmatch", "ada-cm",    NULL}; /* as SSFER_SELECT_METHODS */
 static const char *const ALIGN_CHOICES[] = {"none", "labels", "uniform", NULL};
 static const char *const COLLAPSE_CHOICES[] = {"warn", "stop", "rollback", NULL};
+static const char *const MISMATCH_CHOICES[] = {"warn", "stop", NULL};
 static const char *const SAMPLING_CHOICES[] = {"natural", "balanced", NULL};
 static const char *const KEEP_CHOICES[] = {"best", "last", NULL};
 
@@ -75,6 +76,8 @@ static const ssfer_option LABELS[] = {
              "finite: go back to the last good checkpoint at half the rate, three times at most"},
     {SSFER_OPTION_FLOAT(semi_args, collapse), .name = "collapse", .value = "X", .initial = "0.3", .max = 1,
      .help = "collapse is when pseudo-label rate or entropy falls below this share of the best epoch's; 0: never"},
+    {SSFER_OPTION_CHOICE(semi_args, on_mismatch), .name = "on-mismatch", .choices = MISMATCH_CHOICES, .initial = "warn",
+     .help = "what to do when a batch is larger than the labeled or the unlabeled pictures are many"},
     {0}};
 
 static const ssfer_option METHOD[] = {
@@ -97,6 +100,8 @@ static const ssfer_option METHOD[] = {
      .help = "labeled pictures as they are, or those of small classes more often"},
     {SSFER_OPTION_FLOAT(semi_args, logit_adjustment), .name = "logit-adjustment", .value = "X", .initial = "0",
      .max = 10, .help = "how much the loss allows for the labeled pictures' class sizes; 1 as in the paper, 0: off"},
+    {SSFER_OPTION_CHOICE(semi_args, abc), .name = "abc", .choices = ON_OFF, .initial = "off",
+     .help = "train an auxiliary head on batches in which all classes come alike; the model has it in the end"},
     {SSFER_OPTION_CHOICE(semi_args, schedule), .name = "schedule", .choices = SCHEDULE_CHOICES, .initial = "steps",
      .help = "learning rate over time: a tenth after 2/5 and again after 4/5 of the epochs, cosine, or constant"},
     {SSFER_OPTION_FLOAT(semi_args, layer_decay), .name = "layer-decay", .value = "X", .initial = "1", .above_min = true,
@@ -126,11 +131,13 @@ static ssfer_status fill_options(ssfer_semi_options *o, const semi_args *a, cons
     o->select = SSFER_SELECT_METHODS[a->select];
     o->selection = (ssfer_select_options){a->threshold, a->momentum, a->fairness};
     o->balanced = a->balanced == 1;
+    o->abc = a->abc == 0;
     o->pseudo_mixup = a->pseudo_mixup == 0;
     o->logit_adjustment = a->logit_adjustment;
     o->pseudo = (ssfer_pseudo_options){.align = (ssfer_align)a->align, .temperature = a->temperature};
     o->collapse_share = a->collapse;
     o->on_collapse = (ssfer_collapse)a->on_collapse;
+    o->stop_on_mismatch = a->on_mismatch == 1;
     o->last_weights = a->keep == 1;
     t->max_bad_share = a->data.max_bad;
     t->schedule = schedules[a->schedule];

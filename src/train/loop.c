@@ -358,7 +358,7 @@ static ssfer_status finish(loop *l, float *best, ssfer_error *err)
     if (best)
         memcpy(best, weights, bytes);
     TRY(ssfer_tensor_set_create(&set, err));
-    ssfer_status st = l->task->store(l->task->user, weights, set, err);
+    ssfer_status st = (l->task->store_model ? l->task->store_model : l->task->store)(l->task->user, weights, set, err);
     if (st == SSFER_OK)
         st = describe(l, set, err);
     if (st == SSFER_OK)

@@ -58,6 +58,8 @@ typedef struct ssfer_loop_task {
                           ssfer_error *err);
     /* Adds weights and metadata of a model file to a set. */
     ssfer_status (*store)(void *user, const float *weights, ssfer_tensor_set *set, ssfer_error *err);
+    /* The same for model.safetensors, where that is another model than the one which is trained; NULL: as store. */
+    ssfer_status (*store_model)(void *user, const float *weights, ssfer_tensor_set *set, ssfer_error *err);
     /* What a checkpoint keeps of the stage beside weights and moments: adds tensors to it (their data is borrowed until
      * the checkpoint is written), and takes them back. Both NULL: nothing. */
     ssfer_status (*save)(void *user, ssfer_tensor_set *set, ssfer_error *err);

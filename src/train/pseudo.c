@@ -52,7 +52,7 @@ void ssfer_softmax_rows(float *probabilities, const float *logits, size_t count,
     }
 }
 
-static size_t largest(const float *row, size_t classes)
+size_t ssfer_largest_of(const float *row, size_t classes)
 {
     size_t best = 0;
     for (size_t k = 1; k < classes; k++)
@@ -97,7 +97,7 @@ static void set_targets(ssfer_pseudo *p, size_t count)
     for (size_t b = 0; b < count; b++) {
         const float *q = p->probabilities + b * K;
         float *target = p->targets + b * K;
-        const size_t label = largest(q, K);
+        const size_t label = ssfer_largest_of(q, K);
         double sum = 0.0;
         p->labels[b] = (int32_t)label;
         for (size_t k = 0; T > 0.0 && k < K; k++)
@@ -118,7 +118,8 @@ void ssfer_pseudo_make(ssfer_pseudo *p, ssfer_select *select, const float *logit
     if (p->options.align == SSFER_ALIGN_UNIFORM)
         align(p, count);
     for (size_t b = 0; b < count; b++)
-        p->confidence[b] = p->probabilities[b * p->classes + largest(p->probabilities + b * p->classes, p->classes)];
+        p->confidence[b] =
+            p->probabilities[b * p->classes + ssfer_largest_of(p->probabilities + b * p->classes, p->classes)];
     const ssfer_opinions opinions = {p->probabilities, p->confidence, p->labels, pictures, count};
     select->method->weigh(select, p->weights, &opinions);
 }

@@ -51,4 +51,6 @@ void ssfer_pseudo_make(ssfer_pseudo *p, ssfer_select *select, const float *logit
 /* probabilities (B, K) =. logits and probabilities may be the same. */
 void ssfer_softmax_rows(float *probabilities, const float *logits, size_t count, size_t classes);
 
+size_t ssfer_largest_of(const float *row, size_t classes); /* the first of the largest */
+
 #endif

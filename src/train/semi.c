@@ -2,20 +2,14 @@
 
 #include "base/memory.h"
 #include "base/size.h"
-#include "nn/targets.h"
 #include "nn/try.h"
-#include "train/pseudo_mixup.h"
-#include "train/pseudo_record.h"
+#include "train/semi_step.h"
 #include "train/trainee.h"
 
 #include <math.h>
 #include <string.h>
 
-enum {
-    STAGE = 3, /* of the paper; part of every random stream's name */
-    MAX_ROLLBACKS = 3,
-    CHUNK_STEP = 8 /* numbers of pictures that the student meets: multiples of it, so that few kernels are built */
-};
+enum { MAX_ROLLBACKS = 3 };
 
 ssfer_semi_options ssfer_semi_defaults(void)
 {
@@ -48,279 +42,45 @@ typedef struct semi {
     ssfer_compute *cx;
     ssfer_labeled data;
     ssfer_unlabeled unlabeled;
-    ssfer_trainee trainee;
-    ssfer_endless labeled;
-    ssfer_vit_acts student, teacher;
-    ssfer_select select;
-    ssfer_pseudo pseudo;
-    ssfer_pseudo_record record;
-    ssfer_pseudo_mixup mixup;
+    ssfer_trainee trainee; /* the classifier; with an auxiliary head its weights are what was last made of both */
+    ssfer_semi_step step;
     ssfer_run *run;
-    size_t *balanced; /* the labeled pictures, those of small classes over and over; or NULL */
-    float *stage2;    /* a block: the weights at the start, for released; or NULL */
-    float *targets, *weights, *losses, *dlogits; /* (B, K), (B), (B), (B, K) */
-    float *adjusted;                             /* (B, K): logits as the loss has them */
-    float *adjustment;                           /* (K): what is added to logits in the loss */
-    float *opinions;                             /* (mu B, K): the teacher's logits */
-    size_t batch, iterations;                    /* batch: mu B */
+    float *stage2; /* a block: the weights at the start, for released; or NULL */
+    size_t iterations;
 } semi;
 
-/* ---- preparing --------------------------------------------------------------------------------------------------- */
-
-static ssfer_status make_buffers(semi *s, ssfer_error *err)
-{
-    const ssfer_vit *vit = &s->trainee.model.vit;
-    const size_t B = s->options->training.batch, K = vit->config.classes;
-    s->targets = ssfer_calloc(B * K, sizeof *s->targets);
-    s->weights = ssfer_calloc(B, sizeof *s->weights);
-    s->losses = ssfer_calloc(B, sizeof *s->losses);
-    s->dlogits = ssfer_calloc(B * K, sizeof *s->dlogits);
-    s->opinions = ssfer_calloc(s->batch * K, sizeof *s->opinions);
-    s->adjusted = ssfer_calloc(B * K, sizeof *s->adjusted);
-    s->adjustment = ssfer_calloc(K, sizeof *s->adjustment);
-    if (!s->adjusted || !s->adjustment || !s->targets || !s->weights || !s->losses || !s->dlogits || !s->opinions)
-        return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
-    TRY(ssfer_vit_acts_init(&s->teacher, s->cx, vit, B, false, err));
-    TRY(ssfer_vit_acts_init(&s->student, s->cx, vit, B, true, err));
-    if (!s->options->released)
-        return SSFER_OK;
-    TRY(ssfer_params_alloc(&s->stage2, &vit->table, err));
-    memcpy(s->stage2, s->trainee.model.params, vit->table.block_floats * sizeof *s->stage2);
-    return SSFER_OK;
-}
-
-/* What divides by a class's labeled pictures needs one of each. */
-static ssfer_status expect_all_labeled(const semi *s, const char *option, ssfer_error *err)
-{
-    for (size_t k = 0; k < s->pseudo.classes; k++)
-        if (!(s->pseudo.prior[k] > 0.0))
-            return ssfer_fail(err, SSFER_ERR_ARGUMENT,
-                              "%s: class %s has no labeled picture; label one, or leave the option out", option,
-                              ssfer_dataset_class_name(s->data.train_set, k));
-    return SSFER_OK;
-}
-
-static ssfer_status make_adjustment(semi *s, ssfer_error *err)
-{
-    const double strength = s->options->logit_adjustment;
-    if (!(strength > 0.0))
-        return SSFER_OK; /* zeros */
-    TRY(expect_all_labeled(s, "--logit-adjustment", err));
-    for (size_t k = 0; k < s->pseudo.classes; k++)
-        s->adjustment[k] = (float)(strength * log(s->pseudo.prior[k]));
-    return SSFER_OK;
-}
-
-/* The labeled pictures' share of each class. */
-static ssfer_status make_pseudo(semi *s, ssfer_error *err)
-{
-    const size_t K = s->trainee.model.vit.config.classes;
-    const ssfer_semi_options *o = s->options;
-    double *prior = ssfer_calloc(K, sizeof *prior);
-    if (!prior)
-        return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
-    for (size_t i = 0; i < s->data.train_count; i++)
-        prior[ssfer_dataset_label(s->data.train_set, s->data.train[i])] += 1.0 / (double)s->data.train_count;
-    ssfer_status st = ssfer_pseudo_init(&s->pseudo, &o->pseudo, s->batch, K, prior, err);
-    ssfer_free(prior);
-    if (st == SSFER_OK)
-        st = ssfer_select_init(&s->select, o->select, &o->selection, K, s->unlabeled.count, err);
-    return st == SSFER_OK ? ssfer_pseudo_record_init(&s->record, ssfer_dataset_class_names(s->data.train_set), K, err)
-                          : st;
-}
-
-static ssfer_status make_loaders(semi *s, ssfer_error *err)
-{
-    const ssfer_training_options *t = &s->options->training;
-    ssfer_loader_options o =
-        ssfer_training_loader(t, STAGE, s->trainee.model.vit.config.image_size, ssfer_run_log(s->run));
-    ssfer_transform strong = o.transform;
-    strong.randaugment = s->options->strong;
-    strong.scale_min = s->options->strong_scale_min;
-    o.set = s->data.train_set;
-    o.indices = s->data.train;
-    o.index_count = s->data.train_count;
-    if (s->options->balanced) {
-        TRY(ssfer_labeled_balance(&s->balanced, &o.index_count, &s->data, err));
-        o.indices = s->balanced;
-    }
-    o.batch = t->batch;
-    o.threads = ssfer_compute_threads(s->cx);
-    TRY(ssfer_endless_init(&s->labeled, &o, err));
-    o.batch = s->batch;
-    o.second = &strong;
-    TRY(ssfer_unlabeled_start(&s->unlabeled, &o, err));
-    if (s->options->pseudo_mixup)
-        TRY(ssfer_pseudo_mixup_init(&s->mixup, s->batch, ssfer_max_size(s->unlabeled.floats, s->pseudo.classes), err));
-    return ssfer_trainee_open_validation(&s->trainee, ssfer_run_log(s->run), err);
-}
-
-/* ---- a step ------------------------------------------------------------------------------------------------------ */
+/* ---- the loop's callbacks ---------------------------------------------------------------------------------------- */
 
 static ssfer_status start_epoch(void *user, const ssfer_loop_position *at, ssfer_error *err)
 {
     semi *s = user;
-    const uint64_t number = at->step * s->options->training.accumulate; /* of the batch, over all epochs */
-    if (s->select.method->start_epoch && at->iteration == 0)
-        s->select.method->start_epoch(&s->select, at->epoch);
-    TRY(ssfer_endless_seek(&s->labeled, number, err));
-    return ssfer_unlabeled_seek(&s->unlabeled, number, err);
-}
-
-/* One pass of the student: *loss = the sum of weights[b] * CE[b]. extra: how much the selection's own term counts,
- * which belongs to these pictures and is not in *loss; 0: not at all. */
-static ssfer_status learn(semi *s, const float *params, float *grads, const float *images, const float *targets,
-                          const float *weights, size_t count, double extra, double *loss)
-{
-    const size_t K = s->trainee.model.vit.config.classes;
-    const ssfer_stack_call call = {.batch = count, .drop = true, .first_only = true};
-    memset(s->dlogits, 0, count * K * sizeof *s->dlogits);
-    TRY(ssfer_vit_forward(s->cx, params, &s->student, images, &call));
-    for (size_t i = 0; i < count * K; i++)
-        s->adjusted[i] = s->student.logits[i] + s->adjustment[i % K];
-    TRY(ssfer_cross_entropy(s->cx, s->losses, s->dlogits, s->adjusted, targets, weights, count, K));
-    *loss = 0.0;
-    for (size_t b = 0; b < count; b++)
-        *loss += (double)weights[b] * (double)s->losses[b];
-    if (extra > 0.0) {
-        size_t kept = 0; /* those with a weight stand first */
-        while (kept < count && weights[kept] > 0.0f)
-            kept++;
-        s->select.method->extra_loss(&s->select, s->dlogits, s->student.logits, kept, extra);
-    }
-    return ssfer_vit_backward(s->cx, params, grads, &s->student, s->dlogits, &call);
-}
-
-static ssfer_status learn_labeled(semi *s, const float *params, float *grads, const ssfer_batch *batch, double *loss)
-{
-    const size_t K = s->trainee.model.vit.config.classes;
-    ssfer_targets_from_labels(s->targets, batch->labels, batch->count, K, s->options->smoothing);
-    for (size_t b = 0; b < batch->count; b++)
-        s->weights[b] = 1.0f / (float)batch->count;
-    TRY(learn(s, params, grads, batch->images, s->targets, s->weights, batch->count, 0.0, loss));
-    if (s->select.method->see_labeled) {
-        ssfer_softmax_rows(s->targets, s->student.logits, batch->count, K); /* the targets have done their work */
-        s->select.method->see_labeled(&s->select, s->targets, batch->labels, batch->count);
-    }
-    return SSFER_OK;
-}
-
-/* The teacher's logits of the weak views, then labels and weights. */
-static ssfer_status ask_teacher(semi *s, const float *average)
-{
-    const size_t K = s->trainee.model.vit.config.classes, B = s->options->training.batch;
-    for (size_t first = 0; first < s->batch; first += B) {
-        const ssfer_stack_call call = {.batch = B, .first_only = true};
-        TRY(ssfer_vit_forward(s->cx, average, &s->teacher, s->unlabeled.weak + first * s->unlabeled.floats, &call));
-        memcpy(s->opinions + first * K, s->teacher.logits, B * K * sizeof *s->opinions);
-    }
-    ssfer_pseudo_make(&s->pseudo, &s->select, s->opinions, s->unlabeled.pictures, s->batch);
-    ssfer_pseudo_record_batch(&s->record, &s->pseudo, s->unlabeled.truth, s->batch);
-    return SSFER_OK;
-}
-
-/* Blends what the student is to learn with one another. */
-static void mix(semi *s, const ssfer_loop_position *at, uint32_t micro_batch)
-{
-    ssfer_rng rng = ssfer_rng_stream(s->options->training.seed, STAGE, micro_batch, at->step, SSFER_RNG_MIX);
-    ssfer_pseudo_mixup_draw(&s->mixup, s->pseudo.confidence, &rng);
-    ssfer_pseudo_mixup_rows(&s->mixup, s->unlabeled.strong, s->unlabeled.floats);
-    ssfer_pseudo_mixup_rows(&s->mixup, s->pseudo.targets, s->pseudo.classes);
-    ssfer_pseudo_mixup_weights(&s->mixup, s->pseudo.weights);
-}
-
-/* Moves the strong views that count, with targets and weights, to the front. Returns their number. */
-static size_t gather_kept(semi *s)
-{
-    const size_t K = s->pseudo.classes, floats = s->unlabeled.floats;
-    ssfer_pseudo *p = &s->pseudo;
-    size_t kept = 0;
-    for (size_t b = 0; b < s->batch; b++) {
-        if (p->weights[b] == 0.0f)
-            continue;
-        if (kept != b) {
-            memcpy(s->unlabeled.strong + kept * floats, s->unlabeled.strong + b * floats, floats * sizeof(float));
-            memcpy(p->targets + kept * K, p->targets + b * K, K * sizeof *p->targets);
-            p->weights[kept] = p->weights[b];
-        }
-        kept++;
-    }
-    for (size_t b = kept; b < s->batch; b++)
-        p->weights[b] = 0.0f;
-    return kept;
-}
-
-/* grads += those of unlabeled_weight * the unlabeled loss; *loss: the unlabeled loss. */
-static ssfer_status learn_unlabeled(semi *s, const float *params, float *grads, const ssfer_loop_position *at,
-                                    uint32_t micro_batch, double *loss)
-{
-    const ssfer_semi_options *o = s->options;
-    const size_t B = o->training.batch, K = s->pseudo.classes, kept = gather_kept(s);
-    const double fairness = s->select.method->extra_loss ? o->selection.fairness : 0.0;
-    *loss = 0.0;
-    for (size_t b = 0; b < kept; b++)
-        s->pseudo.weights[b] *= (float)(o->unlabeled_weight / (double)s->batch);
-    for (size_t first = 0, chunk = 0; first < kept; first += B, chunk++) {
-        const size_t real = kept - first < B ? kept - first : B;
-        const size_t padded = (real + CHUNK_STEP - 1) / CHUNK_STEP * CHUNK_STEP, count = padded < B ? padded : B;
-        double part;
-        ssfer_stack_draw_drop_path(&s->student.stack, count, o->training.seed, STAGE, at->step,
-                                   micro_batch + 1 + (uint32_t)chunk);
-        TRY(learn(s, params, grads, s->unlabeled.strong + first * s->unlabeled.floats, s->pseudo.targets + first * K,
-                  s->pseudo.weights + first, count, fairness * (double)real / (double)kept, &part));
-        *loss += part / o->unlabeled_weight;
-    }
-    return SSFER_OK;
-}
-
-static ssfer_status learn_batch(semi *s, const float *params, float *grads, const ssfer_batch *batch,
-                                const ssfer_loop_position *at, uint32_t micro_batch, ssfer_loop_sums *sums)
-{
-    const ssfer_semi_options *o = s->options;
-    const size_t unlabeled = at->epoch >= o->burn_in ? s->batch : 0;
-    double labeled_loss, unlabeled_loss = 0.0;
-    ssfer_stack_draw_drop_path(&s->student.stack, batch->count, o->training.seed, STAGE, at->step, micro_batch);
-    TRY(learn_labeled(s, params, grads, batch, &labeled_loss));
-    if (unlabeled) {
-        TRY(ask_teacher(s, at->average));
-        if (o->pseudo_mixup)
-            mix(s, at, micro_batch);
-        TRY(learn_unlabeled(s, params, grads, at, micro_batch, &unlabeled_loss));
-    }
-    ssfer_pseudo_record_losses(&s->record, labeled_loss * (double)batch->count, batch->count,
-                               unlabeled_loss * (double)unlabeled, unlabeled);
-    const size_t images = batch->count + unlabeled;
-    sums->loss += (labeled_loss + o->unlabeled_weight * unlabeled_loss) * (double)images;
-    sums->images += images;
-    return SSFER_OK;
+    return ssfer_semi_step_start_epoch(&s->step, at, err);
 }
 
 static ssfer_status gradients(void *user, const float *params, float *grads, const ssfer_loop_position *at,
                               ssfer_loop_sums *sums, ssfer_error *err)
 {
     semi *s = user;
-    for (size_t a = 0; a < s->options->training.accumulate; a++) {
-        ssfer_batch batch;
-        TRY(ssfer_endless_next(&s->labeled, &batch, err));
-        TRY(ssfer_unlabeled_next(&s->unlabeled, err));
-        const uint32_t micro_batch = (uint32_t)(a * (s->options->mu + 1));
-        ssfer_status st = learn_batch(s, params, grads, &batch, at, micro_batch, sums);
-        if (st != SSFER_OK)
-            return ssfer_fail(err, st, "%s", ssfer_compute_error(s->cx)->message);
-    }
-    return SSFER_OK;
+    return ssfer_semi_step_gradients(&s->step, params, grads, at, sums, err);
 }
 
-/* ---- judging and storing ----------------------------------------------------------------------------------------- */
+/* The plain classifier's weights in those that are trained: themselves, or what has the auxiliary head. */
+static const float *plain_weights(semi *s, const float *weights)
+{
+    if (!s->options->abc)
+        return weights;
+    ssfer_abc_narrow(&s->step.abc, s->trainee.model.params, weights);
+    return s->trainee.model.params;
+}
 
 static ssfer_status judge_weights(semi *s, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
                                   ssfer_error *err)
 {
     if (!s->stage2)
-        return ssfer_trainee_judge(&s->trainee, weights, metrics, count, score, err);
+        return ssfer_trainee_judge(&s->trainee, plain_weights(s, weights), metrics, count, score, err);
     ssfer_evaluation e;
     TRY(ssfer_trainee_judge(&s->trainee, s->stage2, metrics, count, score, err));
-    TRY(ssfer_trainee_evaluate(&s->trainee, weights, &e, err));
+    TRY(ssfer_trainee_evaluate(&s->trainee, plain_weights(s, weights), &e, err));
     metrics[(*count)++] = (ssfer_metric){"teacher_accuracy", e.accuracy};
     ssfer_evaluation_deinit(&e);
     return SSFER_OK;
@@ -332,8 +92,8 @@ static ssfer_status judge(void *user, const float *weights, ssfer_metric *metric
     semi *s = user;
     ssfer_error collapse = {0};
     TRY(judge_weights(s, weights, metrics, count, score, err));
-    ssfer_pseudo_record_metrics(&s->record, metrics, count);
-    if (ssfer_pseudo_record_end_epoch(&s->record, s->options->collapse_share, &collapse) == SSFER_OK)
+    ssfer_pseudo_record_metrics(&s->step.record, metrics, count);
+    if (ssfer_pseudo_record_end_epoch(&s->step.record, s->options->collapse_share, &collapse) == SSFER_OK)
         return SSFER_OK;
     if (s->options->on_collapse != SSFER_COLLAPSE_WARN)
         return ssfer_fail(err, SSFER_ERR_NUMERIC, "%s", collapse.message);
@@ -343,8 +103,19 @@ static ssfer_status judge(void *user, const float *weights, ssfer_metric *metric
 
 static ssfer_status store(void *user, const float *weights, ssfer_tensor_set *set, ssfer_error *err)
 {
-    const semi *s = user;
-    return ssfer_trainee_store(&s->trainee, weights, set, err);
+    semi *s = user;
+    if (!s->options->abc)
+        return ssfer_trainee_store(&s->trainee, weights, set, err);
+    ssfer_classifier both = s->trainee.model; /* with two outputs for each of its names, hence without names */
+    both.vit = s->step.abc.vit;
+    both.classes = NULL;
+    return ssfer_classifier_store(&both, weights, set, err);
+}
+
+static ssfer_status store_model(void *user, const float *weights, ssfer_tensor_set *set, ssfer_error *err)
+{
+    semi *s = user;
+    return ssfer_trainee_store(&s->trainee, plain_weights(s, weights), set, err);
 }
 
 /* What a checkpoint keeps beside weights and moments. */
@@ -358,9 +129,9 @@ enum { KEEPSAKES = 3 };
 
 static void list_keepsakes(keepsake out[KEEPSAKES], const semi *s)
 {
-    out[0] = (keepsake){"semi.record", s->record.state, s->record.state_count};
-    out[1] = (keepsake){"semi.mean", s->pseudo.mean, s->pseudo.classes};
-    out[2] = (keepsake){"semi.select", s->select.state, s->select.state_count};
+    out[0] = (keepsake){"semi.record", s->step.record.state, s->step.record.state_count};
+    out[1] = (keepsake){"semi.mean", s->step.pseudo.mean, s->step.pseudo.classes};
+    out[2] = (keepsake){"semi.select", s->step.select.state, s->step.select.state_count};
 }
 
 static ssfer_status save(void *user, ssfer_tensor_set *set, ssfer_error *err)
@@ -422,10 +193,12 @@ static void describe_method(ssfer_recipe *r, const ssfer_semi_options *o)
     ssfer_recipe_bool(r, "pseudo_mixup", o->pseudo_mixup);
     ssfer_recipe_bool(r, "balanced", o->balanced);
     ssfer_recipe_double(r, "logit_adjustment", o->logit_adjustment);
+    ssfer_recipe_bool(r, "abc", o->abc);
     ssfer_recipe_string(r, "strong", strong);
     ssfer_recipe_double(r, "strong_crop_scale", o->strong_scale_min);
     ssfer_recipe_double(r, "collapse_share", o->collapse_share);
     ssfer_recipe_string(r, "on_collapse", collapses[o->on_collapse]);
+    ssfer_recipe_string(r, "on_mismatch", o->stop_on_mismatch ? "stop" : "warn");
     ssfer_recipe_string(r, "keep", o->last_weights ? "last" : "best");
     ssfer_recipe_bool(r, "released", o->released);
 }
@@ -481,23 +254,55 @@ static ssfer_status check(const ssfer_semi_options *o, ssfer_error *err)
     return SSFER_OK;
 }
 
-/* Says what is odd about the numbers of pictures, which is allowed. */
+/* Batches that are larger than what they are drawn from: `text` says so, or is empty. */
+static void describe_mismatch(char text[static 192], const char *kind, size_t pictures, size_t batch,
+                              const char *options)
+{
+    *text = 0;
+    if (pictures < batch)
+        snprintf(text, 192,
+                 "%zu %s pictures for batches of %zu: each comes %.1f times in a step; a smaller %s is faster",
+                 pictures, kind, batch, (double)batch / (double)pictures, options);
+}
+
+static void find_mismatches(char text[2][192], const semi *s)
+{
+    const size_t batch = s->options->training.batch;
+    describe_mismatch(text[0], "labeled", s->data.train_count, batch, "--batch-size");
+    describe_mismatch(text[1], "unlabeled", s->unlabeled.count, s->options->mu * batch, "--batch-size or --mu");
+}
+
+static ssfer_status refuse_mismatches(const semi *s, ssfer_error *err)
+{
+    char text[2][192];
+    find_mismatches(text, s);
+    for (size_t i = 0; s->options->stop_on_mismatch && i < 2; i++)
+        if (*text[i])
+            return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s", text[i]);
+    return SSFER_OK;
+}
+
 static void tell_sizes(const semi *s)
 {
-    const ssfer_training_options *t = &s->options->training;
-    ssfer_info(t->log, "%zu labeled, %zu unlabeled and %zu validation pictures, %zu classes; an epoch is %zu steps",
+    const ssfer_log *log = s->options->training.log;
+    char text[2][192];
+    ssfer_info(log, "%zu labeled, %zu unlabeled and %zu validation pictures, %zu classes; an epoch is %zu steps",
                s->data.train_count, s->unlabeled.count, ssfer_labeled_judge_count(&s->data),
                s->trainee.model.vit.config.classes, s->iterations);
-    if (s->data.train_count < t->batch)
-        ssfer_warn(t->log,
-                   "%zu labeled pictures for batches of %zu: each comes %.1f times in a step; a smaller "
-                   "--batch-size is faster",
-                   s->data.train_count, t->batch, (double)t->batch / (double)s->data.train_count);
-    if (s->unlabeled.count < s->batch)
-        ssfer_warn(t->log,
-                   "%zu unlabeled pictures for batches of %zu: each comes %.1f times in a step; a smaller "
-                   "--batch-size or --mu is faster",
-                   s->unlabeled.count, s->batch, (double)s->batch / (double)s->unlabeled.count);
+    find_mismatches(text, s);
+    for (size_t i = 0; i < 2; i++)
+        if (*text[i])
+            ssfer_warn(log, "%s", text[i]);
+}
+
+static ssfer_status keep_stage2(semi *s, ssfer_error *err)
+{
+    const ssfer_param_table *table = &s->trainee.model.vit.table;
+    if (!s->options->released)
+        return SSFER_OK;
+    TRY(ssfer_params_alloc(&s->stage2, table, err));
+    memcpy(s->stage2, s->trainee.model.params, table->block_floats * sizeof *s->stage2);
+    return SSFER_OK;
 }
 
 static ssfer_status prepare(semi *s, ssfer_error *err)
@@ -507,26 +312,25 @@ static ssfer_status prepare(semi *s, ssfer_error *err)
     TRY(check(o, err));
     TRY(ssfer_labeled_open(&s->data, &o->data, t->seed + (o->released ? 1 : 0), t->log, err));
     TRY(ssfer_unlabeled_open(&s->unlabeled, &o->unlabeled, &s->data, t->log, err));
-    s->batch = o->mu * t->batch;
-    s->iterations = s->unlabeled.count / s->batch / t->accumulate;
-    s->iterations = s->iterations ? s->iterations : 1;
+    TRY(refuse_mismatches(s, err));
+    s->iterations = ssfer_max_size(1, s->unlabeled.count / (o->mu * t->batch) / t->accumulate);
     const ssfer_schedule schedule = schedule_of(s);
     TRY(ssfer_schedule_check(&schedule, err));
     TRY(ssfer_compute_create(&s->cx, SSFER_BACKEND_CPU, t->precision, t->threads, err));
     TRY(ssfer_trainee_init(&s->trainee, s->cx, &o->model, o->init, &s->data, t, err));
-    TRY(make_pseudo(s, err));
-    TRY(make_buffers(s, err));
-    TRY(make_adjustment(s, err));
+    TRY(keep_stage2(s, err));
+    TRY(ssfer_semi_step_init(&s->step, o, s->cx, &s->trainee.model, &s->data, &s->unlabeled, err));
     TRY(open_run(s, err)); /* last: nothing is written before all that can be refused has been */
     TRY(ssfer_labeled_keep(&s->data, s->run, err));
-    TRY(make_loaders(s, err));
+    TRY(ssfer_semi_step_open(&s->step, ssfer_run_log(s->run), err));
+    TRY(ssfer_trainee_open_validation(&s->trainee, ssfer_run_log(s->run), err));
     tell_sizes(s);
     return SSFER_OK;
 }
 
 static void tell_bad(const semi *s)
 {
-    const size_t bad = ssfer_loader_get_stats(s->labeled.loader).bad + ssfer_unlabeled_bad(&s->unlabeled);
+    const size_t bad = ssfer_loader_get_stats(s->step.labeled.loader).bad + ssfer_unlabeled_bad(&s->unlabeled);
     const size_t bad_valid = ssfer_loader_get_stats(s->trainee.valid_loader).bad;
     if (bad || bad_valid)
         ssfer_warn(ssfer_run_log(s->run), "%zu training and %zu validation pictures could not be read and were skipped",
@@ -537,21 +341,22 @@ static ssfer_status train(semi *s, ssfer_evaluation *evaluation, ssfer_error *er
 {
     const ssfer_semi_options *o = s->options;
     const ssfer_loop_task task = {.user = s,
-                                  .table = &s->trainee.model.vit.table,
+                                  .table = &s->step.vit->table,
                                   .score_name = o->last_weights ? NULL : "accuracy",
                                   .start_epoch = start_epoch,
                                   .gradients = gradients,
                                   .judge = judge,
                                   .store = store,
+                                  .store_model = store_model,
                                   .save = save,
                                   .restore = restore};
     ssfer_loop_options loop = ssfer_training_loop(&o->training, "semi", s->iterations);
-    float *params = s->trainee.model.params;
+    float *params = o->abc ? s->step.abc.params : s->trainee.model.params;
     ssfer_evaluation e;
     loop.schedule = schedule_of(s);
     loop.rollbacks = o->on_collapse == SSFER_COLLAPSE_ROLLBACK ? MAX_ROLLBACKS : 0;
     TRY(ssfer_loop_run(s->cx, s->run, &task, params, &loop, params, err));
-    TRY(ssfer_trainee_evaluate(&s->trainee, params, &e, err));
+    TRY(ssfer_trainee_evaluate(&s->trainee, plain_weights(s, params), &e, err));
     ssfer_status st = ssfer_trainee_report(&s->trainee, s->run, &e, err);
     tell_bad(s);
     if (evaluation && st == SSFER_OK)
@@ -563,27 +368,13 @@ static ssfer_status train(semi *s, ssfer_evaluation *evaluation, ssfer_error *er
 
 static void release(semi *s)
 {
-    ssfer_endless_deinit(&s->labeled);
+    ssfer_semi_step_deinit(&s->step);
     ssfer_unlabeled_close(&s->unlabeled); /* its loaders too write to the run's log */
-    ssfer_vit_acts_deinit(&s->student);
-    ssfer_vit_acts_deinit(&s->teacher);
     ssfer_trainee_deinit(&s->trainee);
     ssfer_run_close(s->run);
     ssfer_labeled_close(&s->data);
     ssfer_compute_destroy(s->cx);
-    ssfer_pseudo_record_deinit(&s->record);
-    ssfer_pseudo_mixup_deinit(&s->mixup);
-    ssfer_pseudo_deinit(&s->pseudo);
-    ssfer_select_deinit(&s->select);
     ssfer_free(s->stage2);
-    ssfer_free(s->targets);
-    ssfer_free(s->weights);
-    ssfer_free(s->losses);
-    ssfer_free(s->dlogits);
-    ssfer_free(s->opinions);
-    ssfer_free(s->adjusted);
-    ssfer_free(s->adjustment);
-    ssfer_free(s->balanced);
 }
 
 ssfer_status ssfer_semi(const ssfer_semi_options *options, ssfer_evaluation *evaluation, ssfer_error *err)

@@ -40,13 +40,15 @@ typedef struct ssfer_semi_options {
      * so that the plain logits are those of balanced classes; 0: off. A class without labeled pictures is refused.
      * Menon et al. 2021, "Long-Tail Learning via Logit Adjustment": the logit-adjusted loss, eq. (10). */
     double logit_adjustment;
+    bool abc; /* an auxiliary balanced classifier is trained too, and is the result: train/abc.h */
     const ssfer_select_method *select;
     ssfer_select_options selection;
     ssfer_pseudo_options pseudo;
     bool pseudo_mixup;     /* train/pseudo_mixup.h */
     double collapse_share; /* of the best epoch's rate or entropy, below which the teacher collapses; 0: never */
     ssfer_collapse on_collapse;
-    bool last_weights; /* the result is the last teacher instead of the best one on the validation pictures */
+    bool stop_on_mismatch; /* batches larger than the labeled or unlabeled pictures are refused, not only told of */
+    bool last_weights;     /* the result is the last teacher instead of the best one on the validation pictures */
     /* As the released code has it: the accuracy that is recorded is that of Stage II's weights, which never change; the
      * live teacher's is `teacher_accuracy`. Labeled pictures are drawn anew (with data.fraction). Goes with
      * last_weights. */

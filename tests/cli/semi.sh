@@ -65,6 +65,17 @@ grep -q "pseudo_mixup: true" mixed/recipe.yaml || problem "the recipe does not s
 run semi "${data[@]}" "${init[@]}" --out mixed --threshold 0.5 --mu 2 --resume
 expect_error 1 "pseudo_mixup"
 
+# An auxiliary head: in the end the model is a classifier like any other.
+run semi "${data[@]}" "${init[@]}" --out balanced --threshold 0.5 --abc on --quiet
+expect_code 0
+expect_out_has "accuracy             100.00 %"
+run inspect balanced/model.safetensors
+expect_code 0
+grep -qE "head.weight .*2.*16" <<< "$out" || problem "the model does not have two classes: $out"
+run eval --model balanced/model.safetensors --data set --split test --threads 1
+expect_code 0
+expect_out_has "100.00 %"
+
 # ---- the published code ----
 run semi "${data[@]}" "${init[@]}" --out released --released --threshold 0.5
 expect_code 0
@@ -87,6 +98,8 @@ run semi "${data[@]}" "${init[@]}" --out bad --unlabeled missing
 expect_error 1 "missing"
 run semi "${data[@]}" "${init[@]}" --out bad --on-collapse rollback
 expect_error 1 "add --keep last"
+run semi "${data[@]}" "${init[@]}" --out bad --batch-size 8 --on-mismatch stop
+expect_error 1 "4 labeled pictures for batches of 8: each comes 2.0 times in a step; a smaller --batch-size is faster"
 run semi "${data[@]}" "${init[@]}" --out bad --released --keep best
 expect_code 2
 expect_err_has "--released keeps the last weights"

@@ -11,7 +11,7 @@
  * Source: Li et al. 2022, "Towards Semi-Supervised Deep Facial Expression Recognition with An Adaptive Confidence
  * Margin" (arXiv 2203.12341), the adaptive confidence margin of class c in epoch t with its factors beta = 0.97 and
  * gamma = e, and the authors' code for the floor, there 0.8. */
-#include "train/select/select.h"
+#include "train/pseudo.h"
 
 #include <math.h>
 
@@ -45,9 +45,7 @@ static void see_labeled(ssfer_select *s, const float *probabilities, const int32
     double *sum = s->state + K, *right = sum + K;
     for (size_t b = 0; b < count; b++) {
         const float *p = probabilities + b * K;
-        size_t best = 0;
-        for (size_t k = 1; k < K; k++)
-            best = p[k] > p[best] ? k : best;
+        const size_t best = ssfer_largest_of(p, K);
         if ((int32_t)best == labels[b]) {
             sum[best] += (double)p[best];
             right[best] += 1.0;

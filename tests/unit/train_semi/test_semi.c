@@ -89,6 +89,51 @@ static void test_pseudo_mixup(void **state)
     assert_true(losses[1][0] == 0.0 && losses[1][1] == 0.0);
 }
 
+/* The auxiliary head is what is judged and what the model file has, as a plain classifier; checkpoints have both. */
+static void test_abc(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    ssfer_classifier model;
+    ssfer_tensor_set *set;
+    make_split(&s, "train", 16);
+    make_split(&s, "valid", 8);
+    for (size_t i = 4; i < 16; i++) { /* small classes: a quarter of the large one */
+        char name[64];
+        snprintf(name, sizeof name, "set/train/%s/%02zu.png", CLASSES[1 + i % 2], i);
+        unlink(scene_at(&s, name).text);
+    }
+    make_stage2(&s, 40);
+    set_up(&r, &s, "plain");
+    r.options.selection.threshold = 0.36;
+    expect_trained(&r);
+    set_up(&r, &s, "abc");
+    r.options.selection.threshold = 0.36;
+    r.options.abc = true;
+    r.options.training.epochs = 6;
+    r.options.training.keep = 1;
+    ssfer_evaluation e = {0};
+    ssfer_error err;
+    if (run(&r, &e, &err) != SSFER_OK)
+        fail_msg("%s", err.message);
+    assert_true(e.accuracy > 0.4); /* chance is one in three */
+    ssfer_evaluation_deinit(&e);
+    assert_false(same_file(&s, "model.safetensors", "plain", "abc"));
+    assert_int_equal(ssfer_classifier_load(&model, scene_at(&s, "abc/model.safetensors").text, NULL, NULL), SSFER_OK);
+    assert_int_equal(model.vit.config.classes, 3);
+    assert_string_equal(model.classes[1], "middle");
+    assert_int_equal(ssfer_safetensors_read(&set, scene_at(&s, "abc/checkpoints/best.safetensors").text, NULL),
+                     SSFER_OK);
+    const ssfer_tensor *head = ssfer_tensor_set_find(set, "ema.head.weight"),
+                       *bias = ssfer_tensor_set_find(set, "ema.head.bias");
+    assert_int_equal(head->count, 6 * 16);
+    assert_memory_equal(model.params + model.vit.head_w, (const float *)head->data + 3 * 16, 3 * 16 * sizeof(float));
+    assert_memory_equal(model.params + model.vit.head_b, (const float *)bias->data + 3, 3 * sizeof(float));
+    assert_memory_not_equal(head->data, (const float *)head->data + 3 * 16, 3 * 16 * sizeof(float));
+    ssfer_tensor_set_destroy(set);
+    ssfer_classifier_deinit(&model);
+}
+
 /* ---- sources of pictures ----------------------------------------------------------------------------------------- */
 
 static void test_sources(void **state)
@@ -126,6 +171,16 @@ static void test_sources(void **state)
     r.options.training.accumulate = 1;
     expect_trained(&r);
     assert_non_null(strstr(logged, "6 labeled pictures for batches of 10: each comes 1.7 times in a step"));
+    set_up(&r, &s, "refused");
+    r.options.stop_on_mismatch = true;
+    r.options.training.batch = 10;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "6 labeled pictures for batches of 10: each comes 1.7 times in a step");
+    r.options.training.batch = 6;
+    r.options.mu = 4;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "18 unlabeled pictures for batches of 24: each comes 1.3 times in a step");
+    assert_int_not_equal(access(scene_at(&s, "refused").text, F_OK), 0);
+    r.options.mu = 3;
+    expect_trained(&r);
 }
 
 /* What is held out for validation is not learned from, with or without its label. */
@@ -260,6 +315,9 @@ static void test_class_without_labels(void **state)
     r.options.logit_adjustment = 1.0;
     expect_failure(&r, SSFER_ERR_ARGUMENT, "--logit-adjustment: class top has no labeled picture; label one");
     r.options.logit_adjustment = 0.0;
+    r.options.abc = true;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "--abc: class top has no labeled picture; label one");
+    r.options.abc = false;
     expect_trained(&r);
 }
 
@@ -309,6 +367,19 @@ static void test_collapse(void **state)
     r.options.training.epochs = 8;
     r.options.on_collapse = SSFER_COLLAPSE_STOP;
     expect_failure(&r, SSFER_ERR_NUMERIC, "the teacher collapses: ");
+    set_up(&r, &s, "back");
+    r.options.collapse_share = 1.0;
+    r.options.selection.threshold = 0.34;
+    r.options.training.lr = 0.3;
+    r.options.training.epochs = 8;
+    r.options.training.save_every = 1;
+    r.options.on_collapse = SSFER_COLLAPSE_ROLLBACK;
+    r.options.last_weights = true;
+    ssfer_error err;
+    const ssfer_status st = run(&r, NULL, &err); /* half the rate may help */
+    assert_true(st == SSFER_OK || (st == SSFER_ERR_NUMERIC && strstr(err.message, "the teacher collapses: ")));
+    assert_non_null(strstr(logged, "the teacher collapses: "));
+    assert_non_null(strstr(logged, "with 0.5 of the learning rate"));
 }
 
 int main(void)
@@ -317,6 +388,7 @@ int main(void)
         TEST(test_unlabeled_pictures_teach),
         TEST(test_burn_in),
         TEST(test_pseudo_mixup),
+        TEST(test_abc),
         TEST(test_sources),
         TEST(test_holdout),
         TEST(test_balance),

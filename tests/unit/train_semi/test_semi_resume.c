@@ -19,7 +19,7 @@ static void stop_anywhere(const scene *s, const ssfer_select_method *method, siz
         r.options.selection.threshold = 0.36; /* what this little Stage II reaches */
         r.options.balanced = true;
         r.options.logit_adjustment = 1.0;
-        r.options.pseudo_mixup = mu == 2;
+        r.options.pseudo_mixup = r.options.abc = mu == 2;
         stop_at = stop;
         if (stop) {
             expect_failure(&r, SSFER_ERR_CANCELLED, "go on with --resume");
@@ -60,7 +60,7 @@ static void test_out_of_memory(void **state)
         ssfer_error err;
         set_up(&r, &s, "run");
         r.options.training.epochs = 1;
-        r.options.pseudo_mixup = true;
+        r.options.pseudo_mixup = r.options.abc = true;
         ssfer_memory_fail_at(n);
         const ssfer_status st = run(&r, NULL, &err);
         const size_t made = ssfer_memory_fail_at(0);
