@@ -100,7 +100,7 @@ while [ $kills -lt 60 ]; do
   code=0
   timeout --foreground -s KILL "$((delay_ms / 1000)).$(printf '%03d' $((delay_ms % 1000)))" \
     "$program" train ../recipe.yaml --out run --resume --quiet > out 2> err || code=$?
-  [ $code -eq 137 ] || break
+  [ $code -eq 137 ] || [ $code -eq 124 ] || break # 124: it ended by itself when it was to be killed
   kills=$((kills + 1))
 done 2> /dev/null # the shell's own word about each kill
 [ $code -eq 0 ] || problem "exit code $code after $kills kills: $(cat err)"
@@ -111,6 +111,51 @@ for stage in 1-pretrain 2-finetune; do
     problem "$stage ends with other weights after $kills kills"
 done
 cmp -s unbroken/run/labels.json broken/run/labels.json || problem "another split"
+
+# In Stage III: killed, then stopped by a signal, then left alone. What is finished stays finished, and all models are
+# those of a run that nobody disturbed.
+cat > three.yaml << EOF
+extends: recipe.yaml
+pretrain: {epochs: 4}
+finetune: {epochs: 4, ema: 0.9}
+semi: {epochs: 80, batch-size: 2, mu: 2, ema: 0.9, threshold: 0.5, select: flexmatch, pseudo-mixup: on, abc: on, save-every: 5}
+EOF
+lines_of() { # FILE: how many there are
+  [ -f "$1" ] && wc -l < "$1" || echo 0
+}
+start_and_signal() { # SIGNAL: when Stage III has recorded two more epochs
+  local before
+  before=$(lines_of run/3-semi/metrics.jsonl)
+  "$program" train ../three.yaml --out run --resume > out 2> err &
+  while [ "$(lines_of run/3-semi/metrics.jsonl)" -lt $((before + 2)) ] && kill -0 $! 2> /dev/null; do
+    sleep 0.01
+  done
+  kill -s "$1" $! 2> /dev/null || problem "too late for SIG$1: $(cat err)"
+  code=0
+  wait $! || code=$?
+}
+mkdir calm disturbed # the folder's name is a part of what a model says of itself
+ln -s ../set calm/set && ln -s ../set disturbed/set
+cd calm && run train ../three.yaml --out run --quiet
+expect_code 0
+cd ../disturbed
+{ start_and_signal KILL; } 2> /dev/null # the shell's own word
+[ "$code" -eq 137 ] || problem "exit code $code after SIGKILL"
+expect_file run/2-finetune/model.safetensors
+expect_no_file run/3-semi/model.safetensors
+start_and_signal TERM
+[ "$code" -eq 1 ] || problem "exit code $code after SIGTERM"
+grep -q "stopped at epoch .*; go on with --resume" err || problem "SIGTERM: $(cat err)"
+run train ../three.yaml --out run --resume
+expect_code 0
+expect_err_has "1-pretrain is finished"
+expect_err_has "2-finetune is finished"
+expect_err_has "resumed at epoch"
+cd ..
+for stage in 1-pretrain 2-finetune 3-semi; do
+  cmp -s calm/run/$stage/model.safetensors disturbed/run/$stage/model.safetensors ||
+    problem "$stage ends with other weights after SIGKILL and SIGTERM"
+done
 
 # ---- what is refused ----
 refuse() { # LINES MESSAGE
