@@ -119,6 +119,7 @@ ssfer_status ssfer_bench_mae(ssfer_bench_result *out, const ssfer_bench_mae_opti
             .images = (double)options->batch,
             .flops = passes * (double)options->batch * ssfer_mae_flops(&options->config, b.masks.kept),
             .seconds = options->seconds,
+            .cap_s = options->cap_s,
             .step = step,
             .products = products,
         };

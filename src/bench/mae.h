@@ -11,6 +11,7 @@ typedef struct ssfer_bench_mae_options {
     size_t batch, threads;
     ssfer_precision precision;
     double seconds; /* about how long to measure */
+    double cap_s;   /* bench/measure.h */
 } ssfer_bench_mae_options;
 
 /* The parts: forward, backward, update. The bare products are those of one block of the encoder and of the decoder,

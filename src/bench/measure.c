@@ -29,14 +29,17 @@ static ssfer_status one_round(times *t, const ssfer_bench_case *c, ssfer_error *
 
 static ssfer_status all_rounds(times *t, const ssfer_bench_case *c, ssfer_error *err)
 {
-    double start = ssfer_clock_s();
+    const double begin = ssfer_clock_s();
+    double start = begin;
     for (size_t i = 0; t->steps < MOST_STEPS; i++) {
         TRY(one_round(t, c, err));
-        if (i < WARM_UP)
-            start = ssfer_clock_s();
+        const double now = ssfer_clock_s();
+        const bool late = c->cap_s > 0.0 && now - begin > c->cap_s;
+        if (i < WARM_UP && !late)
+            start = now;
         else
             t->steps++;
-        if (t->steps >= LEAST_STEPS && ssfer_clock_s() - start > c->seconds)
+        if (late || (t->steps >= LEAST_STEPS && now - start > c->seconds))
             break;
     }
     return SSFER_OK;

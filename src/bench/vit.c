@@ -122,6 +122,7 @@ ssfer_status ssfer_bench_vit(ssfer_bench_result *out, const ssfer_bench_vit_opti
             .images = (double)options->batch,
             .flops = passes * (double)options->batch * ssfer_vit_flops(&options->config),
             .seconds = options->seconds,
+            .cap_s = options->cap_s,
             .step = step,
             .products = products,
         };

@@ -11,6 +11,7 @@ typedef struct ssfer_bench_vit_options {
     size_t batch, threads;
     ssfer_precision precision;
     double seconds; /* about how long to measure */
+    double cap_s;   /* bench/measure.h */
 } ssfer_bench_vit_options;
 
 /* The parts: forward, backward, update. All tokens count as work. The bare products are those of one block. */

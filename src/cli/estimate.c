@@ -12,7 +12,8 @@
 #include <math.h>
 #include <string.h>
 
-static const double PROBE_FLOPS = 6e10; /* of a step: below a second on two cores, enough to be a fair rate */
+static const double PROBE_FLOPS = 3e10; /* of a step: half a second on two cores, enough to be a fair rate */
+static const double PROBE_SECONDS = 0.2, PROBE_CAP_S = 3.0;
 
 /* A stage's network: a masked autoencoder where the command has a decoder, else a classifier. */
 typedef struct network {
@@ -21,8 +22,16 @@ typedef struct network {
     ssfer_vit_config vit;
 } network;
 
+/* What was measured, and what follows for the whole network by its operations and parameters. */
+typedef struct probe {
+    network net; /* perhaps with fewer blocks */
+    size_t batch, steps;
+    double picture_s, update_s; /* a picture forward and backward; an update of the weights */
+} probe;
+
 typedef struct estimate {
     network net;
+    probe probe;
     size_t pictures, labeled, unlabeled; /* 0: unknown, or none. unlabeled: a semi-supervised stage's */
     size_t steps, batch;
     double pictures_a_step; /* what a step costs, in pictures forward and backward */
@@ -67,22 +76,37 @@ static ssfer_status find_network(network *net, const train_stage *stage, const n
     return model ? ssfer_model_config(&net->vit, model, err) : SSFER_OK; /* else what its checkpoint says */
 }
 
-/* Parameters, and the bytes of the activations of one and of two pictures, from which those of a batch follow. */
-static ssfer_status weigh(const network *net, double *parameters, double bytes[2], ssfer_error *err)
+static size_t kept_patches(const network *net)
+{
+    return ssfer_mae_kept(ssfer_mae_patches(&net->mae), net->mae.mask_ratio);
+}
+
+static ssfer_status count_parameters(double *parameters, const network *net, ssfer_error *err)
+{
+    ssfer_mae mae;
+    ssfer_vit vit;
+    TRY(net->masked ? ssfer_mae_init(&mae, &net->mae, err) : ssfer_vit_init(&vit, &net->vit, err));
+    *parameters = (double)ssfer_params_total(net->masked ? &mae.table : &vit.table);
+    if (net->masked)
+        ssfer_mae_deinit(&mae);
+    else
+        ssfer_vit_deinit(&vit);
+    return SSFER_OK;
+}
+
+/* The bytes of the activations of one and of two pictures, from which those of a batch follow. */
+static ssfer_status weigh(const network *net, bool training, double bytes[2], ssfer_error *err)
 {
     ssfer_mae mae = {0};
     ssfer_vit vit = {0};
     ssfer_compute *cx;
     TRY(ssfer_compute_create(&cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, 1, err));
     ssfer_status st = net->masked ? ssfer_mae_init(&mae, &net->mae, err) : ssfer_vit_init(&vit, &net->vit, err);
-    if (st == SSFER_OK)
-        *parameters = (double)ssfer_params_total(net->masked ? &mae.table : &vit.table);
     for (size_t batch = 1; st == SSFER_OK && batch <= 2; batch++) {
         ssfer_mae_acts mae_acts = {0};
         ssfer_vit_acts vit_acts = {0};
-        size_t kept = net->masked ? ssfer_mae_kept(ssfer_mae_patches(&net->mae), net->mae.mask_ratio) : 0;
-        st = net->masked ? ssfer_mae_acts_init(&mae_acts, cx, &mae, batch, kept, true, err)
-                         : ssfer_vit_acts_init(&vit_acts, cx, &vit, batch, true, err);
+        st = net->masked ? ssfer_mae_acts_init(&mae_acts, cx, &mae, batch, kept_patches(net), training, err)
+                         : ssfer_vit_acts_init(&vit_acts, cx, &vit, batch, training, err);
         bytes[batch - 1] = (double)(net->masked ? mae_acts.arena.size_bytes : vit_acts.arena.size_bytes);
         ssfer_mae_acts_deinit(&mae_acts);
         ssfer_vit_acts_deinit(&vit_acts);
@@ -95,15 +119,27 @@ static ssfer_status weigh(const network *net, double *parameters, double bytes[2
     return st;
 }
 
-/* Weights, gradients, AdamW's two moments and, where there is one, the average: a block each. */
+static double of_batch(const double bytes[2], size_t batch)
+{
+    return bytes[0] + ((double)batch - 1) * (bytes[1] - bytes[0]);
+}
+
+/* Weights, gradients, AdamW's two moments and, where there is one, the average: a block each. A semi-supervised stage
+ * meets its unlabeled pictures batch by batch: there is a teacher's batch beside the student's, and two views of all,
+ * as loaded and as kept for the step. */
 static ssfer_status find_memory(estimate *e, const train_stage *stage, ssfer_error *err)
 {
     double bytes[2] = {0};
     const ssfer_training_args *training = ssfer_stage_group(stage, SSFER_TRAINING_OPTIONS);
-    TRY(weigh(&e->net, &e->parameters, bytes, err));
     const int64_t *mu = ssfer_stage_value(stage, "mu");
-    const double blocks = training && training->ema > 0 ? 5 : 4, batch = (double)e->batch * (mu ? 1 + (double)*mu : 1);
-    e->bytes = 4 * blocks * e->parameters + bytes[0] + (batch - 1) * (bytes[1] - bytes[0]);
+    const double blocks = training && training->ema > 0 ? 5 : 4, side = (double)e->net.vit.image_size;
+    TRY(count_parameters(&e->parameters, &e->net, err));
+    TRY(weigh(&e->net, true, bytes, err));
+    e->bytes = 4 * blocks * e->parameters + of_batch(bytes, e->batch);
+    if (!mu)
+        return SSFER_OK;
+    TRY(weigh(&e->net, false, bytes, err));
+    e->bytes += of_batch(bytes, e->batch) + (double)*mu * (double)e->batch * 4 * 3 * side * side * sizeof(float);
     return SSFER_OK;
 }
 
@@ -167,20 +203,85 @@ static void count_steps(estimate *e, const train_stage *stage)
 
 /* ---- time ------------------------------------------------------------------------------------------------------- */
 
-static ssfer_status measure(estimate *e, size_t threads, ssfer_error *err)
+/* Of a picture, forward and backward. */
+static double operations(const network *net)
 {
-    ssfer_bench_result result;
-    const network *net = &e->net;
-    const size_t kept = net->masked ? ssfer_mae_kept(ssfer_mae_patches(&net->mae), net->mae.mask_ratio) : 0;
-    const double flops = 3 * (net->masked ? ssfer_mae_flops(&net->mae, kept) : ssfer_vit_flops(&net->vit));
-    const double fitting = fmax(1, fmin(PROBE_FLOPS / flops, (double)e->batch));
-    const ssfer_bench_mae_options mae = {net->mae, SSFER_BENCH_TRAINING, (size_t)fitting,
-                                         threads,  SSFER_PRECISION_FP32, 0.2};
-    const ssfer_bench_vit_options vit = {net->vit, SSFER_BENCH_TRAINING, (size_t)fitting,
-                                         threads,  SSFER_PRECISION_FP32, 0.2};
-    TRY(net->masked ? ssfer_bench_mae(&result, &mae, err) : ssfer_bench_vit(&result, &vit, err));
-    e->seconds = (double)e->steps * e->pictures_a_step / result.images_per_second;
+    return 3 * (net->masked ? ssfer_mae_flops(&net->mae, kept_patches(net)) : ssfer_vit_flops(&net->vit));
+}
+
+static size_t blocks_of(const network *net)
+{
+    return net->masked ? net->mae.depth + net->mae.decoder_depth : net->vit.depth;
+}
+
+static void scale_blocks(size_t *depth, double share)
+{
+    *depth = ssfer_max_size(1, (size_t)nearbyint(share * (double)*depth));
+}
+
+/* What is to be measured for a step of `batch` pictures: all of it, or fewer of the blocks, down to a twelfth, and then
+ * of the pictures, so that a step is short. Blocks are alike; few pictures would be slower each. */
+static void choose_probe(probe *p, const network *net, size_t batch)
+{
+    const double share = PROBE_FLOPS / (operations(net) * (double)batch);
+    *p = (probe){.net = *net, .batch = batch};
+    if (share >= 1)
+        return;
+    scale_blocks(net->masked ? &p->net.mae.depth : &p->net.vit.depth, fmax(share, 1.0 / 12));
+    if (net->masked)
+        scale_blocks(&p->net.mae.decoder_depth, fmax(share, 1.0 / 12));
+    p->batch = ssfer_max_size(1, (size_t)fmin((double)batch, PROBE_FLOPS / operations(&p->net)));
+}
+
+static ssfer_status run_probe(probe *p, const network *net, double parameters, size_t threads, ssfer_error *err)
+{
+    ssfer_bench_result r;
+    double measured;
+    const ssfer_bench_mae_options mae = {p->net.mae,           SSFER_BENCH_TRAINING, p->batch,   threads,
+                                         SSFER_PRECISION_FP32, PROBE_SECONDS,        PROBE_CAP_S};
+    const ssfer_bench_vit_options vit = {p->net.vit,           SSFER_BENCH_TRAINING, p->batch,   threads,
+                                         SSFER_PRECISION_FP32, PROBE_SECONDS,        PROBE_CAP_S};
+    TRY(p->net.masked ? ssfer_bench_mae(&r, &mae, err) : ssfer_bench_vit(&r, &vit, err));
+    TRY(count_parameters(&measured, &p->net, err));
+    p->steps = r.steps;
+    p->picture_s = 1e-3 * (r.parts[0].ms + r.parts[1].ms) / (double)p->batch * operations(net) / operations(&p->net);
+    p->update_s = 1e-3 * r.parts[2].ms * parameters / measured;
     return SSFER_OK;
+}
+
+static bool same_classifier(const network *a, const network *b)
+{
+    const ssfer_vit_config *x = &a->vit, *y = &b->vit;
+    return !a->masked && !b->masked && x->image_size == y->image_size && x->patch_size == y->patch_size &&
+           x->embed_dim == y->embed_dim && x->depth == y->depth && x->heads == y->heads && x->hidden == y->hidden;
+}
+
+/* former (NULL: none): an estimate whose figures will do if its network and batch are the same. */
+static ssfer_status measure(estimate *e, const estimate *former, size_t threads, ssfer_error *err)
+{
+    choose_probe(&e->probe, &e->net, e->batch);
+    if (former && former->probe.steps && same_classifier(&former->net, &e->net) &&
+        former->probe.batch == e->probe.batch && former->probe.net.vit.depth == e->probe.net.vit.depth)
+        e->probe = former->probe;
+    else
+        TRY(run_probe(&e->probe, &e->net, e->parameters, threads, err));
+    e->seconds = (double)e->steps * (e->pictures_a_step * e->probe.picture_s + e->probe.update_s);
+    return SSFER_OK;
+}
+
+/* How the time was found. */
+static void print_probe(FILE *out, const train_stage *stage, const estimate *e)
+{
+    const probe *p = &e->probe;
+    if (!p->steps)
+        return;
+    fprintf(out, "%s: by %zu step%s of %zu picture%s", stage->name, p->steps, p->steps == 1 ? "" : "s", p->batch,
+            p->batch == 1 ? "" : "s");
+    if (blocks_of(&p->net) != blocks_of(&e->net))
+        fprintf(out, " through %zu of %zu blocks", blocks_of(&p->net), blocks_of(&e->net));
+    if (blocks_of(&p->net) != blocks_of(&e->net) || p->batch != e->batch)
+        fprintf(out, ", scaled by operations to %zu pictures through all", e->batch);
+    fprintf(out, "\n");
 }
 
 static void format_time(char text[static 32], double seconds)
@@ -221,13 +322,13 @@ static void print_stage(FILE *out, const train_stage *stage, const estimate *e)
         fprintf(out, "that of --init\n");
 }
 
-static ssfer_status estimate_stage(estimate *e, const train_plan *plan, const train_stage *stage, const network *former,
-                                   const ssfer_cli *cli, ssfer_error *err)
+static ssfer_status estimate_stage(estimate *e, const train_plan *plan, const train_stage *stage,
+                                   const estimate *former, const ssfer_cli *cli, ssfer_error *err)
 {
     ssfer_error why = {0};
     const ssfer_training_args *training = ssfer_stage_group(stage, SSFER_TRAINING_OPTIONS);
     *e = (estimate){.batch = training ? (size_t)training->batch_size : 1};
-    if (find_network(&e->net, stage, former, err) != SSFER_OK)
+    if (find_network(&e->net, stage, former ? &former->net : NULL, err) != SSFER_OK)
         return ssfer_fail_prefix(err, SSFER_ERR_ARGUMENT, "%s: %s", plan->path, stage->command->name);
     ssfer_status st = count_pictures(e, plan, stage, &why);
     if (st == SSFER_OK)
@@ -239,7 +340,7 @@ static ssfer_status estimate_stage(estimate *e, const train_plan *plan, const tr
     if (e->net.known)
         TRY(find_memory(e, stage, err));
     const size_t threads = (size_t)(stage->common.threads ? stage->common.threads : cli->common.threads);
-    return e->steps && e->net.known ? measure(e, threads, err) : SSFER_OK;
+    return e->steps && e->net.known ? measure(e, former, threads, err) : SSFER_OK;
 }
 
 ssfer_status ssfer_plan_print(FILE *out, const train_plan *plan, const ssfer_cli *cli, ssfer_error *err)
@@ -248,7 +349,7 @@ ssfer_status ssfer_plan_print(FILE *out, const train_plan *plan, const ssfer_cli
     double seconds = 0;
     bool complete = true;
     for (size_t i = 0; i < plan->stage_count; i++) {
-        TRY(estimate_stage(&e[i], plan, &plan->stages[i], i ? &e[i - 1].net : NULL, cli, err));
+        TRY(estimate_stage(&e[i], plan, &plan->stages[i], i ? &e[i - 1] : NULL, cli, err));
         seconds += e[i].seconds;
         complete = complete && e[i].steps && e[i].net.known;
     }
@@ -256,6 +357,8 @@ ssfer_status ssfer_plan_print(FILE *out, const train_plan *plan, const ssfer_cli
             "model", "parameters", "memory", "time");
     for (size_t i = 0; i < plan->stage_count; i++)
         print_stage(out, &plan->stages[i], &e[i]);
+    for (size_t i = 0; i < plan->stage_count; i++)
+        print_probe(out, &plan->stages[i], &e[i]);
     if (complete) {
         char took[32];
         format_time(took, seconds);

@@ -40,6 +40,16 @@ expect_err ""
 grep -qE '^1-pretrain +26 +- +240 +4 +MAE 8/4 16x1 ' <<< "$out" || problem "plan of pretrain: $out"
 grep -qE '^2-finetune +20 +10 +80 +4 +ViT 8/4 16x1 ' <<< "$out" || problem "plan of finetune: $out"
 expect_out_has "in all, without validation, by steps measured on this machine"
+grep -qE '^2-finetune: by [1-9][0-9]* steps? of 4 pictures$' <<< "$out" || problem "how the time was found: $out"
+# A large model is not measured whole.
+run train recipe.yaml --dry-run --set 'stages=[finetune, semi]' --set arch=large --set image-size=224 \
+  --set patch-size=16 --set embed-dim=1024 --set depth=24 --set heads=16 --set semi.mu=5
+expect_code 0
+# Five times as many unlabeled pictures as labeled ones do not need as much more memory: they come one batch after another.
+memory=($(awk '/^[12]-/ && / GB / { for (i = 1; i < NF; i++) if ($(i + 1) == "GB") print 100 * $i }' <<< "$out"))
+[ ${#memory[@]} -eq 2 ] && [ "${memory[1]%.*}" -lt $((${memory[0]%.*} * 14 / 10)) ] || problem "memory: $out"
+grep -qE '^1-finetune: by [1-9][0-9]* steps? of 1 picture through 2 of 24 blocks, scaled by operations to 4 pictures through all$' <<< "$out" ||
+  problem "how the time of a large model was found: $out"
 run train recipe.yaml --dry-run --set fraction=1 --set finetune.epochs=3 --set 'stages=[finetune]'
 expect_code 0
 grep -qE '^1-finetune +20 +20 +15 +4 ' <<< "$out" || problem "plan with --set: $out"
