@@ -9,7 +9,7 @@
 
 typedef enum ssfer_bench_mode { SSFER_BENCH_INFERENCE, SSFER_BENCH_TRAINING } ssfer_bench_mode;
 
-enum { SSFER_BENCH_MAX_PARTS = 4 };
+enum { SSFER_BENCH_MAX_PARTS = 8 };
 
 typedef struct ssfer_bench_part {
     const char *name; /* "forward" */
@@ -18,9 +18,10 @@ typedef struct ssfer_bench_part {
 
 typedef struct ssfer_bench_result {
     double images_per_second; /* of the median step */
+    double per_core;          /* images per second of processor time; 0: not measured */
     double spread;            /* (third - first quartile) / median of the step times */
     double gflops;            /* the model's matrix products or convolutions over the median step */
-    double limit_gflops;      /* what matrix products alone reach, as a median, measured between the steps */
+    double limit_gflops;      /* what matrix products alone reach, as a median, measured between the steps; 0: none */
     ssfer_bench_part parts[SSFER_BENCH_MAX_PARTS];
     size_t part_count;
     size_t steps;

@@ -1,4 +1,5 @@
 #include "bench/detect.h"
+#include "bench/loader.h"
 #include "bench/mae.h"
 #include "bench/vit.h"
 #include "cli/commands.h"
@@ -13,6 +14,11 @@ typedef struct detect_args {
     int64_t size;
 } detect_args;
 
+typedef struct loader_args {
+    const char *data;
+    int view;
+} loader_args;
+
 typedef struct bench_args {
     const char *what;
     int mode, format;
@@ -20,17 +26,21 @@ typedef struct bench_args {
     ssfer_model_args model;
     ssfer_decoder_args decoder;
     detect_args detect;
+    loader_args loader;
     int64_t batch_size; /* 0: what the case usually has */
 } bench_args;
 
 static const char *const MODES[] = {"training", "inference", NULL};
 static const char *const FORMATS[] = {"table", "json", NULL};
+static const char *const VIEWS[] = {"train", "strong", "eval", NULL};
+static const char *const CASES[] = {"vit", "mae", "detect", "loader", NULL};
 
 static ssfer_status check_what(const char *value, ssfer_error *err)
 {
-    if (strcmp(value, "vit") == 0 || strcmp(value, "mae") == 0 || strcmp(value, "detect") == 0)
-        return SSFER_OK;
-    return ssfer_fail(err, SSFER_ERR_ARGUMENT, "there is no case '%s'; give vit, mae or detect", value);
+    for (size_t i = 0; CASES[i]; i++)
+        if (strcmp(value, CASES[i]) == 0)
+            return SSFER_OK;
+    return ssfer_fail(err, SSFER_ERR_ARGUMENT, "there is no case '%s'; give vit, mae, detect or loader", value);
 }
 
 static const ssfer_option OPTIONS[] = {
@@ -57,8 +67,15 @@ static const ssfer_option DETECT_OPTIONS[] = {
     {SSFER_OPTION_STRING(detect_args, save), .name = "save", .value = "T.safetensors", .conflicts = "detector",
      .help = "also write the network with its random weights, for measuring something else with it"},
     {0}};
+static const ssfer_option LOADER_OPTIONS[] = {
+    {SSFER_OPTION_STRING(loader_args, data), .name = "data", .value = "D",
+     .help = "pictures at any depth of a folder or of tar files"},
+    {SSFER_OPTION_CHOICE(loader_args, view), .name = "view", .choices = VIEWS, .initial = "train",
+     .help = "what is made of a picture: a random crop that may be mirrored, the same with rand-m9-mstd0.5-inc1, or "
+             "the central square"},
+    {0}};
 static const ssfer_option OPERANDS[] = {{SSFER_OPTION_STRING(bench_args, what), .name = "CASE", .required = true,
-                                         .check = check_what, .help = "what to measure: vit, mae or detect"},
+                                         .check = check_what, .help = "what to measure: vit, mae, detect or loader"},
                                         {0}};
 
 static bool is(const bench_args *a, const char *what)
@@ -71,7 +88,28 @@ static size_t batch_of(const bench_args *a)
     return a->batch_size ? (size_t)a->batch_size : is(a, "detect") ? 1 : 32;
 }
 
+static int64_t loader_size(const bench_args *a)
+{
+    return a->model.image_size ? a->model.image_size : 224;
+}
+
 /* ---- printing ---- */
+
+static bool has_mode(const bench_args *a)
+{
+    return is(a, "vit") || is(a, "mae");
+}
+
+/* "training"; of the loader what it makes. */
+static const char *mode_name(const bench_args *a)
+{
+    return has_mode(a) ? MODES[a->mode] : is(a, "loader") ? VIEWS[a->loader.view] : "inference";
+}
+
+static const char *precision_name(const ssfer_cli *cli, const bench_args *a)
+{
+    return ssfer_precision_name(has_mode(a) ? ssfer_cli_precision(cli) : SSFER_PRECISION_FP32);
+}
 
 static void print_json(const ssfer_cli *cli, const bench_args *a, const ssfer_bench_result *r)
 {
@@ -79,12 +117,16 @@ static void print_json(const ssfer_cli *cli, const bench_args *a, const ssfer_be
     ssfer_json_writer_init(&w, cli->out, 0);
     ssfer_json_begin_object(&w);
     ssfer_json_put_string(&w, "case", a->what);
-    ssfer_json_put_string(&w, "mode", is(a, "detect") ? "inference" : MODES[a->mode]);
+    ssfer_json_put_string(&w, "mode", mode_name(a));
     ssfer_json_put_double(&w, "images_per_second", r->images_per_second);
-    ssfer_json_put_double(&w, "gflops", r->gflops);
-    ssfer_json_put_double(&w, "limit_gflops", r->limit_gflops);
-    ssfer_json_put_double(&w, "of_limit", r->gflops / r->limit_gflops);
-    ssfer_json_put_double(&w, "spread", r->spread);
+    if (r->per_core > 0.0)
+        ssfer_json_put_double(&w, "images_per_second_per_core", r->per_core);
+    if (r->limit_gflops > 0.0) {
+        ssfer_json_put_double(&w, "gflops", r->gflops);
+        ssfer_json_put_double(&w, "limit_gflops", r->limit_gflops);
+        ssfer_json_put_double(&w, "of_limit", r->gflops / r->limit_gflops);
+        ssfer_json_put_double(&w, "spread", r->spread);
+    }
     for (size_t i = 0; i < r->part_count; i++) {
         char name[32];
         snprintf(name, sizeof name, "%s_ms", r->parts[i].name);
@@ -92,18 +134,28 @@ static void print_json(const ssfer_cli *cli, const bench_args *a, const ssfer_be
     }
     ssfer_json_put_double(&w, "peak_rss_mib", r->peak_rss_mib);
     ssfer_json_put_int(&w, "threads", cli->common.threads);
-    ssfer_json_put_string(&w, "precision",
-                          ssfer_precision_name(is(a, "detect") ? SSFER_PRECISION_FP32 : ssfer_cli_precision(cli)));
+    ssfer_json_put_string(&w, "precision", precision_name(cli, a));
     ssfer_json_put_int(&w, "batch", (int64_t)batch_of(a));
     ssfer_json_end(&w);
 }
 
+/* The loader's parts: milliseconds of processor time a picture, and their shares. */
+static void print_loader(const ssfer_cli *cli, const bench_args *a, const ssfer_bench_result *r)
+{
+    fprintf(cli->out, "loader, %s view of %lld pixels, batch %zu, %lld threads, %zu batches\n", mode_name(a),
+            (long long)loader_size(a), batch_of(a), (long long)cli->common.threads, r->steps);
+    fprintf(cli->out, "  %.1f images/s, %.1f a core\n ", r->images_per_second, r->per_core);
+    for (size_t i = 0; i < r->part_count; i++)
+        fprintf(cli->out, "%s %s %.3f ms (%.1f %%)", i ? "," : "", r->parts[i].name, r->parts[i].ms,
+                0.1 * r->parts[i].ms * r->per_core);
+    fprintf(cli->out, "; peak memory %.0f MiB\n", r->peak_rss_mib);
+}
+
 static void print_table(const ssfer_cli *cli, const bench_args *a, const ssfer_bench_result *r)
 {
-    const bool forward_only = !is(a, "detect") && a->mode != 0; /* the other parts are empty then */
-    fprintf(cli->out, "%s %s, batch %zu, %lld threads, %s, %zu steps\n", a->what,
-            is(a, "detect") ? "inference" : MODES[a->mode], batch_of(a), (long long)cli->common.threads,
-            ssfer_precision_name(is(a, "detect") ? SSFER_PRECISION_FP32 : ssfer_cli_precision(cli)), r->steps);
+    const bool forward_only = has_mode(a) && a->mode != 0; /* the other parts are empty then */
+    fprintf(cli->out, "%s %s, batch %zu, %lld threads, %s, %zu steps\n", a->what, mode_name(a), batch_of(a),
+            (long long)cli->common.threads, precision_name(cli, a), r->steps);
     fprintf(cli->out, "  %.1f images/s  (median; middle half within %.1f %%)\n", r->images_per_second, 100 * r->spread);
     fprintf(cli->out, "  %.1f GFLOP/s, %.0f %% of the %.1f GFLOP/s that the bare products reach\n", r->gflops,
             100 * r->gflops / r->limit_gflops, r->limit_gflops);
@@ -163,6 +215,22 @@ static ssfer_status bench_detect(ssfer_bench_result *result, const bench_args *a
     return st;
 }
 
+static ssfer_status bench_loader(ssfer_bench_result *result, const bench_args *a, ssfer_cli *cli, ssfer_error *err)
+{
+    static ssfer_transform (*const views[])(size_t) = {ssfer_transform_train, ssfer_transform_strong,
+                                                       ssfer_transform_eval};
+    if (!a->loader.data)
+        return ssfer_cli_usage(cli, err, "--data: give the pictures to load");
+    const ssfer_bench_loader_options options = {.data = a->loader.data,
+                                                .transform = views[a->loader.view]((size_t)loader_size(a)),
+                                                .batch = batch_of(a),
+                                                .threads = (size_t)cli->common.threads,
+                                                .seed = (uint64_t)cli->common.seed,
+                                                .seconds = a->seconds,
+                                                .log = &cli->log};
+    return ssfer_bench_loader(result, &options, err);
+}
+
 /* Options that say nothing about this case. */
 static ssfer_status refuse_foreign(ssfer_cli *cli, const bench_args *a, ssfer_error *err)
 {
@@ -170,14 +238,15 @@ static ssfer_status refuse_foreign(ssfer_cli *cli, const bench_args *a, ssfer_er
         const ssfer_option *options;
         bool fits;
         const char *of;
-    } groups[] = {{SSFER_MODEL_OPTIONS, !is(a, "detect"), "vit and mae"},
+    } groups[] = {{SSFER_MODEL_OPTIONS, has_mode(a), "vit and mae"},
                   {SSFER_DECODER_OPTIONS, is(a, "mae"), "mae"},
-                  {DETECT_OPTIONS, is(a, "detect"), "detect"}};
-    if (is(a, "detect") && ssfer_cli_given(cli, "mode"))
+                  {DETECT_OPTIONS, is(a, "detect"), "detect"},
+                  {LOADER_OPTIONS, is(a, "loader"), "loader"}};
+    if (!has_mode(a) && ssfer_cli_given(cli, "mode"))
         return ssfer_cli_usage(cli, err, "--mode: only for vit and mae");
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
         for (const ssfer_option *o = groups[g].options; !groups[g].fits && o->name; o++)
-            if (ssfer_cli_given(cli, o->name))
+            if (ssfer_cli_given(cli, o->name) && !(is(a, "loader") && strcmp(o->name, "image-size") == 0))
                 return ssfer_cli_usage(cli, err, "--%s: only for %s", o->name, groups[g].of);
     return SSFER_OK;
 }
@@ -188,13 +257,16 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
     ssfer_bench_result result;
     ssfer_status st = refuse_foreign(cli, a, err);
     if (st == SSFER_OK)
-        st = is(a, "detect") ? bench_detect(&result, a, cli, err)
-             : is(a, "mae")  ? bench_mae(&result, a, cli, err)
-                             : bench_vit(&result, a, cli, err);
+        st = is(a, "detect")   ? bench_detect(&result, a, cli, err)
+             : is(a, "mae")    ? bench_mae(&result, a, cli, err)
+             : is(a, "loader") ? bench_loader(&result, a, cli, err)
+                               : bench_vit(&result, a, cli, err);
     if (st != SSFER_OK)
         return st;
     if (a->format == 1)
         print_json(cli, a, &result);
+    else if (is(a, "loader"))
+        print_loader(cli, a, &result);
     else
         print_table(cli, a, &result);
     return SSFER_OK;
@@ -209,11 +281,15 @@ const ssfer_command SSFER_COMMAND_BENCH = {
         "themselves (the limit). Both are measured in turns, so a machine that drifts affects both alike.\n"
         "\n"
         "Images per second are those of a whole step. For detect that is letterbox, network and selection of "
-        "the faces; decoding the picture's file is measured beside it, once and by one thread.",
+        "the faces; decoding the picture's file is measured beside it, once and by one thread. For loader they are "
+        "what all threads "
+        "make together, with nobody else to compete for the processor; 'a core', and the share of each stage, go by "
+        "the threads' processor time.",
     .groups = {{"Options", OPTIONS, 0},
                {"Model (vit, mae)", SSFER_MODEL_OPTIONS, offsetof(bench_args, model)},
                {"Decoder and masking (mae)", SSFER_DECODER_OPTIONS, offsetof(bench_args, decoder)},
-               {"Detector (detect)", DETECT_OPTIONS, offsetof(bench_args, detect)}},
+               {"Detector (detect)", DETECT_OPTIONS, offsetof(bench_args, detect)},
+               {"Pictures (loader)", LOADER_OPTIONS, offsetof(bench_args, loader)}},
     .operands = OPERANDS,
     .examples = {{"ssfer bench vit --arch base --mode inference --batch-size 32", "ViT-B/16 at 224 pixels."},
                  {"ssfer bench vit --arch tiny --depth 6 --image-size 48 --patch-size 8 --batch-size 64",
@@ -222,7 +298,9 @@ const ssfer_command SSFER_COMMAND_BENCH = {
                   "Pre-training of a small masked autoencoder."},
                  {"ssfer bench detect --network yolov7-lite-t", "A small face detector on a drawn face at 640 pixels."},
                  {"ssfer bench detect --detector yolov7s-face.pt --picture photo.jpg --size 224 --batch-size 32",
-                  "A given one, in batches."}},
+                  "A given one, in batches."},
+                 {"ssfer bench loader --data faces.tar --view strong --threads 1",
+                  "Decoding and augmenting pictures for training."}},
     .args_size = sizeof(bench_args),
     .run = run,
 };

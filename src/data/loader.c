@@ -59,6 +59,8 @@ struct ssfer_loader {
     size_t released;                  /* batches that the consumer has given back */
     size_t active;                    /* workers between claim and completion */
     bool running, stop;
+    size_t filled; /* places */
+    double stage_s[SSFER_STAGES];
 
     /* Of the consumer's thread alone. */
     bool started, borrowed;
@@ -130,6 +132,7 @@ static ssfer_status fill_place(worker *w, slot *s, size_t place, size_t item, ui
         image = loader->cache[item];
     else
         st = ssfer_dataset_image(loader->options.set, index, &image, err);
+    ssfer_stage_lap(&w->scratch.clock, SSFER_STAGE_DECODE);
     if (st == SSFER_OK) {
         cached = cached || keep_image(loader, item, &image);
         float *second = s->second ? s->second + place * loader->sample_floats : NULL;
@@ -248,10 +251,23 @@ static size_t claim(ssfer_loader *loader, size_t *batch, size_t *place)
     return taken;
 }
 
+/* Adds what a worker has done to the loader's account. With the mutex held. */
+static void account_for_work(worker *w, size_t filled)
+{
+    ssfer_stage_clock *clock = &w->scratch.clock;
+    ssfer_stage_lap(clock, SSFER_STAGE_OTHER);
+    w->loader->filled += filled;
+    for (size_t i = 0; i < SSFER_STAGES; i++) {
+        w->loader->stage_s[i] += clock->spent_s[i];
+        clock->spent_s[i] = 0.0;
+    }
+}
+
 static void *work(void *argument)
 {
     worker *w = argument;
     ssfer_loader *loader = w->loader;
+    w->scratch.clock = (ssfer_stage_clock){.on = loader->options.timed, .last_s = ssfer_thread_clock_s()};
     pthread_mutex_lock(&loader->mutex);
     for (;;) {
         while (!loader->stop && !can_claim(loader))
@@ -278,6 +294,7 @@ static void *work(void *argument)
             s->error = error;
             s->failed_place = failed;
         }
+        account_for_work(w, taken);
         s->done += taken;
         if (s->done >= s->size)
             pthread_cond_signal(&loader->ready);
@@ -511,9 +528,13 @@ size_t ssfer_loader_batches(const ssfer_loader *loader)
     return loader->batches;
 }
 
-ssfer_loader_stats ssfer_loader_get_stats(const ssfer_loader *loader)
+ssfer_loader_stats ssfer_loader_get_stats(ssfer_loader *loader)
 {
     ssfer_loader_stats stats = loader->stats;
+    pthread_mutex_lock(&loader->mutex);
+    stats.pictures = loader->filled;
+    memcpy(stats.stage_s, loader->stage_s, sizeof stats.stage_s);
+    pthread_mutex_unlock(&loader->mutex);
     stats.cached = atomic_load(&loader->cached);
     stats.cache_bytes = atomic_load(&loader->cached_bytes);
     return stats;

@@ -35,6 +35,7 @@ typedef struct ssfer_loader_options {
     double max_bad_share; /* 0.1 by default in the program; 1: never stop */
     ssfer_transform transform;
     const ssfer_transform *second; /* a second view of every picture, of the same size (strong augmentation); or NULL */
+    bool timed;                    /* keep account of where the workers' time goes (stage_s below) */
     const ssfer_log *log;          /* borrowed; written to from the workers */
 } ssfer_loader_options;
 
@@ -66,11 +67,13 @@ ssfer_status ssfer_loader_start(ssfer_loader *loader, uint32_t epoch, size_t fir
 ssfer_status ssfer_loader_next(ssfer_loader *loader, ssfer_batch *batch, ssfer_error *err);
 
 typedef struct ssfer_loader_stats {
-    double wait_s;      /* time that next had to wait for the workers */
-    size_t bad;         /* distinct bad pictures in the batches handed out so far */
-    size_t cached;      /* decoded pictures kept in memory */
-    size_t cache_bytes; /* and their bytes */
+    double wait_s;                /* time that next had to wait for the workers */
+    size_t bad;                   /* distinct bad pictures in the batches handed out so far */
+    size_t cached;                /* decoded pictures kept in memory */
+    size_t cache_bytes;           /* and their bytes */
+    size_t pictures;              /* places that the workers have filled so far */
+    double stage_s[SSFER_STAGES]; /* with `timed`: processor time that they took, by stage */
 } ssfer_loader_stats;
-ssfer_loader_stats ssfer_loader_get_stats(const ssfer_loader *loader);
+ssfer_loader_stats ssfer_loader_get_stats(ssfer_loader *loader);
 
 #endif

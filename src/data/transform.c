@@ -279,10 +279,12 @@ static ssfer_status apply_eval(const ssfer_transform *t, const ssfer_image *imag
     }
     if (st != SSFER_OK)
         return st;
+    ssfer_stage_lap(&scratch->clock, SSFER_STAGE_RESAMPLE);
     size_t left = (size_t)round_half_even((double)(width - s) / 2.0);
     size_t top = (size_t)round_half_even((double)(height - s) / 2.0);
     ssfer_normalize_planes(out, pixels + 3 * (top * width + left), s, s, 3 * width, false,
                            (const float(*)[256])scratch->table);
+    ssfer_stage_lap(&scratch->clock, SSFER_STAGE_NORMALISE);
     return SSFER_OK;
 }
 
@@ -327,6 +329,7 @@ static ssfer_status apply_train(const ssfer_transform *t, const ssfer_image *ima
                             crop.height, t->filter, err);
     if (st != SSFER_OK)
         return st;
+    ssfer_stage_lap(&scratch->clock, SSFER_STAGE_RESAMPLE);
     if (augment) {
         ssfer_image square = {scratch->pixels, s, s};
         uint8_t fill[3];
@@ -336,9 +339,12 @@ static ssfer_status apply_train(const ssfer_transform *t, const ssfer_image *ima
         flip = false;
         ssfer_randaugment_apply(&t->randaugment, &square, scratch->pixels + 3 * s * s, fill, rng);
     }
+    ssfer_stage_lap(&scratch->clock, SSFER_STAGE_AUGMENT);
     ssfer_normalize_planes(out, scratch->pixels, s, s, 3 * s, flip, (const float(*)[256])scratch->table);
+    ssfer_stage_lap(&scratch->clock, SSFER_STAGE_NORMALISE);
     if (t->erasing > 0.0 && ssfer_rng_uniform(rng) < t->erasing)
         erase_some(t, rng, out);
+    ssfer_stage_lap(&scratch->clock, SSFER_STAGE_AUGMENT);
     return SSFER_OK;
 }
 

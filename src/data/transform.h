@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "base/status.h"
 #include "data/randaugment.h"
+#include "data/stage_clock.h"
 #include "image/resample.h"
 #include "ssfer/image.h"
 
@@ -97,6 +98,7 @@ typedef struct ssfer_transform_scratch {
     bool table_ready;
     float table[3][256];
     ssfer_seen view; /* of the last training picture */
+    ssfer_stage_clock clock;
 } ssfer_transform_scratch;
 void ssfer_transform_scratch_deinit(ssfer_transform_scratch *scratch);
 

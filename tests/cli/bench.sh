@@ -43,9 +43,25 @@ expect_code 0
 run detect --detector net.safetensors --size 32 "$root/golden/image/jpeg_444.jpg"
 expect_code 0
 
+# The loader: stages in milliseconds of processor time a picture, which add up to the whole.
+run synth --count 12 --size 40 --output faces
+expect_code 0
+run bench loader --data faces --image-size 24 --batch-size 4 --view strong "${short[@]}" --format json
+expect_code 0
+expect_out_has '"case":"loader"'
+expect_out_has '"mode":"strong"'
+expect_out_has '"threads":1'
+positive images_per_second images_per_second_per_core decode_ms resample_ms augment_ms normalise_ms peak_rss_mib
+[[ "$out" != *limit* ]] || problem "a limit of no products: $out"
+run bench loader --data faces --image-size 24 --batch-size 4 "${short[@]}"
+expect_code 0
+expect_out_has "loader, train view of 24 pixels, batch 4, 1 threads"
+shares=$(grep -o '([0-9.]* %)' <<< "$out" | tr -d '(%)' | awk '{ sum += $1 } END { print (sum > 99.5 && sum < 100.5) }')
+[ "$shares" = 1 ] || problem "the shares do not add up to the whole: $out"
+
 # Mistakes, and options of another case.
 run bench train
-expect_error 2 "there is no case 'train'; give vit, mae or detect"
+expect_error 2 "there is no case 'train'; give vit, mae, detect or loader"
 run bench vit --size 32
 expect_error 2 "--size: only for detect"
 run bench vit --decoder-dim 8
@@ -58,6 +74,14 @@ run bench detect --arch tiny
 expect_error 2 "--arch: only for vit and mae"
 run bench detect --detector net.safetensors --save other.safetensors
 expect_error 2 "exclude each other"
+run bench loader
+expect_error 2 "--data"
+run bench loader --data faces --patch-size 8
+expect_error 2 "--patch-size: only for vit and mae"
+run bench vit --view eval
+expect_error 2 "--view: only for loader"
+run bench loader --data nowhere
+expect_error 1 "nowhere"
 run bench detect --network yolov9
 expect_error 1 "yolov9: no known network"
 run bench detect --detector nowhere.pt

@@ -449,6 +449,28 @@ static void test_batch_is_borrowed(void **state)
     scene_destroy(&s);
 }
 
+/* What the workers did, by stage, once an epoch has been handed out; nothing is timed unasked. */
+static void test_timed(void **state)
+{
+    (void)state;
+    scene s = scene_create();
+    ssfer_dataset *set = make_set(&s, NULL);
+    for (int timed = 0; timed < 2; timed++) {
+        ssfer_loader_options o = options_for(set);
+        o.timed = timed;
+        ssfer_loader *loader = create(&o);
+        record *r = run_epoch(loader, 0, 0);
+        const ssfer_loader_stats stats = ssfer_loader_get_stats(loader);
+        assert_int_equal(stats.pictures, COUNT);
+        for (int i = 0; i < SSFER_STAGES; i++)
+            assert_true(timed ? stats.stage_s[i] > 0.0 && stats.stage_s[i] < 60.0 : stats.stage_s[i] == 0.0);
+        free(r);
+        ssfer_loader_destroy(loader);
+    }
+    ssfer_dataset_close(set);
+    scene_destroy(&s);
+}
+
 static void test_bad_options(void **state)
 {
     (void)state;
@@ -516,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_all_bad),
         cmocka_unit_test(test_stopping_at_any_moment),
         cmocka_unit_test(test_batch_is_borrowed),
+        cmocka_unit_test(test_timed),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_allocations_fail),
     };
