@@ -1,5 +1,8 @@
 #include "image/ops.h"
 
+#include "base/simd_clones.h"
+#include "image/affine.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -146,6 +149,7 @@ static void equalize(ssfer_image *image, uint8_t *scratch, double argument, cons
     look_up(image, &t);
 }
 
+SIMD_CLONES
 static void invert(ssfer_image *image, uint8_t *scratch, double argument, const uint8_t fill[3])
 {
     (void)scratch, (void)argument, (void)fill;
@@ -159,6 +163,7 @@ static int clamped(double argument, int lo, int hi)
     return argument <= lo ? lo : argument >= hi ? hi : (int)argument;
 }
 
+SIMD_CLONES
 static void posterize(ssfer_image *image, uint8_t *scratch, double bits, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
@@ -168,6 +173,7 @@ static void posterize(ssfer_image *image, uint8_t *scratch, double bits, const u
         p[i] &= mask;
 }
 
+SIMD_CLONES
 static void solarize(ssfer_image *image, uint8_t *scratch, double threshold, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
@@ -177,6 +183,7 @@ static void solarize(ssfer_image *image, uint8_t *scratch, double threshold, con
         p[i] = (uint8_t)(p[i] < limit ? p[i] : 255 - p[i]);
 }
 
+SIMD_CLONES
 static void solarize_add(ssfer_image *image, uint8_t *scratch, double add, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
@@ -201,6 +208,7 @@ static inline uint8_t luma(const uint8_t *p) /* ITU-R BT.601 in 16-bit fixed poi
     return (uint8_t)((19595u * p[0] + 38470u * p[1] + 7471u * p[2] + 32768u) >> 16);
 }
 
+SIMD_CLONES
 static void color(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
@@ -212,6 +220,7 @@ static void color(ssfer_image *image, uint8_t *scratch, double factor, const uin
     }
 }
 
+SIMD_CLONES
 static void contrast(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
@@ -225,6 +234,7 @@ static void contrast(ssfer_image *image, uint8_t *scratch, double factor, const 
         p[i] = blend(mean, p[i], (float)factor);
 }
 
+SIMD_CLONES
 static void brightness(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
@@ -234,6 +244,7 @@ static void brightness(ssfer_image *image, uint8_t *scratch, double factor, cons
 }
 
 /* The dull version is the picture smoothed by [1 1 1; 1 5 1; 1 1 1] / 13; its border row and columns stay. */
+SIMD_CLONES
 static void sharpness(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
 {
     (void)fill;
@@ -255,147 +266,24 @@ static void sharpness(ssfer_image *image, uint8_t *scratch, double factor, const
 
 /* --- geometry --- */
 
-/* Source of the output point (x, y): (a x + b y + c, d x + e y + f). */
-typedef struct affine {
-    double a, b, c, d, e, f;
-} affine;
-
-/* Three channels at once; the fourth lane is idle. */
-typedef int32_t lanes_i32 __attribute__((vector_size(16)));
-typedef double lanes_f64 __attribute__((vector_size(32)));
-typedef uint32_t lanes_u32 __attribute__((vector_size(16)));
-typedef uint16_t lanes_u16 __attribute__((vector_size(16)));
-typedef uint8_t bytes16 __attribute__((vector_size(16)));
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
-/* The cubic through four samples at t in [0, 1) between the second and the third; coefficients in Pillow's form. */
-#define CUBIC(v1, v2, v3, v4, t)                                                                                       \
-    ((v2) + (t) * (((v3) - (v1)) + (t) * ((2.0 * ((v1) - (v2)) + (v3) - (v4)) + (t) * ((v2) - (v1) + (v4) - (v3)))))
-
-/* Zero-extends a pixel; reads the byte after it, too. */
-ALWAYS_INLINE lanes_i32 load_pixel(const uint8_t *p)
-{
-    uint32_t word;
-    memcpy(&word, p, 4);
-    bytes16 zero = {0}, bytes = (bytes16)(lanes_u32){word}; /* through memory it would stall */
-    bytes = __builtin_shufflevector(bytes, zero, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    bytes = (bytes16)__builtin_shufflevector((lanes_u16)bytes, (lanes_u16)zero, 0, 8, 1, 9, 2, 10, 3, 11);
-    return (lanes_i32)bytes;
-}
-
-/* Where a sample lies: the first of its 4 x 4 pixels, and the place between the second and the third. */
-typedef struct place {
-    ptrdiff_t x, y;
-    double tx, ty;
-} place;
-
-ALWAYS_INLINE ptrdiff_t floor_of(double x) /* floor() is a call where the processor's baseline lacks it */
-{
-    ptrdiff_t i = (ptrdiff_t)x;
-    return x < (double)i ? i - 1 : i;
-}
-
-ALWAYS_INLINE place place_at(double x, double y)
-{
-    ptrdiff_t left = floor_of(x - 0.5), top = floor_of(y - 0.5);
-    return (place){left - 1, top - 1, x - 0.5 - (double)left, y - 0.5 - (double)top};
-}
-
-ALWAYS_INLINE uint8_t truncated(double v)
-{
-    return (uint8_t)(v <= 0.0 ? 0.0 : v >= 255.0 ? 255.0 : v);
-}
-
-/* The cubic along a row. The differences are integers, so taking them in integers is exact. */
-ALWAYS_INLINE void row_value(lanes_f64 *value, const uint8_t *p, double t)
-{
-    lanes_i32 v2 = load_pixel(p + 3);
-    *value = __builtin_convertvector(v2, lanes_f64);
-    if (t == 0.0) /* a cubic at 0 is its second sample */
-        return;
-    lanes_i32 v1 = load_pixel(p), v3 = load_pixel(p + 6), v4 = load_pixel(p + 9);
-    lanes_i32 linear = v3 - v1, cubic = v2 - v1 + v4 - v3, square = v1 - v2 - cubic;
-    *value += t * (__builtin_convertvector(linear, lanes_f64) +
-                   t * (__builtin_convertvector(square, lanes_f64) + t * __builtin_convertvector(cubic, lanes_f64)));
-}
-
-/* All 16 pixels and a byte beyond each lie in the picture. Shears and translations have t = 0 along one axis. */
-ALWAYS_INLINE void sample_inner(uint8_t out[3], const uint8_t *pixels, size_t stride, place at)
-{
-    const uint8_t *p = pixels + (size_t)at.y * stride + 3 * (size_t)at.x;
-    lanes_f64 value, v1, v3, v4;
-    row_value(&value, p + stride, at.tx);
-    if (at.ty != 0.0) {
-        row_value(&v1, p, at.tx);
-        row_value(&v3, p + 2 * stride, at.tx);
-        row_value(&v4, p + 3 * stride, at.tx);
-        value = CUBIC(v1, value, v3, v4, at.ty);
-    }
-    for (int c = 0; c < 3; c++)
-        out[c] = truncated(value[c]);
-}
-
-static inline ptrdiff_t inside(ptrdiff_t i, size_t length)
-{
-    return i < 0 ? 0 : i >= (ptrdiff_t)length ? (ptrdiff_t)length - 1 : i;
-}
-
-/* The same with the border repeated. */
-static void sample_border(uint8_t out[3], const uint8_t *pixels, size_t width, size_t height, place at)
-{
-    double value[4];
-    size_t offset[4];
-    for (int i = 0; i < 4; i++)
-        offset[i] = 3 * (size_t)inside(at.x + i, width);
-    for (size_t c = 0; c < 3; c++) {
-        for (int i = 0; i < 4; i++) {
-            const uint8_t *row = pixels + 3 * width * (size_t)inside(at.y + i, height) + c;
-            value[i] = CUBIC((double)row[offset[0]], row[offset[1]], row[offset[2]], row[offset[3]], at.tx);
-        }
-        out[c] = truncated(CUBIC(value[0], value[1], value[2], value[3], at.ty));
-    }
-}
-
-static void transform(ssfer_image *image, uint8_t *scratch, affine m, const uint8_t fill[3])
-{
-    size_t width = image->width, height = image->height, stride = 3 * width;
-    memcpy(scratch, image->data, bytes_of(image));
-    uint8_t *out = image->data;
-    for (size_t y = 0; y < height; y++)
-        for (size_t x = 0; x < width; x++, out += 3) {
-            double px = (double)x + 0.5, py = (double)y + 0.5;
-            double sx = m.a * px + m.b * py + m.c, sy = m.d * px + m.e * py + m.f;
-            if (!(sx >= 0.0 && sx < (double)width && sy >= 0.0 && sy < (double)height)) {
-                memcpy(out, fill, 3);
-                continue;
-            }
-            place at = place_at(sx, sy);
-            if (at.x >= 0 && at.y >= 0 && at.x + 4 < (ptrdiff_t)width && at.y + 4 <= (ptrdiff_t)height)
-                sample_inner(out, scratch, stride, at);
-            else
-                sample_border(out, scratch, width, height, at);
-        }
-}
-
 static void shear_x(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
 {
-    transform(image, scratch, (affine){1.0, factor, 0.0, 0.0, 1.0, 0.0}, fill);
+    ssfer_affine_apply(image, scratch, (ssfer_affine){1.0, factor, 0.0, 0.0, 1.0, 0.0}, fill);
 }
 
 static void shear_y(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
 {
-    transform(image, scratch, (affine){1.0, 0.0, 0.0, factor, 1.0, 0.0}, fill);
+    ssfer_affine_apply(image, scratch, (ssfer_affine){1.0, 0.0, 0.0, factor, 1.0, 0.0}, fill);
 }
 
 static void translate_x(ssfer_image *image, uint8_t *scratch, double share, const uint8_t fill[3])
 {
-    transform(image, scratch, (affine){1.0, 0.0, share * (double)image->width, 0.0, 1.0, 0.0}, fill);
+    ssfer_affine_apply(image, scratch, (ssfer_affine){1.0, 0.0, share * (double)image->width, 0.0, 1.0, 0.0}, fill);
 }
 
 static void translate_y(ssfer_image *image, uint8_t *scratch, double share, const uint8_t fill[3])
 {
-    transform(image, scratch, (affine){1.0, 0.0, 0.0, 0.0, 1.0, share * (double)image->height}, fill);
+    ssfer_affine_apply(image, scratch, (ssfer_affine){1.0, 0.0, 0.0, 0.0, 1.0, share * (double)image->height}, fill);
 }
 
 static double round_15_decimals(double x)
@@ -426,12 +314,12 @@ static void rotate(ssfer_image *image, uint8_t *scratch, double degrees, const u
         return;
     }
     double radians = -angle * (M_PI / 180.0);
-    affine m = {.a = round_15_decimals(cos(radians)), .b = round_15_decimals(sin(radians))};
+    ssfer_affine m = {.a = round_15_decimals(cos(radians)), .b = round_15_decimals(sin(radians))};
     m.d = -m.b;
     m.e = m.a;
     m.c = m.a * -cx + m.b * -cy + cx;
     m.f = m.d * -cx + m.e * -cy + cy;
-    transform(image, scratch, m, fill);
+    ssfer_affine_apply(image, scratch, m, fill);
 }
 
 /* --- the table --- */

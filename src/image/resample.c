@@ -7,6 +7,7 @@
 #include "image/resample.h"
 
 #include "base/memory.h"
+#include "base/simd_clones.h"
 #include "base/size.h"
 
 #include <math.h>
@@ -14,11 +15,6 @@
 
 enum { FRACTION_BITS = 32 - 8 - 2 /* Pillow's: 8-bit samples, and room for a sum of weights up to 2 */, BLOCK = 16 };
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(SSFER_NO_SIMD_CLONES)
-#    define SIMD_CLONES __attribute__((target_clones("default", "avx2")))
-#else
-#    define SIMD_CLONES
-#endif
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* --- weights --- */

@@ -1,5 +1,6 @@
 #include "compute/cpu/block_ops.h"
 
+#include "base/simd_clones.h"
 #include "base/size.h"
 #include "compute/cpu/conv.h"
 
@@ -8,14 +9,6 @@
 #include <string.h>
 
 enum { B = SSFER_CONV_BLOCK };
-
-/* The inner loops exist once per instruction set, chosen when the program is loaded; parallel loops stay outside of
- * them, since the compiler would not clone what it moves out for a thread. */
-#if defined(__x86_64__) && !defined(SSFER_NO_SIMD_CLONES)
-#    define SIMD_CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#    define SIMD_CLONES
-#endif
 
 /* ---- maximum pooling ---- */
 

@@ -1,6 +1,8 @@
 /* RandAugment's operations against Pillow's results. */
 #include "golden.h"
 
+#include "base/rng.h"
+#include "image/affine.h"
 #include "image/ops.h"
 
 #include <math.h>
@@ -37,6 +39,59 @@ static void test_golden_ops(void **state)
     }
     fclose(table);
     assert_true(count > 200);
+}
+
+static double cubic(const double v[4], double t)
+{
+    return v[1] + t * ((v[2] - v[0]) + t * ((2.0 * (v[0] - v[1]) + v[2] - v[3]) + t * (v[1] - v[0] + v[3] - v[2])));
+}
+
+static size_t clamped_index(double i, size_t length)
+{
+    return i < 0.0 ? 0 : i >= (double)length ? length - 1 : (size_t)i;
+}
+
+/* One channel of one output pixel, as Pillow's source says it. */
+static uint8_t plain_affine(const ssfer_image *in, const ssfer_affine *m, size_t x, size_t y, size_t c)
+{
+    const double px = (double)x + 0.5, py = (double)y + 0.5;
+    const double sx = m->a * px + m->b * py + m->c, sy = m->d * px + m->e * py + m->f;
+    if (!(sx >= 0.0 && sx < (double)in->width && sy >= 0.0 && sy < (double)in->height))
+        return fill_colour[c];
+    const double left = floor(sx - 0.5), top = floor(sy - 0.5);
+    double columns[4], rows[4];
+    for (int j = 0; j < 4; j++) {
+        for (int i = 0; i < 4; i++)
+            columns[i] = in->data[3 * (clamped_index(top - 1 + j, in->height) * in->width +
+                                       clamped_index(left - 1 + i, in->width)) +
+                                  c];
+        rows[j] = cubic(columns, sx - 0.5 - left);
+    }
+    const double v = cubic(rows, sy - 0.5 - top);
+    return (uint8_t)(v <= 0.0 ? 0.0 : v >= 255.0 ? 255.0 : v);
+}
+
+/* Whatever the processor: each pixel as the plain formula gives it, overshoots of hard edges among them. */
+static void test_affine(void **state)
+{
+    (void)state;
+    const size_t width = 61, height = 47;
+    ssfer_rng rng = ssfer_rng_stream(7, 0, 0, 0, SSFER_RNG_AUGMENT);
+    uint8_t *scratch = ssfer_malloc(3 * width * height);
+    for (int round = 0; round < 24; round++) {
+        ssfer_image in = noise_image(width, height, false), out = noise_image(width, height, false);
+        ssfer_affine m = {ssfer_rng_range(&rng, -1.5, 1.5), ssfer_rng_range(&rng, -1.0, 1.0),
+                          ssfer_rng_range(&rng, -20, 60),   ssfer_rng_range(&rng, -1.0, 1.0),
+                          ssfer_rng_range(&rng, -1.5, 1.5), ssfer_rng_range(&rng, -20, 40)};
+        if (round % 3 == 0) /* no fraction along one axis */
+            m = (ssfer_affine){1.0, round % 2 ? m.b : 0.0, round % 2 ? 0.0 : m.c, 0.0, 1.0, round % 2 ? 0.0 : 5.0};
+        ssfer_affine_apply(&out, scratch, m, fill_colour);
+        for (size_t i = 0; i < 3 * width * height; i++)
+            assert_int_equal(out.data[i], plain_affine(&in, &m, i / 3 % width, i / 3 / width, i % 3));
+        ssfer_image_deinit(&in);
+        ssfer_image_deinit(&out);
+    }
+    ssfer_free(scratch);
 }
 
 /* Whatever the argument: no crash, no pixel outside, and NaN changes nothing. */
@@ -85,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden_ops),
+        cmocka_unit_test(test_affine),
         cmocka_unit_test(test_wild_arguments),
         cmocka_unit_test(test_table),
     };
