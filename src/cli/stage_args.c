@@ -23,6 +23,7 @@ void ssfer_training_from_args(ssfer_training_options *o, const ssfer_training_ar
     o->log = &cli->log;
     o->progress = cli->progress;
     o->report = cli->common.quiet ? NULL : stderr;
+    o->verbose = cli->common.verbose;
     o->stop = ssfer_signals_received;
 }
 

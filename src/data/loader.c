@@ -620,6 +620,7 @@ ssfer_status ssfer_loader_next(ssfer_loader *loader, ssfer_batch *batch, ssfer_e
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "the loader has not been started");
     if (loader->failure.status != SSFER_OK)
         return ssfer_fail(err, loader->failure.status, "%s", loader->failure.message);
+    const double waited_s = loader->stats.wait_s;
     while (loader->next_batch < loader->batches && batch_size(loader, loader->next_batch)) {
         slot *s = wait_for_batch(loader);
         size_t count = account_for_bad(loader, s);
@@ -632,12 +633,13 @@ ssfer_status ssfer_loader_next(ssfer_loader *loader, ssfer_batch *batch, ssfer_e
             loader->failure = s->error;
         if (loader->failure.status != SSFER_OK)
             return ssfer_fail(err, loader->failure.status, "%s", loader->failure.message);
-        *batch = (ssfer_batch){count, loader->next_batch, s->images, s->second, s->labels, s->indices, s->views};
+        *batch = (ssfer_batch){count,     loader->next_batch, s->images, s->second,
+                               s->labels, s->indices,         s->views,  loader->stats.wait_s - waited_s};
         loader->borrowed = true;
         loader->next_batch++;
         if (count)
             return SSFER_OK;
     }
-    *batch = (ssfer_batch){0};
+    *batch = (ssfer_batch){.wait_s = loader->stats.wait_s - waited_s};
     return SSFER_OK;
 }

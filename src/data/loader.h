@@ -47,6 +47,7 @@ typedef struct ssfer_batch {
     const int32_t *labels;   /* count */
     const size_t *indices;   /* count: positions in the dataset */
     const ssfer_seen *views; /* count: what `images` shows of each picture; training transforms only */
+    double wait_s;           /* how long next waited for it */
 } ssfer_batch;
 
 /* Allocates everything and starts the workers, which wait for ssfer_loader_start.

@@ -103,6 +103,7 @@ static void count_batch(const finetune *f, const ssfer_batch *batch, const ssfer
     for (size_t r = 0; r < mixed->rows; r++)
         sums->loss += (double)mixed->share[r] * (double)f->losses[r];
     sums->images += batch->count;
+    sums->wait_s += batch->wait_s;
 }
 
 static ssfer_status forward_backward(finetune *f, const float *params, float *grads, const ssfer_mixed *mixed,

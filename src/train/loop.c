@@ -145,17 +145,42 @@ static ssfer_status one_step(loop *l, size_t iteration, ssfer_loop_sums *step, s
     return SSFER_OK;
 }
 
-/* The steps since the last record, which may have been before a resume. */
-static ssfer_status record_steps(loop *l, double rate, ssfer_error *err)
+/* The pace of some steps of this process. */
+typedef struct pace {
+    double start_s, wait_s;
+    size_t images;
+} pace;
+
+static void add_to_pace(pace *p, const ssfer_loop_sums *step)
 {
+    p->wait_s += step->wait_s;
+    p->images += step->images;
+}
+
+static double rate_of(const pace *p, double now_s)
+{
+    return now_s > p->start_s ? (double)p->images / (now_s - p->start_s) : 0.0;
+}
+
+/* The share of the time in which steps waited for pictures. */
+static double wait_share_of(const pace *p, double now_s)
+{
+    return now_s > p->start_s ? p->wait_s / (now_s - p->start_s) : 0.0;
+}
+
+/* The steps since the last record, which may have been before a resume. */
+static ssfer_status record_steps(loop *l, const pace *window, ssfer_error *err)
+{
+    const double now = ssfer_clock_s();
     ssfer_train_state *s = &l->state;
     const ssfer_metric metrics[] = {{"loss", s->window_loss / (double)s->window_images},
                                     {"lr", l->lr},
                                     {"grad_norm", l->grad_norm},
-                                    {"images_per_second", rate}};
+                                    {"images_per_second", rate_of(window, now)},
+                                    {"wait_share", wait_share_of(window, now)}};
     s->window_loss = 0.0;
     s->window_images = 0;
-    return ssfer_run_record(l->run, s->epoch + 1, s->step, metrics, 4, err);
+    return ssfer_run_record(l->run, s->epoch + 1, s->step, metrics, 5, err);
 }
 
 static void add_step(loop *l, const ssfer_loop_sums *step)
@@ -168,39 +193,34 @@ static void add_step(loop *l, const ssfer_loop_sums *step)
 }
 
 /* The steps of an epoch, from where the state says. */
-static ssfer_status run_steps(loop *l, double *rate, ssfer_error *err)
+static ssfer_status run_steps(loop *l, pace *epoch, ssfer_error *err)
 {
     const ssfer_loop_options *o = l->options;
     const size_t first = l->state.iteration;
     ssfer_progress bar;
     char label[64];
-    size_t images = 0, window_images = 0; /* of this process: for rates */
-    double window_s = ssfer_clock_s();
+    pace window = {.start_s = ssfer_clock_s()};
     const ssfer_loop_position at = {l->state.epoch, first, l->state.step, l->optimizer.ema};
     TRY(l->task->start_epoch(l->task->user, &at, err));
     snprintf(label, sizeof label, "epoch %zu/%zu", l->state.epoch + 1, o->epochs);
     ssfer_progress_begin(&bar, o->progress, label, "step", o->iterations);
     ssfer_status st = SSFER_OK;
-    const double start_s = window_s;
+    *epoch = window;
     for (size_t i = first; st == SSFER_OK && i < o->iterations; i++) {
         ssfer_loop_sums step;
         st = one_step(l, i, &step, err);
         if (st != SSFER_OK)
             break;
         add_step(l, &step);
-        images += step.images;
-        window_images += step.images;
+        add_to_pace(epoch, &step);
+        add_to_pace(&window, &step);
         char note[96];
-        double elapsed = ssfer_clock_s() - start_s;
-        *rate = elapsed > 0 ? (double)images / elapsed : 0.0;
-        snprintf(note, sizeof note, "%.0f img/s  loss %.4f", *rate,
+        snprintf(note, sizeof note, "%.0f img/s  loss %.4f", rate_of(epoch, ssfer_clock_s()),
                  l->state.epoch_loss / (double)l->state.epoch_images);
         ssfer_progress_update(&bar, i + 1, note);
         if (o->record_every && l->state.step % o->record_every == 0) {
-            double now = ssfer_clock_s();
-            st = record_steps(l, (double)window_images / (now - window_s), err);
-            window_images = 0;
-            window_s = now;
+            st = record_steps(l, &window, err);
+            window = (pace){.start_s = ssfer_clock_s()};
         }
         if (st == SSFER_OK && o->stop && o->stop()) {
             ssfer_progress_end(&bar);
@@ -213,14 +233,18 @@ static ssfer_status run_steps(loop *l, double *rate, ssfer_error *err)
     return st;
 }
 
-static void print_epoch(const loop *l, double rate, const ssfer_metric *metrics, size_t count, bool best)
+static void print_epoch(const loop *l, const pace *p, double end_s, const ssfer_metric *metrics, size_t count,
+                        bool best)
 {
     const ssfer_train_state *s = &l->state;
     FILE *out = l->options->report;
     if (!out)
         return;
     fprintf(out, "epoch %*zu/%zu  loss %.4f  lr %.2e  %.0f img/s", s->epoch + 1 < 10 ? 2 : 0, s->epoch + 1,
-            l->options->epochs, s->epoch_images ? s->epoch_loss / (double)s->epoch_images : 0.0, l->lr, rate);
+            l->options->epochs, s->epoch_images ? s->epoch_loss / (double)s->epoch_images : 0.0, l->lr,
+            rate_of(p, end_s));
+    if (l->options->verbose)
+        fprintf(out, "  waited %.1f %%", 100 * wait_share_of(p, end_s));
     for (size_t i = 0; i < count; i++)
         if (strcmp(metrics[i].name, "accuracy") == 0 || strcmp(metrics[i].name, "mean_class_accuracy") == 0)
             fprintf(out, "  %s %.2f %%", metrics[i].name[0] == 'a' ? "accuracy" : "mean class", 100 * metrics[i].value);
@@ -245,8 +269,9 @@ static bool is_judged(const loop *l)
 }
 
 /* Judges, records and saves after the last step of an epoch. */
-static ssfer_status end_epoch(loop *l, double rate, ssfer_error *err)
+static ssfer_status end_epoch(loop *l, const pace *p, ssfer_error *err)
 {
+    const double end_s = ssfer_clock_s();
     const ssfer_loop_options *o = l->options;
     ssfer_train_state *s = &l->state;
     ssfer_metric metrics[SSFER_LOOP_MAX_METRICS];
@@ -256,8 +281,10 @@ static ssfer_status end_epoch(loop *l, double rate, ssfer_error *err)
     l->lr =
         s->lr_scale * ssfer_schedule_at(&o->schedule, s->epoch, o->iterations - 1); /* resumed after the last step */
     metrics[count++] = (ssfer_metric){"epoch_loss", s->epoch_images ? s->epoch_loss / (double)s->epoch_images : 0.0};
-    if (!o->record_every || s->step % o->record_every) /* else the step's own record has it */
+    if (!o->record_every || s->step % o->record_every) { /* else the step's own record has them */
         metrics[count++] = (ssfer_metric){"lr", l->lr};
+        metrics[count++] = (ssfer_metric){"wait_share", wait_share_of(p, end_s)};
+    }
     if (s->epoch_right)
         metrics[count++] = (ssfer_metric){"training_accuracy", (double)s->epoch_right / (double)s->epoch_images};
     if (l->task->describe)
@@ -274,7 +301,7 @@ static ssfer_status end_epoch(loop *l, double rate, ssfer_error *err)
         s->best = score;
         s->best_epoch = s->epoch + 1;
     }
-    print_epoch(l, rate, metrics, count, best);
+    print_epoch(l, p, end_s, metrics, count, best);
     const bool last = s->epoch + 1 == o->epochs, due = o->save_every && (s->epoch + 1) % o->save_every == 0;
     s->epoch++;
     s->iteration = 0;
@@ -381,10 +408,10 @@ ssfer_status ssfer_loop_run(ssfer_compute *cx, ssfer_run *run, const ssfer_loop_
     if (st == SSFER_OK)
         st = take_position(&l, err);
     while (st == SSFER_OK && l.state.epoch < options->epochs) {
-        double rate = 0.0;
-        st = run_steps(&l, &rate, err);
+        pace epoch = {0};
+        st = run_steps(&l, &epoch, err);
         if (st == SSFER_OK)
-            st = end_epoch(&l, rate, err);
+            st = end_epoch(&l, &epoch, err);
         if (st == SSFER_ERR_NUMERIC)
             st = roll_back(&l, err);
     }

@@ -30,6 +30,7 @@ typedef struct ssfer_loop_position {
 typedef struct ssfer_loop_sums {
     double loss;          /* sum over pictures */
     size_t images, right; /* right: predicted as labeled, where that means anything */
+    double wait_s;        /* time that went by while there were no pictures to go on with */
 } ssfer_loop_sums;
 
 enum { SSFER_LOOP_MAX_METRICS = 128 };
@@ -78,6 +79,7 @@ typedef struct ssfer_loop_options {
     ssfer_optimizer_options optimizer;
     FILE *progress;    /* for the bar; NULL: none */
     FILE *report;      /* a line an epoch for people; NULL: none */
+    bool verbose;      /* the line says more */
     int (*stop)(void); /* polled after each step: not 0 saves a checkpoint and ends; NULL: never */
 } ssfer_loop_options;
 

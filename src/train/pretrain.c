@@ -205,6 +205,7 @@ static ssfer_status pass(pretrain *p, const float *params, float *grads, const s
     for (size_t b = 0; b < batch->count; b++)
         sums->loss += (double)p->losses[b];
     sums->images += batch->count;
+    sums->wait_s += batch->wait_s;
     return grads ? ssfer_mae_backward(p->cx, params, grads, &p->acts, mask, batch->count) : SSFER_OK;
 }
 

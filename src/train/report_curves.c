@@ -30,6 +30,7 @@ static const plot_plan PLANS[] = {
     {"Pseudo-labels", true, {{"pseudo_label_rate", "kept"}, {"pseudo_label_accuracy", "right, of the kept"}}},
     {"Learning rate", false, {{"lr", "last"}}},
     {"Images per second", false, {{"images_per_second", "last"}}},
+    {"Time spent waiting for pictures", true, {{"wait_share", "last"}}},
 };
 enum { PLAN_COUNT = sizeof PLANS / sizeof *PLANS };
 

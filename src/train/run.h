@@ -11,8 +11,8 @@
  * Contract with the loop: all records of a step are written before the checkpoint of that step is saved. On resume the
  * records beyond the checkpoint's step are cut off, so the files end up as if nothing had happened.
  *
- * Names that the report knows: loss, lr, images_per_second, validation_loss, accuracy, mean_class_accuracy, macro_f1;
- * any other name is kept and plotted too. */
+ * Names that the report knows: loss, lr, images_per_second, wait_share, validation_loss, accuracy, mean_class_accuracy,
+ * macro_f1; any other name is kept and plotted too. */
 #ifndef SSFER_TRAIN_RUN_H
 #define SSFER_TRAIN_RUN_H
 
@@ -40,8 +40,8 @@ typedef struct ssfer_train_state {
     double elapsed_s;  /* training time in all */
     double epoch_loss; /* sums over the epoch under way, so that its means survive a resume */
     size_t epoch_images, epoch_right;
-    size_t rollbacks; /* returns to a good checkpoint so far */
-    double lr_scale;  /* what they left of the learning rate; 1 without any */
+    size_t rollbacks;   /* returns to a good checkpoint so far */
+    double lr_scale;    /* what they left of the learning rate; 1 without any */
     double window_loss; /* the same since the last record of steps */
     size_t window_images;
 } ssfer_train_state;

@@ -318,6 +318,7 @@ ssfer_status ssfer_semi_step_gradients(ssfer_semi_step *s, const float *params, 
         ssfer_batch batch;
         TRY(ssfer_endless_next(&s->labeled, &batch, err));
         TRY(ssfer_unlabeled_next(s->unlabeled, err));
+        sums->wait_s += batch.wait_s + s->unlabeled->wait_s;
         const uint32_t micro_batch = (uint32_t)(a * (s->options->mu + 1));
         ssfer_status st = learn_batch(s, params, grads, &batch, at, micro_batch, sums);
         if (st != SSFER_OK)

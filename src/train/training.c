@@ -45,6 +45,7 @@ ssfer_loop_options ssfer_training_loop(const ssfer_training_options *o, const ch
                                 .optimizer = o->optimizer,
                                 .progress = o->progress,
                                 .report = o->report,
+                                .verbose = o->verbose,
                                 .stop = o->stop};
 }
 

@@ -23,6 +23,7 @@ typedef struct ssfer_training_options {
     ssfer_precision precision;
     const ssfer_log *log;
     FILE *progress, *report;
+    bool verbose; /* train/loop.h */
     int (*stop)(void);
 } ssfer_training_options;
 

@@ -141,6 +141,7 @@ ssfer_status ssfer_unlabeled_seek(ssfer_unlabeled *u, uint64_t number, ssfer_err
 ssfer_status ssfer_unlabeled_next(ssfer_unlabeled *u, ssfer_error *err)
 {
     size_t at = 0;
+    u->wait_s = 0.0;
     for (size_t i = 0; i < u->source_count; i++) {
         const struct ssfer_unlabeled_source *s = &u->sources[i];
         ssfer_batch batch;
@@ -151,6 +152,7 @@ ssfer_status ssfer_unlabeled_next(ssfer_unlabeled *u, ssfer_error *err)
         for (size_t b = 0; b < batch.count; b++)
             u->pictures[at + b] = s->first + s->number[batch.indices[b]];
         at += batch.count;
+        u->wait_s += batch.wait_s;
     }
     return SSFER_OK;
 }

@@ -30,6 +30,7 @@ typedef struct ssfer_unlabeled {
     float *weak, *strong; /* (batch, 3, S, S) */
     int32_t *truth;       /* (batch): the label where it is known, to watch only; else SSFER_LABEL_NONE */
     size_t *pictures;     /* (batch): 0 .. count - 1 */
+    double wait_s;        /* how long next waited for it */
 } ssfer_unlabeled;
 
 /* Finds the pictures. Errors: SSFER_ERR_ARGUMENT when there are none. Release with close, also after an error. */

@@ -21,6 +21,7 @@ expect_out_has "accuracy             100.00 %  of 6 images"
 for file in recipe.yaml metrics.jsonl model.safetensors checkpoints/best.safetensors; do
   expect_file "run/$file"
 done
+grep -q '"wait_share":' run/metrics.jsonl || problem "metrics.jsonl does not say how long steps waited for pictures"
 [ "$(grep -c '"accuracy"' run/metrics.jsonl)" -eq 10 ] || problem "not ten validations in metrics.jsonl"
 run inspect run/model.safetensors
 expect_code 0

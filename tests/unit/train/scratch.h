@@ -50,4 +50,20 @@ static inline char *scratch_read(const char *path)
     return ssfer_file_read(&text, &size, path, 1 << 24, NULL) == SSFER_OK ? (char *)text : NULL;
 }
 
+static inline void scratch_drop_values(char *text, const char *key)
+{
+    for (char *at = text; (at = strstr(at, key));) {
+        at += strlen(key);
+        const size_t length = strcspn(at, ",}");
+        memmove(at, at + length, strlen(at + length) + 1);
+    }
+}
+
+/* Takes the figures that depend on the clock out of records of metrics.jsonl. */
+static inline void scratch_drop_clocked(char *text)
+{
+    scratch_drop_values(text, "\"images_per_second\":");
+    scratch_drop_values(text, "\"wait_share\":");
+}
+
 #endif

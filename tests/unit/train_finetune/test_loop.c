@@ -8,11 +8,13 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "train/loop.h"
 #include "unit/train/scratch.h"
 
 #include <glob.h>
 #include <math.h>
+#include <unistd.h>
 
 enum { EPOCHS = 3, ITERATIONS = 5, STEPS = EPOCHS * ITERATIONS, SIZE = 20, BLOCK = 32 /* SIZE, padded */ };
 
@@ -20,6 +22,7 @@ typedef struct toy {
     ssfer_param_table table;
     size_t fail_at, judged, started, started_at; /* step whose gradient is NaN (0: none) */
     const double *scores;                        /* of the epochs; NULL: from the weights */
+    bool sleeps;                                 /* as if pictures were to be waited for */
     ssfer_status judge_fails;
 } toy;
 
@@ -54,6 +57,11 @@ static ssfer_status gradients(void *user, const float *params, float *grads, con
     }
     if (t->fail_at == at->step + 1)
         grads[3] = NAN;
+    if (t->sleeps) {
+        const double start = ssfer_clock_s();
+        usleep(20000);
+        sums->wait_s += ssfer_clock_s() - start;
+    }
     sums->images += 2 + at->iteration % 2;
     sums->right += 1;
     return SSFER_OK;
@@ -86,6 +94,7 @@ typedef struct settings {
     size_t stop_at, save_every, keep, epochs, judge_every;
     double warmup;
     FILE *report;
+    bool verbose;
 } settings;
 
 static char logged[2048];
@@ -115,6 +124,7 @@ static ssfer_status run_toy(toy *t, const char *name, const settings *s, float *
                             .save_every = s->save_every,
                             .optimizer = ssfer_optimizer_defaults(),
                             .report = s->report,
+                            .verbose = s->verbose,
                             .stop = stop_now};
     o.schedule = (ssfer_schedule){.kind = SSFER_SCHEDULE_COSINE,
                                   .base_lr = 0.1,
@@ -176,17 +186,12 @@ static void expect_same_file(const char *a, const char *b, const char *file)
     ssfer_free(y);
 }
 
-/* The records without the one figure that depends on the clock. */
+/* The records without the figures that depend on the clock. */
 static char *records(const char *name)
 {
-    static const char rate[] = "\"images_per_second\":";
     size_t size;
     char *text = read_bytes(name, "metrics.jsonl", &size);
-    for (char *at = strstr(text, rate); at; at = strstr(at + 1, rate)) {
-        char *value = at + sizeof rate - 1;
-        const size_t length = strcspn(value, ",}");
-        memmove(value, value + length, strlen(value + length) + 1);
-    }
+    scratch_drop_clocked(text);
     return text;
 }
 
@@ -488,6 +493,28 @@ static void test_impossible_schedule(void **state)
     assert_int_equal(t.started, 0);
 }
 
+/* Steps that do little else than wait say so: in each record, and on the line of --verbose. */
+static void test_waiting(void **state)
+{
+    (void)state;
+    toy t = {.sleeps = true};
+    ssfer_error err = {0};
+    char *line = NULL;
+    size_t size, records_seen = 0;
+    FILE *stream = open_memstream(&line, &size);
+    must(run_toy(&t, "run", &(settings){.report = stream, .verbose = true}, NULL, &err), &err);
+    fclose(stream);
+    char *text = read_bytes("run", "metrics.jsonl", &size);
+    for (const char *at = text; (at = strstr(at, "\"wait_share\":")); records_seen++) {
+        const double share = strtod(at += strlen("\"wait_share\":"), NULL);
+        assert_true(share > 0.3 && share <= 1.0);
+    }
+    assert_int_equal(records_seen, STEPS / 3 + EPOCHS - 1); /* every third step; the last one ends an epoch, too */
+    assert_non_null(strstr(line, "img/s  waited "));
+    free(line);
+    ssfer_free(text);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
 
 int main(void)
@@ -503,6 +530,7 @@ int main(void)
         TEST(test_best_is_the_average),
         TEST(test_without_a_judge),
         TEST(test_records),
+        TEST(test_waiting),
         TEST(test_report),
         TEST(test_gradient_that_is_not_finite),
         TEST(test_judge_that_fails),
