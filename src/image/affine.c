@@ -1,5 +1,6 @@
 #include "image/affine.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -7,8 +8,6 @@
 #    define WITH_AVX2
 #    include <immintrin.h>
 #endif
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* The cubic through four samples at t in [0, 1) between the second and the third; coefficients in Pillow's form. */
 #define CUBIC(v1, v2, v3, v4, t)                                                                                       \
@@ -19,18 +18,6 @@ typedef struct place {
     ptrdiff_t x, y;
     double tx, ty;
 } place;
-
-ALWAYS_INLINE ptrdiff_t floor_of(double x) /* floor() is a call where the processor's baseline lacks it */
-{
-    ptrdiff_t i = (ptrdiff_t)x;
-    return x < (double)i ? i - 1 : i;
-}
-
-ALWAYS_INLINE place place_at(double x, double y)
-{
-    ptrdiff_t left = floor_of(x - 0.5), top = floor_of(y - 0.5);
-    return (place){left - 1, top - 1, x - 0.5 - (double)left, y - 0.5 - (double)top};
-}
 
 /* The whole picture, `stride` bytes from row to row. */
 typedef struct source {
@@ -66,9 +53,25 @@ static void sample_at(uint8_t out[3], const source *in, place at)
     }
 }
 
-static inline void sample_any(uint8_t out[3], const source *in, double x, double y)
+/* Where the output point (x, y) comes from. */
+typedef struct point {
+    double x, y;
+} point;
+
+static inline point source_of(const ssfer_affine *m, size_t x, size_t y)
 {
-    sample_at(out, in, place_at(x, y));
+    const double px = (double)(int64_t)x + 0.5, py = (double)(int64_t)y + 0.5; /* unsigned would take a branch */
+    return (point){m->a * px + m->b * py + m->c, m->d * px + m->e * py + m->f};
+}
+
+static inline void sample_any(uint8_t out[3], const source *in, point p, const uint8_t fill[3])
+{
+    if (!(p.x >= 0.0 && p.x < (double)(int64_t)in->width && p.y >= 0.0 && p.y < (double)(int64_t)in->height)) {
+        memcpy(out, fill, 3);
+        return;
+    }
+    const double left = floor(p.x - 0.5), top = floor(p.y - 0.5);
+    sample_at(out, in, (place){(ptrdiff_t)left - 1, (ptrdiff_t)top - 1, p.x - 0.5 - left, p.y - 0.5 - top});
 }
 
 #ifdef WITH_AVX2
@@ -96,55 +99,68 @@ AVX2 static inline __m256d row_value(const uint8_t *p, double t)
     return _mm256_add_pd(_mm256_cvtepi32_pd(v2), value);
 }
 
-/* All 16 pixels and a byte beyond each lie in the picture. */
-AVX2 static inline void sample_inner(uint8_t out[3], const source *in, place at)
+/* Whether all 16 pixels and a byte beyond each lie in the picture. */
+static inline bool is_inner(const source *in, point p)
 {
-    const uint8_t *p = in->pixels + (size_t)at.y * in->stride + 3 * (size_t)at.x;
-    __m256d value = row_value(p + in->stride, at.tx);
-    if (at.ty != 0.0) {
-        const __m256d v1 = row_value(p, at.tx), v3 = row_value(p + 2 * in->stride, at.tx);
-        const __m256d v4 = row_value(p + 3 * in->stride, at.tx), t = _mm256_set1_pd(at.ty);
+    return p.x >= 1.5 && p.y >= 1.5 && p.x < (double)(int64_t)in->width - 2.5 &&
+           p.y < (double)(int64_t)in->height - 1.5;
+}
+
+/* x and y as the halves of a vector, in the order of operations of source_of. Such a point is inner. */
+AVX2 static inline void sample_inner(uint8_t out[3], const source *in, __m128d at)
+{
+    const __m128d from = _mm_sub_pd(at, _mm_set1_pd(0.5)), whole = _mm_floor_pd(from);
+    const __m128d fraction = _mm_sub_pd(from, whole);
+    const int64_t corner = _mm_cvtsi128_si64(_mm_cvttpd_epi32(whole)); /* two halves of 32 bits */
+    const double tx = _mm_cvtsd_f64(fraction), ty = _mm_cvtsd_f64(_mm_unpackhi_pd(fraction, fraction));
+    const uint8_t *p = in->pixels + (corner >> 32) * (ptrdiff_t)in->stride + 3 * (ptrdiff_t)(int32_t)corner - 3;
+    __m256d value = row_value(p, tx);
+    if (ty != 0.0) {
+        const __m256d v1 = row_value(p - in->stride, tx), v3 = row_value(p + in->stride, tx);
+        const __m256d v4 = row_value(p + 2 * in->stride, tx), t = _mm256_set1_pd(ty);
         value = CUBIC(v1, value, v3, v4, t);
     }
     /* both packs cut what is out of range: to 0 .. 255 in the end */
-    __m128i whole = _mm256_cvttpd_epi32(value);
-    whole = _mm_packus_epi16(_mm_packs_epi32(whole, whole), whole);
-    const int bytes = _mm_cvtsi128_si32(whole);
-    memcpy(out, &bytes, 3);
+    __m128i bytes = _mm256_cvttpd_epi32(value);
+    bytes = _mm_packus_epi16(_mm_packs_epi32(bytes, bytes), bytes);
+    const int word = _mm_cvtsi128_si32(bytes);
+    memcpy(out, &word, 3);
 }
 
-AVX2 static inline void sample_avx2(uint8_t out[3], const source *in, double x, double y)
+/* The end of the inner points of row y, of which x is one. They lie side by side: both coordinates are monotonic in x,
+ * rounding included. */
+static size_t inner_end(const source *in, const ssfer_affine *m, size_t x, size_t y)
 {
-    const __m128d point = _mm_sub_pd(_mm_set_pd(y, x), _mm_set1_pd(0.5)), whole = _mm_floor_pd(point);
-    const __m128d fraction = _mm_sub_pd(point, whole);
-    const int64_t corner = _mm_cvtsi128_si64(_mm_cvttpd_epi32(whole)); /* two halves of 32 bits */
-    const place at = {(int32_t)corner - 1, (int32_t)(corner >> 32) - 1, _mm_cvtsd_f64(fraction),
-                      _mm_cvtsd_f64(_mm_unpackhi_pd(fraction, fraction))};
-    if (at.x >= 0 && at.y >= 0 && at.x + 4 < (ptrdiff_t)in->width && at.y + 4 <= (ptrdiff_t)in->height)
-        sample_inner(out, in, at);
-    else
-        sample_at(out, in, at);
-}
-#endif
-
-ALWAYS_INLINE void transform(uint8_t *out, const source *in, const ssfer_affine *m, const uint8_t fill[3],
-                             void (*sample)(uint8_t out[3], const source *in, double x, double y))
-{
-    for (size_t y = 0; y < in->height; y++)
-        for (size_t x = 0; x < in->width; x++, out += 3) {
-            double px = (double)x + 0.5, py = (double)y + 0.5;
-            double sx = m->a * px + m->b * py + m->c, sy = m->d * px + m->e * py + m->f;
-            if (sx >= 0.0 && sx < (double)in->width && sy >= 0.0 && sy < (double)in->height)
-                sample(out, in, sx, sy);
-            else
-                memcpy(out, fill, 3);
-        }
+    size_t end = in->width;
+    while (end - x > 1) {
+        const size_t middle = x + (end - x) / 2;
+        if (is_inner(in, source_of(m, middle, y)))
+            x = middle;
+        else
+            end = middle;
+    }
+    return end;
 }
 
-#ifdef WITH_AVX2
-AVX2 static void transform_avx2(uint8_t *out, const source *in, const ssfer_affine *m, const uint8_t fill[3])
+AVX2 static void transform_row(uint8_t *out, const source *in, const ssfer_affine *m, size_t y, const uint8_t fill[3])
 {
-    transform(out, in, m, fill, sample_avx2);
+    const double py = (double)y + 0.5;
+    const __m128d step = _mm_set_pd(m->d, m->a), row = _mm_set_pd(m->e * py, m->b * py), shift = _mm_set_pd(m->f, m->c);
+    size_t x = 0, end = 0;
+    for (; x < in->width; x++) {
+        const point p = source_of(m, x, y);
+        if (is_inner(in, p))
+            break;
+        sample_any(out + 3 * x, in, p, fill);
+    }
+    if (x < in->width)
+        end = inner_end(in, m, x, y);
+    for (; x < end; x++) {
+        const __m128d px = _mm_set1_pd((double)(int64_t)x + 0.5);
+        sample_inner(out + 3 * x, in, _mm_add_pd(_mm_add_pd(_mm_mul_pd(step, px), row), shift));
+    }
+    for (; x < in->width; x++)
+        sample_any(out + 3 * x, in, source_of(m, x, y), fill);
 }
 #endif
 
@@ -153,10 +169,17 @@ void ssfer_affine_apply(ssfer_image *image, uint8_t *scratch, ssfer_affine m, co
     const source in = {scratch, image->width, image->height, 3 * image->width};
     memcpy(scratch, image->data, in.stride * in.height);
 #ifdef WITH_AVX2
-    if (__builtin_cpu_supports("avx2")) {
-        transform_avx2(image->data, &in, &m, fill);
-        return;
-    }
+    const bool avx2 = __builtin_cpu_supports("avx2");
 #endif
-    transform(image->data, &in, &m, fill, sample_any);
+    for (size_t y = 0; y < in.height; y++) {
+        uint8_t *out = image->data + y * in.stride;
+#ifdef WITH_AVX2
+        if (avx2) {
+            transform_row(out, &in, &m, y, fill);
+            continue;
+        }
+#endif
+        for (size_t x = 0; x < in.width; x++)
+            sample_any(out + 3 * x, &in, source_of(&m, x, y), fill);
+    }
 }
