@@ -40,6 +40,7 @@ typedef struct ssfer_training_args {
     double ema;         /* 0: off */
     int64_t save_every; /* epochs; 0: only the best and the last */
     bool resume;
+    bool checkpoint_activations;
 } ssfer_training_args;
 
 extern const ssfer_option SSFER_TRAINING_OPTIONS[];

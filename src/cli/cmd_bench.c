@@ -23,6 +23,7 @@ typedef struct bench_args {
     const char *what;
     int mode, format;
     double seconds;
+    bool checkpoint_activations;
     ssfer_model_args model;
     ssfer_decoder_args decoder;
     detect_args detect;
@@ -44,14 +45,18 @@ static ssfer_status check_what(const char *value, ssfer_error *err)
 }
 
 static const ssfer_option OPTIONS[] = {
-    {SSFER_OPTION_CHOICE(bench_args, mode), .name = "mode", .choices = MODES, .initial = "training",
-     .help = "vit, mae: a training step (forward, backward, AdamW, for vit also EMA) or a forward pass"},
     {SSFER_OPTION_INT(bench_args, batch_size), .name = "batch-size", .value = "N", .initial_help = "32, for detect 1",
      .min = 1, .max = 65536, .help = "pictures in a step"},
     {SSFER_OPTION_FLOAT(bench_args, seconds), .name = "seconds", .value = "X", .initial = "10", .above_min = true,
      .max = 3600, .help = "about how long to measure"},
     {SSFER_OPTION_CHOICE(bench_args, format), .name = "format", .choices = FORMATS, .initial = "table",
      .help = "how to print the figures"},
+    {0}};
+static const ssfer_option TRANSFORMER_OPTIONS[] = {
+    {SSFER_OPTION_CHOICE(bench_args, mode), .name = "mode", .choices = MODES, .initial = "training",
+     .help = "a training step (forward, backward, AdamW, for vit also EMA) or a forward pass"},
+    {SSFER_OPTION_FLAG(bench_args, checkpoint_activations), .name = "checkpoint-activations",
+     .help = "training keeps each block's input only and computes the rest again"},
     {0}};
 static const ssfer_option DETECT_OPTIONS[] = {
     {SSFER_OPTION_STRING(detect_args, detector), .name = "detector", .letter = 'd', .value = "D",
@@ -181,6 +186,7 @@ static ssfer_status bench_vit(ssfer_bench_result *result, const bench_args *a, s
     if (ssfer_model_config(&options.config, &a->model, err) != SSFER_OK)
         return ssfer_cli_usage(cli, err, "%s", err->message);
     options.config.classes = 8;
+    options.config.checkpoint = a->checkpoint_activations;
     return ssfer_bench_vit(result, &options, err);
 }
 
@@ -193,6 +199,7 @@ static ssfer_status bench_mae(ssfer_bench_result *result, const bench_args *a, s
                                        .seconds = a->seconds};
     if (ssfer_mae_model_config(&options.config, &a->model, &a->decoder, err) != SSFER_OK)
         return ssfer_cli_usage(cli, err, "%s", err->message);
+    options.config.checkpoint = a->checkpoint_activations;
     return ssfer_bench_mae(result, &options, err);
 }
 
@@ -238,12 +245,11 @@ static ssfer_status refuse_foreign(ssfer_cli *cli, const bench_args *a, ssfer_er
         const ssfer_option *options;
         bool fits;
         const char *of;
-    } groups[] = {{SSFER_MODEL_OPTIONS, has_mode(a), "vit and mae"},
+    } groups[] = {{TRANSFORMER_OPTIONS, has_mode(a), "vit and mae"},
+                  {SSFER_MODEL_OPTIONS, has_mode(a), "vit and mae"},
                   {SSFER_DECODER_OPTIONS, is(a, "mae"), "mae"},
                   {DETECT_OPTIONS, is(a, "detect"), "detect"},
                   {LOADER_OPTIONS, is(a, "loader"), "loader"}};
-    if (!has_mode(a) && ssfer_cli_given(cli, "mode"))
-        return ssfer_cli_usage(cli, err, "--mode: only for vit and mae");
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
         for (const ssfer_option *o = groups[g].options; !groups[g].fits && o->name; o++)
             if (ssfer_cli_given(cli, o->name) && !(is(a, "loader") && strcmp(o->name, "image-size") == 0))
@@ -286,6 +292,7 @@ const ssfer_command SSFER_COMMAND_BENCH = {
         "make together, with nobody else to compete for the processor; 'a core', and the share of each stage, go by "
         "the threads' processor time.",
     .groups = {{"Options", OPTIONS, 0},
+               {"Step (vit, mae)", TRANSFORMER_OPTIONS, 0},
                {"Model (vit, mae)", SSFER_MODEL_OPTIONS, offsetof(bench_args, model)},
                {"Decoder and masking (mae)", SSFER_DECODER_OPTIONS, offsetof(bench_args, decoder)},
                {"Detector (detect)", DETECT_OPTIONS, offsetof(bench_args, detect)},

@@ -330,6 +330,7 @@ static ssfer_status estimate_stage(estimate *e, const train_plan *plan, const tr
     *e = (estimate){.batch = training ? (size_t)training->batch_size : 1};
     if (find_network(&e->net, stage, former ? &former->net : NULL, err) != SSFER_OK)
         return ssfer_fail_prefix(err, SSFER_ERR_ARGUMENT, "%s: %s", plan->path, stage->command->name);
+    e->net.vit.checkpoint = e->net.mae.checkpoint = training && training->checkpoint_activations;
     ssfer_status st = count_pictures(e, plan, stage, &why);
     if (st == SSFER_OK)
         count_steps(e, stage);

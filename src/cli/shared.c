@@ -97,6 +97,9 @@ const ssfer_option SSFER_TRAINING_OPTIONS[] = {
      .below_max = true, .help = "decay of the running average of the weights; 0: none"},
     {SSFER_OPTION_INT(ssfer_training_args, save_every), .name = "save-every", .value = "N", .initial = "0", .min = 0,
      .max = 1000000, .help = "keep a checkpoint every N epochs; 0: only the best and the last"},
+    {SSFER_OPTION_FLAG(ssfer_training_args, checkpoint_activations), .name = "checkpoint-activations",
+     .help = "keep each block's input only and compute the rest of it again in the backward pass: a fraction of the "
+             "memory for activations, a fifth more time, the same results"},
     {SSFER_OPTION_FLAG(ssfer_training_args, resume), .name = "resume",
      .help = "go on with the run in --out where it stopped"},
     {0}};

@@ -19,6 +19,7 @@ void ssfer_training_from_args(ssfer_training_options *o, const ssfer_training_ar
     o->resume = a->resume;
     o->save_every = (size_t)a->save_every;
     o->threads = (size_t)cli->common.threads;
+    o->checkpoint_activations = a->checkpoint_activations;
     o->precision = ssfer_cli_precision(cli);
     o->log = &cli->log;
     o->progress = cli->progress;

@@ -44,8 +44,9 @@ static ssfer_status add_stacks(ssfer_mae *mae, ssfer_error *err)
     const ssfer_mae_config *c = &mae->config;
     const size_t C = c->embed_dim, Cd = c->decoder_dim, D = patch_floats(c);
     ssfer_param_table *t = &mae->table;
-    const ssfer_stack_config encoder = {C, c->depth, c->heads, c->hidden, c->eps, 0.0f};
-    const ssfer_stack_config decoder = {Cd, c->decoder_depth, c->decoder_heads, c->decoder_hidden, c->eps, 0.0f};
+    const ssfer_stack_config encoder = {C, c->depth, c->heads, c->hidden, c->eps, 0.0f, c->checkpoint};
+    const ssfer_stack_config decoder = {Cd,   c->decoder_depth, c->decoder_heads, c->decoder_hidden, c->eps,
+                                        0.0f, c->checkpoint};
     TRY(ssfer_stack_init(&mae->encoder, &encoder, t, "blocks", err));
     ssfer_stack_add_norm(&mae->encoder, t, "norm");
     mae->embed_w = ssfer_params_add(t, SSFER_INIT_XAVIER, 0.0f, (size_t[]){Cd, C}, 2, "decoder_embed.weight");

@@ -23,6 +23,7 @@ typedef struct ssfer_mae_config {
     float eps;         /* 1e-6 */
     double mask_ratio; /* share of the patches that is hidden: 0.75 */
     bool norm_pix;     /* targets are normalised patch by patch */
+    bool checkpoint;   /* of both halves; see nn/stack.h */
 } ssfer_mae_config;
 
 /* The named architectures, encoder and decoder as width x depth / heads: "tiny" 192x12/12, 96x1/3; "small" 384x12/6,

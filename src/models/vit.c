@@ -24,7 +24,8 @@ ssfer_status ssfer_vit_init(ssfer_vit *vit, const ssfer_vit_config *config, ssfe
                                       .heads = config->heads,
                                       .hidden = config->hidden,
                                       .eps = config->eps,
-                                      .drop_path = config->drop_path};
+                                      .drop_path = config->drop_path,
+                                      .checkpoint = config->checkpoint};
     ssfer_status st = ssfer_stack_init(&vit->stack, &stack, t, "blocks", err);
     if (st == SSFER_OK) {
         ssfer_stack_add_norm(&vit->stack, t, "norm");

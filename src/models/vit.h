@@ -18,6 +18,7 @@ typedef struct ssfer_vit_config {
     size_t classes; /* K */
     float eps;      /* 1e-6 */
     float drop_path;
+    bool checkpoint; /* see nn/stack.h */
 } ssfer_vit_config;
 
 /* The named architectures: "tiny" 192x12 with 3 heads, "small" 384x12/6, "base" 768x12/12, "large" 1024x24/16,

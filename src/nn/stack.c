@@ -62,14 +62,17 @@ static void take(ssfer_stack_acts *acts, ssfer_arena *arena, void *pointer, size
             (struct ssfer_stack_slot){pointer, ssfer_arena_plan_array(arena, count, bytes)};
 }
 
-/* The buffer of an earlier block again: inference needs one block's worth only. */
+/* The buffer of an earlier slot again. */
 static void share(ssfer_stack_acts *acts, void *pointer, size_t slot)
 {
     acts->slots[acts->slot_count++] = (struct ssfer_stack_slot){pointer, acts->slots[slot].offset};
 }
 
+/* Of the blocks after the first, inference needs nothing of their own, and with checkpoints training needs the input
+ * and its moments. */
 static void plan_block(ssfer_stack_acts *acts, ssfer_arena *arena, size_t i, size_t M)
 {
+    enum { INPUT = 3 };
     const ssfer_stack_config *c = &acts->stack->config;
     ssfer_block_acts *b = &acts->blocks[i];
     const size_t act = acts->act_bytes, C = c->width;
@@ -82,22 +85,23 @@ static void plan_block(ssfer_stack_acts *acts, ssfer_arena *arena, size_t i, siz
                 {&b->middle, C, sizeof(float)}, {&b->mean2, 1, sizeof(float)},
                 {&b->rstd2, 1, sizeof(float)},  {&b->fc1, acts->training ? c->hidden : 0, act}};
     for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
-        if (acts->training || i == 0)
+        if (i == 0 || (acts->training && (k < INPUT || !c->checkpoint)))
             take(acts, arena, kept[k].pointer, M, kept[k].width, kept[k].bytes);
         else
             share(acts, kept[k].pointer, k);
     }
 }
 
-static void plan_backward(ssfer_stack_acts *acts, ssfer_arena *arena, size_t M)
+/* `branch`: the slot of acts->branch. */
+static void plan_backward(ssfer_stack_acts *acts, ssfer_arena *arena, size_t M, size_t branch)
 {
     const ssfer_stack_config *c = &acts->stack->config;
     const size_t act = acts->act_bytes;
     take(acts, arena, &acts->dx, M, c->width, sizeof(float));
     take(acts, arena, &acts->dfirst, acts->batch, c->width, sizeof(float));
-    take(acts, arena, &acts->dn, M, c->width, act);
-    take(acts, arena, &acts->dhidden, M, c->hidden, act);
-    take(acts, arena, &acts->dqkv, M, 3 * c->width, act);
+    share(acts, &acts->dn, branch); /* which the backward pass has no use for */
+    take(acts, arena, &acts->dhidden, M, c->hidden > 3 * c->width ? c->hidden : 3 * c->width, act);
+    share(acts, &acts->dqkv, acts->slot_count - 1); /* the MLP's gradients are done when the attention's begin */
     if (c->drop_path > 0.0f || act != sizeof(float))
         take(acts, arena, &acts->dbranch, M, c->width, act);
     if (c->drop_path > 0.0f)
@@ -125,12 +129,13 @@ ssfer_status ssfer_stack_acts_plan(ssfer_stack_acts *acts, const ssfer_compute *
     take(acts, arena, &acts->norm, M, c->width, acts->act_bytes);
     take(acts, arena, &acts->hidden, M, c->hidden, acts->act_bytes);
     take(acts, arena, &acts->branch, M, c->width, acts->act_bytes);
+    const size_t branch = acts->slot_count - 1;
     take(acts, arena, &acts->out, M, c->width, sizeof(float));
     take(acts, arena, &acts->mean, M, 1, sizeof(float));
     take(acts, arena, &acts->rstd, M, 1, sizeof(float));
     take(acts, arena, &acts->normed, M, c->width, acts->act_bytes);
     if (training)
-        plan_backward(acts, arena, M);
+        plan_backward(acts, arena, M, branch);
     return SSFER_OK;
 }
 
@@ -192,25 +197,34 @@ static block_shape shape_of(const ssfer_stack_acts *acts, const ssfer_stack_call
     return s;
 }
 
+/* From the output of the block's first norm, in `acts->norm`, to that of its first MLP layer in `fc1`: all that a
+ * backward pass reads. */
+static ssfer_status first_half_forward(ssfer_compute *cx, const float *p, const ssfer_block_params *w,
+                                       const ssfer_block_acts *a, const ssfer_stack_acts *acts, const block_shape *s,
+                                       ssfer_act *fc1, ssfer_epilogue epilogue)
+{
+    const size_t C = acts->stack->config.width;
+    TRY(ssfer_linear_forward(cx, a->qkv, acts->norm, p + w->qkv_w, p + w->qkv_b,
+                             (ssfer_linear_dims){s->rows, C, 3 * C, false}, SSFER_EPILOGUE_NONE));
+    TRY(ssfer_attention_forward(cx, a->attention, acts->training ? a->lse : NULL, a->qkv, s->attention));
+    TRY(ssfer_linear_forward(cx, acts->branch, a->attention, p + w->proj_w, p + w->proj_b,
+                             (ssfer_linear_dims){s->rest, C, C, false}, SSFER_EPILOGUE_NONE));
+    TRY(ssfer_residual_norm_forward(cx, acts->norm, a->middle, a->mean2, a->rstd2, a->x, acts->branch, s->scale1,
+                                    p + w->norm2_w, p + w->norm2_b, s->norm2));
+    return ssfer_linear_forward(cx, fc1, acts->norm, p + w->fc1_w, p + w->fc1_b,
+                                (ssfer_linear_dims){s->rest, C, acts->stack->config.hidden, false}, epilogue);
+}
+
 /* `acts->norm` holds the output of the block's first norm; what the block adds last is left in `acts->branch`. */
 static ssfer_status block_forward(ssfer_compute *cx, const float *p, const ssfer_block_params *w,
                                   const ssfer_block_acts *a, const ssfer_stack_acts *acts, const block_shape *s)
 {
     const size_t C = acts->stack->config.width, hidden = acts->stack->config.hidden;
-    const bool training = acts->training;
-    TRY(ssfer_linear_forward(cx, a->qkv, acts->norm, p + w->qkv_w, p + w->qkv_b,
-                             (ssfer_linear_dims){s->rows, C, 3 * C, false}, SSFER_EPILOGUE_NONE));
-    TRY(ssfer_attention_forward(cx, a->attention, training ? a->lse : NULL, a->qkv, s->attention));
-    TRY(ssfer_linear_forward(cx, acts->branch, a->attention, p + w->proj_w, p + w->proj_b,
-                             (ssfer_linear_dims){s->rest, C, C, false}, SSFER_EPILOGUE_NONE));
-    TRY(ssfer_residual_norm_forward(cx, acts->norm, a->middle, a->mean2, a->rstd2, a->x, acts->branch, s->scale1,
-                                    p + w->norm2_w, p + w->norm2_b, s->norm2));
-    const ssfer_linear_dims fc1 = {s->rest, C, hidden, false};
-    if (training) {
-        TRY(ssfer_linear_forward(cx, a->fc1, acts->norm, p + w->fc1_w, p + w->fc1_b, fc1, SSFER_EPILOGUE_NONE));
+    if (acts->training) {
+        TRY(first_half_forward(cx, p, w, a, acts, s, a->fc1, SSFER_EPILOGUE_NONE));
         TRY(ssfer_gelu_forward(cx, acts->hidden, a->fc1, s->rest * hidden));
     } else {
-        TRY(ssfer_linear_forward(cx, acts->hidden, acts->norm, p + w->fc1_w, p + w->fc1_b, fc1, SSFER_EPILOGUE_GELU));
+        TRY(first_half_forward(cx, p, w, a, acts, s, acts->hidden, SSFER_EPILOGUE_GELU));
     }
     return ssfer_linear_forward(cx, acts->branch, acts->hidden, p + w->fc2_w, p + w->fc2_b,
                                 (ssfer_linear_dims){s->rest, hidden, C, false}, SSFER_EPILOGUE_NONE);
@@ -262,6 +276,14 @@ static ssfer_status norm_again(ssfer_compute *cx, const ssfer_stack_acts *acts, 
 {
     d.x_stride = 0; /* what was kept has no gaps */
     return ssfer_residual_norm_forward(cx, acts->norm, NULL, NULL, NULL, x, NULL, NULL, gamma, beta, d);
+}
+
+/* The block's activations again, from its input. */
+static ssfer_status block_again(ssfer_compute *cx, const float *p, const ssfer_block_params *w,
+                                const ssfer_block_acts *a, const ssfer_stack_acts *acts, const block_shape *s)
+{
+    TRY(norm_again(cx, acts, a->x, p + w->norm1_w, p + w->norm1_b, s->norm1));
+    return first_half_forward(cx, p, w, a, acts, s, a->fc1, SSFER_EPILOGUE_NONE);
 }
 
 /* dx (rest, C) comes in as the gradient of the block's output and leaves as that of `middle`. */
@@ -319,6 +341,8 @@ ssfer_status ssfer_stack_backward(ssfer_compute *cx, const float *params, float 
         const ssfer_block_params *w = &stack->blocks[i];
         const ssfer_block_acts *a = &acts->blocks[i];
         s = shape_of(acts, call, i);
+        if (stack->config.checkpoint && i + 1 < depth) /* the forward pass has left those of the last block */
+            TRY(block_again(cx, params, w, a, acts, &s));
         TRY(mlp_backward(cx, params, grads, w, a, acts, &s, dx));
         TRY(attention_branch_backward(cx, params, grads, w, a, acts, &s, dx));
     }

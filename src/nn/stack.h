@@ -12,10 +12,13 @@
 #include "compute/ops.h"
 #include "nn/params.h"
 
+#include <stdbool.h>
+
 typedef struct ssfer_stack_config {
     size_t width, depth, heads, hidden; /* C, number of blocks, H, width of the MLP (4 C) */
     float eps;                          /* of every layer norm: 1e-6 */
     float drop_path;                    /* rate of the last block; it grows linearly from 0 (timm) */
+    bool checkpoint;                    /* training keeps each block's input only (ssfer_block_acts) */
 } ssfer_stack_config;
 
 /* Offsets into a parameter block. */
@@ -38,7 +41,12 @@ void ssfer_stack_deinit(ssfer_stack *stack);
 
 /* What is kept of one block for the backward pass; M = B*N rows. In the last block of a stack that is asked for its
  * first tokens only (`first_only`), everything after the attention has B rows instead. The outputs of norms and GELU
- * are not kept: the backward pass makes them again, which costs little and saves 6 of 16 C floats a row. */
+ * are not kept: the backward pass makes them again, which costs little and saves 6 of 16 C floats a row.
+ *
+ * With config.checkpoint all blocks share what follows rstd1, and the backward pass runs the block again up to fc1,
+ * from x: C instead of 10 C floats a row and block, for two thirds of the products of the forward pass once more. The
+ * same operations on the same numbers, so results have the same bits. Chen et al. 2016, "Training deep nets with
+ * sublinear memory cost". */
 typedef struct ssfer_block_acts {
     float *x;             /* (M, C) input of the block */
     float *mean1, *rstd1; /* (M), of the first norm */
@@ -63,7 +71,8 @@ typedef struct ssfer_stack_acts {
     ssfer_act *normed;                        /* (M, C) the stack's result; (B, C) with first_only */
     float *drop;                              /* (2 * depth, B) drop-path factors; NULL while drop_path is 0 */
     float *dx, *dfirst;                       /* backward: (M, C) and (B, C) gradients of the residual sum */
-    ssfer_act *dn, *dhidden, *dqkv, *dbranch; /* backward: (M, C), (M, hidden), (M, 3C), (M, C) or NULL */
+    ssfer_act *dn, *dhidden, *dqkv, *dbranch; /* backward: (M, C), (M, hidden), (M, 3C), (M, C) or NULL; dn is branch,
+                                                 and dqkv and dhidden are one buffer */
     struct ssfer_stack_slot {
         void *pointer; /* the address of one of the pointers above */
         size_t offset;

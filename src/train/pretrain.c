@@ -126,6 +126,7 @@ static ssfer_status build_model(pretrain *p, const ssfer_tensor_set *set, ssfer_
         TRY(ssfer_mae_config_from_checkpoint(&config, set, 0, 0, err));
     config.mask_ratio = o->model.mask_ratio;
     config.norm_pix = o->model.norm_pix;
+    config.checkpoint = o->training.checkpoint_activations;
     TRY(ssfer_mae_init(&p->model.mae, &config, err));
     TRY(ssfer_params_alloc(&p->model.params, &p->model.mae.table, err));
     ssfer_mae_init_params(p->model.params, &p->model.mae, o->training.seed);

@@ -17,6 +17,7 @@ static ssfer_status build_model(ssfer_trainee *t, ssfer_vit_config config, const
     if (set)
         TRY(ssfer_transfer_config(&config, set, err));
     config.classes = K;
+    config.checkpoint = t->options->checkpoint_activations;
     if (set && config.channels != 3)
         return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "a model for pictures of %zu channels; only RGB is supported",
                           config.channels);

@@ -114,6 +114,7 @@ ssfer_status ssfer_training_open_run(ssfer_run **run, const ssfer_training_optio
     ssfer_recipe_string(recipe, "precision", ssfer_precision_name(o->precision));
     ssfer_recipe_free_choice(recipe);
     ssfer_recipe_size(recipe, "threads", o->threads);
+    ssfer_recipe_bool(recipe, "checkpoint_activations", o->checkpoint_activations);
     ssfer_recipe_string(recipe, "backend", ssfer_compute_backend_name(cx));
     return ssfer_run_open(run,
                           &(ssfer_run_options){.folder = o->out,

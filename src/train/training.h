@@ -21,6 +21,7 @@ typedef struct ssfer_training_options {
     size_t judge_every, save_every, keep; /* epochs; train/loop.h */
     size_t threads;
     ssfer_precision precision;
+    bool checkpoint_activations; /* nn/stack.h: less memory, more time */
     const ssfer_log *log;
     FILE *progress, *report;
     bool verbose; /* train/loop.h */

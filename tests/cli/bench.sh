@@ -21,6 +21,8 @@ expect_out_has "update "
 run bench vit "${small[@]}" "${short[@]}" --mode inference
 expect_code 0
 [[ "$out" != *backward* ]] || problem "a backward pass without training: $out"
+run bench vit "${small[@]}" "${short[@]}" --checkpoint-activations
+expect_code 0
 run bench mae "${small[@]}" --decoder-dim 16 --decoder-heads 2 "${short[@]}" --format json
 expect_code 0
 positive images_per_second gflops limit_gflops of_limit forward_ms backward_ms update_ms peak_rss_mib
@@ -62,6 +64,8 @@ shares=$(grep -o '([0-9.]* %)' <<< "$out" | tr -d '(%)' | awk '{ sum += $1 } END
 # Mistakes, and options of another case.
 run bench train
 expect_error 2 "there is no case 'train'; give vit, mae, detect or loader"
+run bench detect --checkpoint-activations
+expect_error 2 "--checkpoint-activations: only for vit and mae"
 run bench vit --size 32
 expect_error 2 "--size: only for detect"
 run bench vit --decoder-dim 8

@@ -29,6 +29,14 @@ expect_code 0
 expect_err ""
 cmp -s mae/model.safetensors same/model.safetensors || problem "two equal runs differ"
 
+# So do activations that are computed again, in encoder and decoder.
+deep=("${small[@]}" --depth 2 --decoder-depth 2 --epochs 2 --quiet)
+run pretrain --data set "${deep[@]}" --out kept
+expect_code 0
+run pretrain --data set "${deep[@]}" --out lean --checkpoint-activations
+expect_code 0
+cmp -s kept/model.safetensors lean/model.safetensors || problem "--checkpoint-activations changes the model"
+
 # Stopped by a signal and resumed: the same weights.
 "$program" pretrain --data set,set/train/sad "${small[@]}" --holdout 0.1 --epochs 400 --out parts > /dev/null 2> parts.err &
 child=$!

@@ -23,6 +23,15 @@ for file in recipe.yaml metrics.jsonl model.safetensors checkpoints/best.safeten
 done
 grep -q '"wait_share":' run/metrics.jsonl || problem "metrics.jsonl does not say how long steps waited for pictures"
 [ "$(grep -c '"accuracy"' run/metrics.jsonl)" -eq 10 ] || problem "not ten validations in metrics.jsonl"
+# Memory against time: the same bytes, drop path and all.
+deep=("${small[@]}" --depth 3 --drop-path 0.4 --epochs 2)
+run finetune --data set --split train --out kept "${deep[@]}"
+expect_code 0
+run finetune --data set --split train --out lean "${deep[@]}" --checkpoint-activations
+expect_code 0
+cmp -s kept/model.safetensors lean/model.safetensors || problem "--checkpoint-activations changes the model"
+grep -q 'checkpoint_activations: true' lean/recipe.yaml || problem "the recipe does not say that activations were not kept"
+
 run inspect run/model.safetensors
 expect_code 0
 expect_out_has 'classes = ["happy","sad"]'

@@ -200,6 +200,39 @@ static void test_each_branch_has_its_factor(void **state)
     }
 }
 
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+/* Keeping inputs only changes no bit of the gradients, drop path and first tokens included, and takes less memory. */
+static void test_checkpoint(void **state)
+{
+    (void)state;
+    float grads[2][4096], dx[2][B * N * C];
+    size_t bytes[2];
+    for (int first_only = 0; first_only < 2; first_only++) {
+        for (int i = 0; i < 2; i++) {
+            ssfer_stack_config config = CONFIG;
+            const ssfer_stack_call call = {.batch = B, .drop = true, .first_only = first_only};
+            stack_case c;
+            config.checkpoint = i;
+            open_case(&c, &config, B, true);
+            assert_true(c.table.block_floats <= 4096);
+            memset(grads[i], 0, sizeof grads[i]);
+            for (uint64_t step = 0; step < 2; step++) { /* the second one meets buffers that are not fresh */
+                ssfer_stack_draw_drop_path(&c.acts, B, 1, 2, step, 0);
+                forward(&c, &call);
+                assert_int_equal(ssfer_stack_backward(c.cx, c.params, grads[i], &c.acts, c.input, &call), SSFER_OK);
+            }
+            memcpy(dx[i], c.acts.dx, sizeof dx[i]);
+            bytes[i] = c.arena.size_bytes;
+            close_case(&c);
+        }
+        assert_memory_equal(grads[0], grads[1], sizeof grads[0]);
+        assert_memory_equal(dx[0], dx[1], sizeof dx[0]);
+        assert_true(grads[0][0] != 0.0f);
+        assert_true(bytes[1] < bytes[0]);
+    }
+}
+
 /* One block has no linear ramp: timm's is 0 there. */
 static void test_drop_path_of_one_block(void **state)
 {
@@ -303,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_nothing_drops_without_a_draw),
         cmocka_unit_test(test_each_branch_has_its_factor),
         cmocka_unit_test(test_drop_path_of_one_block),
+        cmocka_unit_test(test_checkpoint),
         cmocka_unit_test(test_tap),
         cmocka_unit_test(test_batches_that_overflow),
         cmocka_unit_test(test_out_of_memory),
