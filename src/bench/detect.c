@@ -83,8 +83,7 @@ static ssfer_status prepare(bench *b, ssfer_error *err)
 {
     TRY(prepare_detector(b, err));
     TRY(prepare_pictures(b, err));
-    TRY(ssfer_compute_create(&b->cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, b->options->threads, err));
-    return ssfer_bench_products_init(&b->products, b->cx, PRODUCT_SIDE, PRODUCT_SIDE, false, err);
+    return ssfer_compute_create(&b->cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, b->options->threads, err);
 }
 
 static void release(bench *b)
@@ -127,6 +126,12 @@ static ssfer_status step(void *self, size_t i, double *total_s, double *part_s, 
     return SSFER_OK;
 }
 
+static ssfer_status prepare_products(void *self, ssfer_error *err)
+{
+    bench *b = self;
+    return ssfer_bench_products_init(&b->products, b->cx, PRODUCT_SIDE, PRODUCT_SIDE, false, err);
+}
+
 static ssfer_status products(void *self, double *seconds, double *flops)
 {
     bench *b = self;
@@ -148,6 +153,7 @@ ssfer_status ssfer_bench_detect(ssfer_bench_result *out, size_t *faces, const ss
             .flops = (double)options->batch * b.flops,
             .seconds = options->seconds,
             .step = step,
+            .prepare_products = prepare_products,
             .products = products,
         };
         st = ssfer_bench_measure(out, &measured, err);

@@ -21,8 +21,6 @@ static ssfer_status allocate(bench *b, ssfer_error *err)
 {
     const ssfer_mae_config *c = &b->options->config;
     const size_t B = b->options->batch;
-    const size_t widest = ssfer_max_size(ssfer_max_size(c->hidden, 3 * c->embed_dim),
-                                         ssfer_max_size(c->decoder_hidden, 3 * c->decoder_dim));
     b->images = ssfer_bench_floats(B * c->channels * c->image_size * c->image_size);
     b->weights = ssfer_bench_floats(B);
     b->losses = ssfer_bench_floats(B);
@@ -30,8 +28,7 @@ static ssfer_status allocate(bench *b, ssfer_error *err)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "bench: out of memory");
     for (size_t i = 0; i < B; i++)
         b->weights[i] = 1.0f / (float)B;
-    return ssfer_bench_products_init(&b->products, b->cx, B * (b->masks.patches + 1), widest,
-                                     b->options->mode == SSFER_BENCH_TRAINING, err);
+    return SSFER_OK;
 }
 
 static ssfer_status prepare(bench *b, ssfer_error *err)
@@ -93,6 +90,16 @@ static ssfer_status step(void *self, size_t i, double *total_s, double *part_s, 
     return SSFER_OK;
 }
 
+static ssfer_status prepare_products(void *self, ssfer_error *err)
+{
+    bench *b = self;
+    const ssfer_mae_config *c = &b->options->config;
+    const size_t widest = ssfer_max_size(ssfer_max_size(c->hidden, 3 * c->embed_dim),
+                                         ssfer_max_size(c->decoder_hidden, 3 * c->decoder_dim));
+    return ssfer_bench_products_init(&b->products, b->cx, b->options->batch * (b->masks.patches + 1), widest,
+                                     b->options->mode == SSFER_BENCH_TRAINING, err);
+}
+
 /* Those of one block of the encoder and of the decoder, each as often as it has blocks. */
 static ssfer_status products(void *self, double *seconds, double *flops)
 {
@@ -121,6 +128,7 @@ ssfer_status ssfer_bench_mae(ssfer_bench_result *out, const ssfer_bench_mae_opti
             .seconds = options->seconds,
             .cap_s = options->cap_s,
             .step = step,
+            .prepare_products = prepare_products,
             .products = products,
         };
         st = ssfer_bench_measure(out, &measured, err);

@@ -6,13 +6,14 @@
 #include "compute/cpu/matmul.h"
 #include "nn/try.h"
 
-enum { WARM_UP = 3, LEAST_STEPS = 5, MOST_STEPS = 4096 };
+enum { WARM_UP = 2, LEAST_STEPS = 5, MOST_STEPS = 4096 };
 
 /* ---- steps ---- */
 
 typedef struct times {
     double *total, *part[SSFER_BENCH_MAX_PARTS], *bare; /* of each step; bare: seconds per operation */
     size_t steps;
+    double peak_rss_mib;
 } times;
 
 static ssfer_status one_round(times *t, const ssfer_bench_case *c, ssfer_error *err)
@@ -30,7 +31,11 @@ static ssfer_status one_round(times *t, const ssfer_bench_case *c, ssfer_error *
 static ssfer_status all_rounds(times *t, const ssfer_bench_case *c, ssfer_error *err)
 {
     const double begin = ssfer_clock_s();
-    double start = begin;
+    double total, part[SSFER_BENCH_MAX_PARTS];
+    TRY(c->step(c->self, 0, &total, part, err));
+    t->peak_rss_mib = ssfer_peak_rss_mib();
+    TRY(c->prepare_products(c->self, err));
+    double start = ssfer_clock_s();
     for (size_t i = 0; t->steps < MOST_STEPS; i++) {
         TRY(one_round(t, c, err));
         const double now = ssfer_clock_s();
@@ -56,7 +61,7 @@ static void summarise(ssfer_bench_result *out, times *t, const ssfer_bench_case 
         .limit_gflops = 1e-9 / ssfer_series_quantile(t->bare, t->steps, 0.5),
         .part_count = c->part_count,
         .steps = t->steps,
-        .peak_rss_mib = ssfer_peak_rss_mib()};
+        .peak_rss_mib = t->peak_rss_mib};
     for (size_t k = 0; k < c->part_count; k++)
         out->parts[k] = (ssfer_bench_part){c->parts[k], 1e3 * ssfer_series_quantile(t->part[k], t->steps, 0.5)};
 }

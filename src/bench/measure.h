@@ -25,7 +25,7 @@ typedef struct ssfer_bench_result {
     ssfer_bench_part parts[SSFER_BENCH_MAX_PARTS];
     size_t part_count;
     size_t steps;
-    double peak_rss_mib; /* of the process */
+    double peak_rss_mib; /* of the process after a step, before there are operands of bare products */
 } ssfer_bench_result;
 
 typedef struct ssfer_bench_case {
@@ -38,11 +38,13 @@ typedef struct ssfer_bench_case {
     double cap_s;         /* when so long has passed, a step of any kind is the last; 0: never */
     /* Step i (before the warm-up's end always 0): its time and that of its parts. */
     ssfer_status (*step)(void *self, size_t i, double *total_s, double *part_s, ssfer_error *err);
+    /* Makes the operands of the bare products, once a step has shown how much memory it takes. */
+    ssfer_status (*prepare_products)(void *self, ssfer_error *err);
     /* The bare products: their time and operations. */
     ssfer_status (*products)(void *self, double *seconds, double *flops);
 } ssfer_bench_case;
 
-/* Three steps as a warm-up, then at least five; fewer of either, but one that is measured, where cap_s says so. */
+/* A few steps as a warm-up, then at least five; fewer of either, but one that is measured, where cap_s says so. */
 ssfer_status ssfer_bench_measure(ssfer_bench_result *out, const ssfer_bench_case *c, ssfer_error *err);
 
 /* Operands of bare products, for layers of up to `widest` channels on up to `rows` rows. */

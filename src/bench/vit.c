@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/size.h"
 #include "nn/optimizer.h"
 #include "nn/try.h"
 
@@ -27,7 +28,6 @@ static ssfer_status allocate(bench *b, ssfer_error *err)
 {
     const ssfer_vit_config *c = &b->options->config;
     const size_t B = b->options->batch, pixels = B * c->channels * c->image_size * c->image_size;
-    const size_t widest = c->hidden > 3 * c->embed_dim ? c->hidden : 3 * c->embed_dim;
     float **arrays[] = {&b->images, &b->targets, &b->weights, &b->losses, &b->dlogits};
     const size_t counts[] = {pixels, B * c->classes, B, B, B * c->classes};
     bool good = true;
@@ -40,8 +40,7 @@ static ssfer_status allocate(bench *b, ssfer_error *err)
         for (size_t k = 0; k < c->classes; k++)
             b->targets[i * c->classes + k] = i % c->classes == k;
     }
-    return ssfer_bench_products_init(&b->products, b->cx, rows_of(b->options), widest,
-                                     b->options->mode == SSFER_BENCH_TRAINING, err);
+    return SSFER_OK;
 }
 
 static ssfer_status prepare(bench *b, ssfer_error *err)
@@ -100,6 +99,15 @@ static ssfer_status step(void *self, size_t i, double *total_s, double *part_s, 
     return SSFER_OK;
 }
 
+static ssfer_status prepare_products(void *self, ssfer_error *err)
+{
+    bench *b = self;
+    const ssfer_vit_config *c = &b->options->config;
+    return ssfer_bench_products_init(&b->products, b->cx, rows_of(b->options),
+                                     ssfer_max_size(c->hidden, 3 * c->embed_dim),
+                                     b->options->mode == SSFER_BENCH_TRAINING, err);
+}
+
 /* The products of a block: their rate is the limit. */
 static ssfer_status products(void *self, double *seconds, double *flops)
 {
@@ -124,6 +132,7 @@ ssfer_status ssfer_bench_vit(ssfer_bench_result *out, const ssfer_bench_vit_opti
             .seconds = options->seconds,
             .cap_s = options->cap_s,
             .step = step,
+            .prepare_products = prepare_products,
             .products = products,
         };
         st = ssfer_bench_measure(out, &measured, err);
