@@ -196,6 +196,18 @@ static ssfer_status read_metadata(ssfer_classifier *c, const ssfer_tensor_set *s
     return SSFER_OK;
 }
 
+static ssfer_status take_weights(ssfer_classifier *c, ssfer_tensor_set *set, ssfer_error *err)
+{
+    const float *block = ssfer_params_in_place(&c->vit.table, set);
+    if (block) {
+        c->params = (float *)(uintptr_t)block;
+        c->file = set;
+        return SSFER_OK;
+    }
+    TRY(ssfer_params_alloc(&c->params, &c->vit.table, err));
+    return ssfer_params_load(c->params, &c->vit.table, set, "", NULL, err);
+}
+
 ssfer_status ssfer_classifier_load(ssfer_classifier *out, const char *path,
                                    const ssfer_classifier_load_options *options, ssfer_error *err)
 {
@@ -217,12 +229,11 @@ ssfer_status ssfer_classifier_load(ssfer_classifier *out, const char *path,
     if (st == SSFER_OK) /* a small file must not make us allocate for a large model */
         st = ssfer_params_check(&out->vit.table, set, "", NULL, err);
     if (st == SSFER_OK)
-        st = ssfer_params_alloc(&out->params, &out->vit.table, err);
-    if (st == SSFER_OK)
-        st = ssfer_params_load(out->params, &out->vit.table, set, "", NULL, err);
+        st = take_weights(out, set, err);
     if (st == SSFER_OK)
         st = read_metadata(out, set, o.classes, err);
-    ssfer_tensor_set_destroy(set);
+    if (!out->file)
+        ssfer_tensor_set_destroy(set);
     if (st != SSFER_OK) {
         ssfer_classifier_deinit(out);
         return ssfer_fail_prefix(err, st, "%s", path);
@@ -233,7 +244,9 @@ ssfer_status ssfer_classifier_load(ssfer_classifier *out, const char *path,
 void ssfer_classifier_deinit(ssfer_classifier *c)
 {
     ssfer_names_free(c->classes, c->vit.config.classes);
-    ssfer_free(c->params);
+    if (!c->file)
+        ssfer_free(c->params);
+    ssfer_tensor_set_destroy(c->file);
     ssfer_vit_deinit(&c->vit);
     *c = (ssfer_classifier){0};
 }

@@ -6,8 +6,9 @@
 
 typedef struct ssfer_classifier {
     ssfer_vit vit;
-    float *params;  /* a block of vit.table */
-    char **classes; /* vit.config.classes names, or NULL when the file does not say */
+    float *params;          /* a block of vit.table */
+    ssfer_tensor_set *file; /* not NULL: params lies in this mapped file and must not be written */
+    char **classes;         /* vit.config.classes names, or NULL when the file does not say */
     float mean[3], std[3];
 } ssfer_classifier;
 
@@ -18,7 +19,12 @@ typedef struct ssfer_classifier_load_options {
     const char *which; /* top-level key of a PyTorch file; NULL: the usual ones */
 } ssfer_classifier_load_options;
 
-/* Reads any checkpoint (io/tensor_set.h). options may be NULL. Messages name the file. */
+/* Reads any checkpoint (io/tensor_set.h). options may be NULL. Messages name the file.
+ *
+ * Weights that lie in the file as the table has them, as in every model.safetensors of ours whose tensors fill whole
+ * cache lines (all named sizes), are used where they are: what a pass does not read is never loaded, and processes
+ * share it. So the file must not be cut or written over in place while the model lives; replacing it by a rename is
+ * fine. */
 ssfer_status ssfer_classifier_load(ssfer_classifier *out, const char *path,
                                    const ssfer_classifier_load_options *options, ssfer_error *err);
 void ssfer_classifier_deinit(ssfer_classifier *classifier);

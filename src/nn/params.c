@@ -158,6 +158,20 @@ ssfer_status ssfer_params_check(const ssfer_param_table *table, const ssfer_tens
     return SSFER_OK;
 }
 
+const float *ssfer_params_in_place(const ssfer_param_table *table, const ssfer_tensor_set *set)
+{
+    const float *block = NULL;
+    for (size_t i = 0; i < table->count; i++) {
+        const ssfer_param *p = &table->items[i];
+        const ssfer_tensor *t = ssfer_tensor_set_find(set, p->name);
+        if (i == 0)
+            block = t->data;
+        if (t->dtype != SSFER_DTYPE_F32 || t->data != block + p->offset)
+            return NULL;
+    }
+    return (uintptr_t)block % sizeof *block == 0 ? block : NULL;
+}
+
 ssfer_status ssfer_params_load(float *block, const ssfer_param_table *table, const ssfer_tensor_set *set,
                                const char *prefix, bool *loaded, ssfer_error *err)
 {

@@ -65,6 +65,12 @@ void ssfer_params_init(float *block, const ssfer_param_table *table, uint64_t se
 ssfer_status ssfer_params_check(const ssfer_param_table *table, const ssfer_tensor_set *set, const char *prefix,
                                 bool *loaded, ssfer_error *err);
 
+/* The block as it lies in a set, without a copy: every parameter as 32-bit floats, side by side as the table has them.
+ * NULL: it does not, load it. Valid as long as the set; never to be written. The set must have passed
+ * ssfer_params_check. Unlike other blocks it need not begin at a multiple of 64 bytes, which no operation relies on,
+ * and what pads a block's end is not there. */
+const float *ssfer_params_in_place(const ssfer_param_table *table, const ssfer_tensor_set *set);
+
 /* Copies tensors named prefix + name into the block, converted to float32. `loaded` (table->count flags) may be NULL.
  * Errors: SSFER_ERR_SHAPE when a shape differs; the block is then untouched. A missing tensor is an error unless
  * `loaded` is given. */

@@ -19,8 +19,9 @@ struct ssfer_predictor {
     ssfer_transform transform;
     ssfer_transform_scratch *scratch; /* one a thread */
     float *input;                     /* (batch, 3, S, S) */
-    size_t batch, threads;
-    char *path; /* of the model, for messages */
+    size_t batch, threads;            /* batch: the most pictures at a time */
+    size_t room;                      /* how many acts and input have room for */
+    char *path;                       /* of the model, for messages */
 };
 
 static ssfer_status prepare(ssfer_predictor *p, const char *path, const ssfer_predictor_options *o, ssfer_error *err)
@@ -42,12 +43,24 @@ static ssfer_status prepare(ssfer_predictor *p, const char *path, const ssfer_pr
     memcpy(p->transform.mean, p->model.mean, sizeof p->model.mean);
     memcpy(p->transform.std, p->model.std, sizeof p->model.std);
     p->scratch = ssfer_calloc(p->threads, sizeof *p->scratch);
-    p->input = p->batch <= SIZE_MAX / (3 * S * S * sizeof *p->input)
-                   ? ssfer_aligned_alloc(p->batch * 3 * S * S * sizeof *p->input)
-                   : NULL;
-    if (!p->scratch || !p->input)
-        return ssfer_fail(err, SSFER_ERR_MEMORY, "predictor: no memory for batches of %zu pictures", p->batch);
-    return ssfer_vit_acts_init(&p->acts, p->cx, &p->model.vit, p->batch, false, err);
+    return p->scratch ? SSFER_OK : ssfer_fail(err, SSFER_ERR_MEMORY, "predictor: out of memory");
+}
+
+/* Buffers for n pictures at a time. Made when they are needed: one picture must not pay for a batch. */
+static ssfer_status make_room(ssfer_predictor *p, size_t n, ssfer_error *err)
+{
+    const size_t S = p->transform.size, floats = 3 * S * S;
+    if (n <= p->room)
+        return SSFER_OK;
+    p->room = 0;
+    ssfer_vit_acts_deinit(&p->acts);
+    ssfer_free(p->input);
+    p->input = n <= SIZE_MAX / (floats * sizeof *p->input) ? ssfer_aligned_alloc(n * floats * sizeof *p->input) : NULL;
+    if (!p->input)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "predictor: no memory for batches of %zu pictures", n);
+    TRY(ssfer_vit_acts_init(&p->acts, p->cx, &p->model.vit, n, false, err));
+    p->room = n;
+    return SSFER_OK;
 }
 
 ssfer_status ssfer_predictor_create(ssfer_predictor **out, const char *path, const ssfer_predictor_options *options,
@@ -148,6 +161,7 @@ ssfer_status ssfer_predictor_run_views(ssfer_predictor *p, const ssfer_view *vie
     const size_t K = p->model.vit.config.classes;
     for (size_t start = 0; start < count; start += p->batch) {
         const size_t n = ssfer_min_size(count - start, p->batch);
+        TRY(make_room(p, n, err));
         TRY(fill_input(p, views + start, n, err));
         ssfer_status st = ssfer_vit_forward(p->cx, p->model.params, &p->acts, p->input,
                                             &(ssfer_stack_call){.batch = n, .first_only = true});

@@ -417,14 +417,62 @@ static void test_out_of_memory(void **state)
     }
 }
 
+/* Weights that fill whole cache lines are used where they lie in the file; of other sizes, and of the same ones in
+ * another order, there is a copy. Either way they are the weights that were stored. */
+static void test_in_place(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        ssfer_vit_config config = {.image_size = 8,
+                                   .patch_size = 4,
+                                   .channels = 3,
+                                   .embed_dim = i == 1 ? 8 : 16,
+                                   .depth = 2,
+                                   .heads = 2,
+                                   .hidden = 32,
+                                   .classes = 3,
+                                   .eps = 1e-6f};
+        ssfer_classifier stored = {0}, read = {0};
+        ssfer_tensor_set *set = NULL;
+        assert_int_equal(ssfer_vit_init(&stored.vit, &config, NULL), SSFER_OK);
+        assert_int_equal(ssfer_params_alloc(&stored.params, &stored.vit.table, NULL), SSFER_OK);
+        ssfer_params_init(stored.params, &stored.vit.table, 1);
+        memcpy(stored.std, (float[]){1, 1, 1}, sizeof stored.std);
+        assert_int_equal(ssfer_tensor_set_create(&set, NULL), SSFER_OK);
+        const ssfer_param *last = &stored.vit.table.items[stored.vit.table.count - 1];
+        if (i == 2) /* another order: the last one comes first */
+            assert_int_equal(ssfer_tensor_set_add(set, last->name, SSFER_DTYPE_F32, last->shape, last->ndim,
+                                                  stored.params + last->offset, NULL),
+                             SSFER_OK);
+        for (size_t k = 0; k + (i == 2) < stored.vit.table.count; k++) {
+            const ssfer_param *p = &stored.vit.table.items[k];
+            assert_int_equal(
+                ssfer_tensor_set_add(set, p->name, SSFER_DTYPE_F32, p->shape, p->ndim, stored.params + p->offset, NULL),
+                SSFER_OK);
+        }
+        assert_int_equal(ssfer_vit_config_to_metadata(&config, set, NULL), SSFER_OK);
+        assert_int_equal(ssfer_safetensors_write(set, at("m.safetensors"), NULL), SSFER_OK);
+        assert_int_equal(ssfer_classifier_load(&read, at("m.safetensors"), NULL, NULL), SSFER_OK);
+        assert_int_equal(read.file != NULL, i == 0);
+        for (size_t k = 0; k < read.vit.table.count; k++) {
+            const ssfer_param *p = &read.vit.table.items[k];
+            assert_memory_equal(read.params + p->offset, stored.params + p->offset, p->count * sizeof(float));
+        }
+        ssfer_classifier_deinit(&read);
+        ssfer_classifier_deinit(&stored);
+        ssfer_tensor_set_destroy(set);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_store_and_load), cmocka_unit_test(test_without_metadata),
-        cmocka_unit_test(test_known_names),    cmocka_unit_test(test_names_from_file),
-        cmocka_unit_test(test_refused_names),  cmocka_unit_test(test_number_of_names),
-        cmocka_unit_test(test_bad_metadata),   cmocka_unit_test(test_other_weights),
-        cmocka_unit_test(test_huge_claims),    cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_store_and_load),   cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_without_metadata), cmocka_unit_test(test_known_names),
+        cmocka_unit_test(test_names_from_file),  cmocka_unit_test(test_refused_names),
+        cmocka_unit_test(test_number_of_names),  cmocka_unit_test(test_bad_metadata),
+        cmocka_unit_test(test_other_weights),    cmocka_unit_test(test_huge_claims),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
