@@ -12,7 +12,7 @@ ssfer_status ssfer_compute_create(ssfer_compute **out, ssfer_backend_kind kind, 
     *out = NULL;
     if (kind == SSFER_BACKEND_CPU)
         backend =
-            precision == SSFER_PRECISION_BF16 ? ssfer_cpu_backend_bf16() : ssfer_cpu_backend(ssfer_cpu_best_level());
+            precision == SSFER_PRECISION_BF16 ? ssfer_cpu_backend_bf16(0) : ssfer_cpu_backend(ssfer_cpu_best_level());
     if (!backend || backend->precision != precision)
         return ssfer_fail(err, SSFER_ERR_UNSUPPORTED,
                           "compute: this processor has no bfloat16 products (AVX512-BF16); use fp32");
@@ -63,7 +63,7 @@ ssfer_precision ssfer_compute_precision(const ssfer_compute *cx)
 
 bool ssfer_compute_has(ssfer_precision precision)
 {
-    return precision == SSFER_PRECISION_FP32 || ssfer_cpu_backend_bf16();
+    return precision == SSFER_PRECISION_FP32 || ssfer_cpu_backend_bf16(0);
 }
 
 size_t ssfer_compute_act_bytes(const ssfer_compute *cx)

@@ -6,7 +6,14 @@
 #include "compute/cpu/device.h"
 
 #ifdef SSFER_CPU_X86
-extern const ssfer_backend ssfer_backend_cpu_v3, ssfer_backend_cpu_v4, ssfer_backend_cpu_v4_bf16;
+#    include <cpuid.h>
+#    ifdef __linux__
+#        include <sys/syscall.h>
+#        include <unistd.h>
+#    endif
+
+extern const ssfer_backend ssfer_backend_cpu_v3, ssfer_backend_cpu_v4, ssfer_backend_cpu_v4_bf16,
+    ssfer_backend_cpu_v4_amx;
 #endif
 extern const ssfer_backend ssfer_backend_cpu_base;
 
@@ -40,11 +47,37 @@ const ssfer_backend *ssfer_cpu_backend(ssfer_cpu_level level)
     }
 }
 
-const ssfer_backend *ssfer_cpu_backend_bf16(void)
+#ifdef SSFER_CPU_X86
+/* Tiles are there when the processor has them and the kernel, which must save them, gives this process leave. */
+static bool have_amx(void)
+{
+#    ifdef __linux__
+    enum {
+        ARCH_REQ_XCOMP_PERM_NUMBER = 0x1023,
+        XTILEDATA = 18
+    };                                                /* asm/prctl.h, which older systems lack, and the SDM */
+    const unsigned tiles = 1u << 24, bf16 = 1u << 22; /* CPUID.7.0:EDX */
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & tiles) && (d & bf16) &&
+           syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM_NUMBER, XTILEDATA) == 0;
+#    else
+    return false;
+#    endif
+}
+#endif
+
+const ssfer_backend *ssfer_cpu_backend_bf16(size_t rank)
 {
 #ifdef SSFER_CPU_X86
-    if (ssfer_cpu_best_level() == SSFER_CPU_V4 && __builtin_cpu_supports("avx512bf16"))
-        return &ssfer_backend_cpu_v4_bf16;
+    if (ssfer_cpu_best_level() == SSFER_CPU_V4 && __builtin_cpu_supports("avx512bf16")) {
+        const bool amx = have_amx();
+        if (rank == 0 && amx)
+            return &ssfer_backend_cpu_v4_amx;
+        if (rank == amx)
+            return &ssfer_backend_cpu_v4_bf16;
+    }
+#else
+    (void)rank;
 #endif
     return NULL;
 }

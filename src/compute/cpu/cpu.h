@@ -1,9 +1,9 @@
 /* The CPU backend: oneDNN for the matrix products, fused kernels of our own for what lies between them.
  *
  * The kernel sources are compiled once per instruction-set level (x86-64 baseline, v3 = AVX2 + FMA, v4 = AVX-512) with
- * CPU_LEVEL naming it, and once more for activations in bfloat16 (CPU_BF16: v4 with AVX512-BF16); cpu/context.c picks
- * the best that the processor has when a context is created. A name CPU(x) therefore exists as cpu_x_base, cpu_x_v3,
- * cpu_x_v4 and cpu_x_v4_bf16. */
+ * CPU_LEVEL naming it, and twice more for activations in bfloat16 (CPU_BF16): v4 with AVX512-BF16, without and with
+ * AMX; cpu/context.c picks the best that the processor has when a context is created. A name CPU(x) therefore exists as
+ * cpu_x_base, cpu_x_v3, cpu_x_v4, cpu_x_v4_bf16 and cpu_x_v4_amx. */
 #ifndef SSFER_COMPUTE_CPU_CPU_H
 #define SSFER_COMPUTE_CPU_CPU_H
 
@@ -15,8 +15,9 @@ typedef enum ssfer_cpu_level { SSFER_CPU_BASE, SSFER_CPU_V3, SSFER_CPU_V4, SSFER
 ssfer_cpu_level ssfer_cpu_best_level(void);
 const ssfer_backend *ssfer_cpu_backend(ssfer_cpu_level level); /* NULL: not compiled for this architecture */
 
-/* The table whose activations are bfloat16: v4 with AVX512-BF16. NULL: not on this processor. */
-const ssfer_backend *ssfer_cpu_backend_bf16(void);
+/* The tables whose activations are bfloat16, the best first: AMX, AVX512-BF16. NULL: fewer than that on this processor
+ * and system; `rank` 0 is what contexts get. */
+const ssfer_backend *ssfer_cpu_backend_bf16(size_t rank);
 
 /* ---- what the kernels share (cpu/context.c) ---- */
 

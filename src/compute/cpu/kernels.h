@@ -75,6 +75,12 @@ ssfer_status CPU(linear_backward_dx)(ssfer_compute *cx, ssfer_act *dx, const ssf
                                      ssfer_linear_dims d);
 ssfer_status CPU(linear_backward_dw)(ssfer_compute *cx, float *dw, float *db, const ssfer_act *dy, const ssfer_act *x,
                                      ssfer_linear_dims d);
+#ifdef CPU_AMX
+/* The same for db NULL, dy in bfloat16 and widths that are multiples of 32. */
+bool CPU(weight_gradient_fits)(ssfer_linear_dims d);
+ssfer_status CPU(weight_gradient)(ssfer_compute *cx, float *dw, const ssfer_act *dy, const ssfer_act *x,
+                                  ssfer_linear_dims d);
+#endif
 ssfer_status CPU(residual_norm_forward)(ssfer_compute *cx, ssfer_act *y, float *sum, float *mean, float *rstd,
                                         const float *x, const ssfer_act *branch, const float *scale, const float *gamma,
                                         const float *beta, ssfer_norm_dims d);

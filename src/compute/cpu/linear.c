@@ -108,5 +108,9 @@ ssfer_status CPU(linear_backward_dw)(ssfer_compute *cx, float *dw, float *db, co
                                   .add = true};
     const void *dy_operand = gradient(cx, dy, d);
     ssfer_status st = dy_operand && db ? add_column_sums(cx, db, dy_operand, d) : SSFER_OK;
+#ifdef CPU_AMX
+    if (st == SSFER_OK && dy_operand && CPU(weight_gradient_fits)(d))
+        return CPU(weight_gradient)(cx, dw, dy_operand, x, d);
+#endif
     return st == SSFER_OK ? product_backward(cx, &product, dw, dy_operand, x) : st;
 }

@@ -18,7 +18,9 @@
 
 #define ROUNDING 0x1p-8 /* twice what one rounding costs */
 
-static ssfer_compute *reference, *bf16[3]; /* with 1, 2 and 3 threads */
+enum { MAX_THREADS = 3, MAX_TABLES = 2 };
+static ssfer_compute *reference, *bf16[MAX_TABLES * MAX_THREADS]; /* of each table, with 1, 2 and 3 threads */
+static size_t contexts;
 
 /* ---- tensors: the same numbers in both types --------------------------------------------------------------------- */
 
@@ -96,7 +98,7 @@ static float *copy_of(const tensor *t)
 
 #define OK(call) assert_int_equal(call, SSFER_OK)
 #define EACH_CONTEXT(cx)                                                                                               \
-    for (size_t t_ = 0; t_ < 3; t_++)                                                                                  \
+    for (size_t t_ = 0; t_ < contexts; t_++)                                                                           \
         for (ssfer_compute *cx = bf16[t_]; cx; cx = NULL)
 
 /* ---- conversion -------------------------------------------------------------------------------------------------- */
@@ -334,6 +336,58 @@ static void test_attention(void **state)
         }
 }
 
+/* Logits far below zero, so that exp(-lse) is beyond float32: what fills up a tile must not be multiplied by it. */
+static void test_attention_low_logits(void **state)
+{
+    (void)state;
+    enum { N = 21, D = 8, C = D };
+    const ssfer_attention_dims d = {1, N, 1, D, 0};
+    tensor qkv = make(N * 3 * C, 1.0), y = make(N * C, 0), dy = make(N * C, 1.0), dqkv = make(N * 3 * C, 0),
+           lse = make(N, 0);
+    for (size_t n = 0; n < N; n++)
+        for (size_t c = 0; c < 2 * D; c++) {
+            qkv.wide[n * 3 * C + c] = (c < D ? 8.0f : -8.0f) + qkv.wide[n * 3 * C + c] / 16.0f;
+            qkv.narrow[n * 3 * C + c] = narrowed(qkv.wide[n * 3 * C + c]);
+            qkv.wide[n * 3 * C + c] = widened(qkv.narrow[n * 3 * C + c]);
+        }
+    OK(ssfer_attention_forward(reference, y.wide, lse.wide, qkv.wide, d));
+    assert_true(lse.wide[0] < -100.0f);
+    for (size_t i = 0; i < y.count; i++) {
+        y.narrow[i] = narrowed(y.wide[i]);
+        y.wide[i] = widened(y.narrow[i]);
+    }
+    OK(ssfer_attention_backward(reference, dqkv.wide, dy.wide, qkv.wide, y.wide, lse.wide, d));
+    EACH_CONTEXT(cx)
+    {
+        OK(ssfer_attention_backward(cx, dqkv.narrow, dy.narrow, qkv.narrow, y.narrow, lse.wide, d));
+        check("dqkv", &dqkv, 0.1); /* keys of size 8 times ds, which is rounded to 2^-9 */
+    }
+    DROP(qkv, y, dy, dqkv, lse);
+}
+
+/* compute/ops.h promises the same bits for any thread count. */
+static void test_attention_bits(void **state)
+{
+    (void)state;
+    const ssfer_attention_dims d = {2, 37, 3, 32, 0};
+    const size_t C = 96, M = 2 * 37;
+    tensor qkv = make(M * 3 * C, 1.0), y = make(M * C, 0), dy = make(M * C, 1.0), dqkv = make(M * 3 * C, 0),
+           lse = make(M * 3, 0), first_y = make(M * C, 0), first_dqkv = make(M * 3 * C, 0), first_lse = make(M * 3, 0);
+    for (size_t i = 0; i < contexts; i++) {
+        const bool first = i % MAX_THREADS == 0; /* of a table */
+        const tensor *to_y = first ? &first_y : &y, *to_dqkv = first ? &first_dqkv : &dqkv,
+                     *to_lse = first ? &first_lse : &lse;
+        OK(ssfer_attention_forward(bf16[i], to_y->narrow, to_lse->wide, qkv.narrow, d));
+        OK(ssfer_attention_backward(bf16[i], to_dqkv->narrow, dy.narrow, qkv.narrow, to_y->narrow, to_lse->wide, d));
+        if (first)
+            continue;
+        assert_memory_equal(y.narrow, first_y.narrow, y.count * sizeof *y.narrow);
+        assert_memory_equal(lse.wide, first_lse.wide, lse.count * sizeof *lse.wide);
+        assert_memory_equal(dqkv.narrow, first_dqkv.narrow, dqkv.count * sizeof *dqkv.narrow);
+    }
+    DROP(qkv, y, dy, dqkv, lse, first_y, first_dqkv, first_lse);
+}
+
 /* A NaN in one picture's values stays in that picture and head. */
 static void test_attention_nan(void **state)
 {
@@ -342,11 +396,14 @@ static void test_attention_nan(void **state)
     const size_t C = 16;
     tensor qkv = make(2 * 21 * 3 * C, 1.0), y = make(2 * 21 * C, 0);
     qkv.narrow[(21 + 20) * 3 * C + 2 * C + 8] = 0x7FC0; /* picture 1, last token, v of head 1 */
-    OK(ssfer_attention_forward(bf16[1], y.narrow, NULL, qkv.narrow, d));
-    for (size_t b = 0; b < 2; b++)
-        for (size_t n = 0; n < 21; n++)
-            for (size_t c = 0; c < C; c++)
-                assert_int_equal(isnan(widened(y.narrow[(b * 21 + n) * C + c])) != 0, b == 1 && c == 8);
+    EACH_CONTEXT(cx)
+    {
+        OK(ssfer_attention_forward(cx, y.narrow, NULL, qkv.narrow, d));
+        for (size_t b = 0; b < 2; b++)
+            for (size_t n = 0; n < 21; n++)
+                for (size_t c = 0; c < C; c++)
+                    assert_int_equal(isnan(widened(y.narrow[(b * 21 + n) * C + c])) != 0, b == 1 && c == 8);
+    }
     DROP(qkv, y);
 }
 
@@ -409,9 +466,10 @@ int main(void)
     }
     if (ssfer_compute_create(&reference, SSFER_BACKEND_REF, SSFER_PRECISION_FP32, 1, &err) != SSFER_OK)
         return 1;
-    for (size_t i = 0; i < 3; i++)
-        if (ssfer_compute_create(&bf16[i], SSFER_BACKEND_CPU, SSFER_PRECISION_BF16, i + 1, &err) != SSFER_OK)
-            return 1;
+    for (size_t rank = 0; rank < MAX_TABLES && ssfer_cpu_backend_bf16(rank); rank++)
+        for (size_t threads = 1; threads <= MAX_THREADS; threads++, contexts++)
+            if (ssfer_compute_create_with(&bf16[contexts], ssfer_cpu_backend_bf16(rank), threads, &err) != SSFER_OK)
+                return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rounding),
         cmocka_unit_test(test_linear),
@@ -420,12 +478,14 @@ int main(void)
         cmocka_unit_test(test_norm),
         cmocka_unit_test(test_gelu),
         cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_attention_low_logits),
+        cmocka_unit_test(test_attention_bits),
         cmocka_unit_test(test_attention_nan),
         cmocka_unit_test(test_tokens),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ssfer_compute_destroy(reference);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < contexts; i++)
         ssfer_compute_destroy(bf16[i]);
     return failed;
 }
