@@ -8,7 +8,8 @@
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/vector_math.h"
 
-enum { BLOCK_STEPS = 16, WIDE = 2 * TILE };
+/* 512 rows: two tiles of dy' fit a first-level cache, PANEL columns of x a second-level one. */
+enum { BLOCK_STEPS = 16, PANEL = 256, WIDE = 2 * TILE };
 
 /* Sixteen pairs of rows from `first` on, 32 columns of them: pairs for two tiles. Rows from M on are zeros. */
 static inline void load_pairs(__m512i low[TILE], __m512i high[TILE], const act *from, size_t first, size_t M,
@@ -86,10 +87,14 @@ ssfer_status CPU(weight_gradient)(ssfer_compute *cx, float *dw, const ssfer_act 
                 pack_step(a, s, steps, dy + m * J, rows, J, true);
                 pack_step(b, s, steps, x + m * K, rows, K, false);
             }
-#pragma omp for schedule(static)
-            for (size_t j = 0; j < J; j += WIDE)
-                for (size_t k = 0; k < K; k += WIDE)
-                    add_block(dw + j * K + k, K, a + j * steps * TILE_K, b + k * steps * TILE_K, steps);
+            for (size_t first = 0; first < K; first += PANEL) {
+                const size_t end = K - first < PANEL ? K : first + PANEL;
+#pragma omp for schedule(static) nowait
+                for (size_t j = 0; j < J; j += WIDE)
+                    for (size_t k = first; k < end; k += WIDE)
+                        add_block(dw + j * K + k, K, a + j * steps * TILE_K, b + k * steps * TILE_K, steps);
+            }
+#pragma omp barrier
         }
         tiles_release();
     }

@@ -138,7 +138,9 @@ static void test_rounding(void **state)
 
 /* ---- products ---------------------------------------------------------------------------------------------------- */
 
-static const size_t LINEAR[][3] = {{1, 1, 1}, {3, 5, 7}, {37, 33, 19}, {50, 64, 96}, {130, 128, 8}};
+/* rows, in, out; the last two fill tiles, and more than one block of rows or panel of columns. */
+static const size_t LINEAR[][3] = {{1, 1, 1},     {3, 5, 7},      {37, 33, 19}, {50, 64, 96},
+                                   {130, 128, 8}, {1061, 32, 64}, {40, 288, 32}};
 
 static void check_linear(ssfer_compute *cx, const size_t *s, bool wide, bool bias, bool held)
 {
