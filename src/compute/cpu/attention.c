@@ -115,6 +115,7 @@ static void score_gradients(float *dp, const float *p, size_t Np, const float *d
 {
     for (size_t i = 0; i < Q; i++) {
         float row = 0.0f;
+#pragma omp simd reduction(+ : row)
         for (size_t c = 0; c < D; c++)
             row += dy[i * C + c] * y[i * C + c];
 #pragma omp simd

@@ -43,22 +43,27 @@ static inline __attribute__((always_inline)) void tile(size_t rows, size_t vecto
 }
 
 /* Tiles with constant sizes, so that the compiler keeps the accumulators in registers. */
+static inline __attribute__((always_inline)) void tile_rows(size_t rows, size_t vectors, size_t pairs, const act *a,
+                                                            size_t lda, const act *b, size_t ldb, float *c, size_t ldc)
+{
+    if (vectors == BF16_VECTORS)
+        tile(rows, BF16_VECTORS, pairs, a, lda, b, ldb, c, ldc);
+    else if (vectors == 3)
+        tile(rows, 3, pairs, a, lda, b, ldb, c, ldc);
+    else if (vectors == 2)
+        tile(rows, 2, pairs, a, lda, b, ldb, c, ldc);
+    else
+        tile(rows, 1, pairs, a, lda, b, ldb, c, ldc);
+}
+
 static void tile_any(size_t rows, size_t vectors, size_t pairs, const act *a, size_t lda, const act *b, size_t ldb,
                      float *c, size_t ldc)
 {
-    enum { WIDE = PAIR * COLUMNS };
-    if (rows == BF16_ROWS && vectors == BF16_VECTORS)
-        tile(BF16_ROWS, BF16_VECTORS, pairs, a, lda, b, ldb, c, ldc);
-    else if (rows == BF16_ROWS)
-        for (size_t j = 0; j < vectors; j++)
-            tile(BF16_ROWS, 1, pairs, a, lda, b + j * WIDE, ldb, c + j * COLUMNS, ldc);
-    else if (vectors == BF16_VECTORS)
-        for (size_t i = 0; i < rows; i++)
-            tile(1, BF16_VECTORS, pairs, a + i * lda, lda, b, ldb, c + i * ldc, ldc);
+    if (rows == BF16_ROWS)
+        tile_rows(BF16_ROWS, vectors, pairs, a, lda, b, ldb, c, ldc);
     else
         for (size_t i = 0; i < rows; i++)
-            for (size_t j = 0; j < vectors; j++)
-                tile(1, 1, pairs, a + i * lda, lda, b + j * WIDE, ldb, c + i * ldc + j * COLUMNS, ldc);
+            tile_rows(1, vectors, pairs, a + i * lda, lda, b, ldb, c + i * ldc, ldc);
 }
 
 /* c (m, n) = a (m, inner) b; inner is even, n a multiple of 16; b has n pairs a row. */
@@ -292,9 +297,11 @@ static void backward_head(act *dqkv, const act *dy, const act *qkv, const act *y
     const float scale = 1.0f / sqrtf((float)D);
     memcpy(s.lse, lse, Q * sizeof *lse);
     for (size_t q = 0; q < Q; q++) {
-        s.row[q] = 0.0f;
+        float row = 0.0f;
+#pragma omp simd reduction(+ : row)
         for (size_t c = 0; c < D; c++)
-            s.row[q] += act_get(dy[q * C + c]) * act_get(y[q * C + c]);
+            row += act_get(dy[q * C + c]) * act_get(y[q * C + c]);
+        s.row[q] = row;
     }
 
     copy_rows(s.rows, qkv, stride, Q, D); /* s' = k q' */

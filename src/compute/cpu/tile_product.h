@@ -29,6 +29,22 @@ static inline __attribute__((always_inline)) void tile(size_t rows, size_t vecto
             ((vec *)(c + i * ldc))[j] = sum[i][j];
 }
 
+enum { THREE = TILE_VECTORS > 3 ? 3 : 1 }; /* where there is such a tile */
+
+/* One row of a tile. */
+static inline void tile_line(size_t vectors, size_t inner, const float *a, size_t ak, const float *b, size_t ldb,
+                             float *c)
+{
+    if (vectors == TILE_VECTORS)
+        tile(1, TILE_VECTORS, inner, a, 0, ak, b, ldb, c, 0);
+    else if (vectors == 2)
+        tile(1, 2, inner, a, 0, ak, b, ldb, c, 0);
+    else if (vectors == THREE)
+        tile(1, THREE, inner, a, 0, ak, b, ldb, c, 0);
+    else
+        tile(1, 1, inner, a, 0, ak, b, ldb, c, 0);
+}
+
 /* Tiles with constant sizes, so that the compiler keeps the accumulators in registers. */
 static inline void tile_any(size_t rows, size_t vectors, size_t inner, const float *a, size_t ai, size_t ak,
                             const float *b, size_t ldb, float *c, size_t ldc)
@@ -37,16 +53,13 @@ static inline void tile_any(size_t rows, size_t vectors, size_t inner, const flo
         tile(TILE_ROWS, TILE_VECTORS, inner, a, ai, ak, b, ldb, c, ldc);
     else if (rows == TILE_ROWS && vectors == 2)
         tile(TILE_ROWS, 2, inner, a, ai, ak, b, ldb, c, ldc);
+    else if (rows == TILE_ROWS && vectors == THREE)
+        tile(TILE_ROWS, THREE, inner, a, ai, ak, b, ldb, c, ldc);
     else if (rows == TILE_ROWS)
-        for (size_t j = 0; j < vectors; j++)
-            tile(TILE_ROWS, 1, inner, a, ai, ak, b + j * LANES, ldb, c + j * LANES, ldc);
-    else if (vectors == TILE_VECTORS)
-        for (size_t i = 0; i < rows; i++)
-            tile(1, TILE_VECTORS, inner, a + i * ai, ai, ak, b, ldb, c + i * ldc, ldc);
+        tile(TILE_ROWS, 1, inner, a, ai, ak, b, ldb, c, ldc);
     else
         for (size_t i = 0; i < rows; i++)
-            for (size_t j = 0; j < vectors; j++)
-                tile(1, 1, inner, a + i * ai, ai, ak, b + j * LANES, ldb, c + i * ldc + j * LANES, ldc);
+            tile_line(vectors, inner, a + i * ai, ak, b, ldb, c + i * ldc);
 }
 
 /* c (m, n) = a b with a read through strides (so a transposed matrix costs nothing); n, ldb and ldc are padded. */
