@@ -20,7 +20,7 @@ DATA=${DATA:-data}
 DETECTOR=${DETECTOR:-yolov7-lite-t.pt}
 OUT=${OUT:-runs/ferplus}
 STEPS2=${STEPS2:-3520}
-STEPS3=${STEPS3:-1760}
+STEPS3=${STEPS3:-1680}
 JOBS=${JOBS:-2}
 export SSFER DATA DETECTOR OUT STEPS2 STEPS3 JOBS
 
@@ -76,8 +76,9 @@ one() {
     supervised) finetune_run supervised "$fraction" "$seed" --arch tiny "${model[@]}" ;;
     stage3)
       train semi "$OUT/stage3-$fraction-$seed" "${labeled[@]}" --labels "$OUT/on-$fraction-$seed" --seed "$seed" \
-        --init "$OUT/on-$fraction-$seed/model.safetensors" --lr 3e-4 --schedule cosine --keep last \
-        --epochs "$(epochs "$fraction" "$STEPS3")" --threads 1 --precision bf16
+        --init "$OUT/on-$fraction-$seed/model.safetensors" --mu 3 --threshold 0.8 --strong-crop-scale 0.5 --lr 5e-4 \
+        --schedule cosine --drop-path 0.1 --keep last --threads 1 --precision bf16 \
+        --epochs "$(awk -v f="$fraction" -v s="$STEPS3" 'BEGIN { printf "%.0f", s / int(28386 * (1 - f) / 192) }')"
       ;;
   esac
 }
