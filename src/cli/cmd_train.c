@@ -228,7 +228,7 @@ const ssfer_command SSFER_COMMAND_TRAIN = {
         "starts from the model of the one before. Stages lie in RUN/1-pretrain, RUN/2-finetune and so on; paths of "
         "data start from the current folder. Recipes of the published table are in share/ssfer/recipes.\n"
         "\n"
-        "RUN/report.html shows all of it: curves, figures by class, pictures.\n"
+        "RUN/report.html, the last stage's, shows all of it: curves, figures by class, pictures.\n"
         "\n"
         "A run that is interrupted goes on with --resume and ends with the same weights as if nothing had happened.",
     .groups = {{"Options", OPTIONS, 0}},

@@ -18,16 +18,20 @@ enum { FORMAT_VERSION = 1, BATCH = 16, SIDE = 224 /* of the default box */, STRI
 
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
 
-/* FNV-1a, 64 bits: tells detectors apart; guards against mistakes, not malice. */
+void ssfer_face_boxes_hash(char out[24], const unsigned char *data, size_t size_bytes)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < size_bytes; i++)
+        hash = (hash ^ data[i]) * 0x100000001b3u;
+    snprintf(out, 24, "%016" PRIx64, hash);
+}
+
 static ssfer_status hash_file(char out[24], const char *path, ssfer_error *err)
 {
     ssfer_file_map map;
-    uint64_t hash = 0xcbf29ce484222325u;
     TRY(ssfer_file_map_open(&map, path, err));
-    for (size_t i = 0; i < map.size_bytes; i++)
-        hash = (hash ^ map.data[i]) * 0x100000001b3u;
+    ssfer_face_boxes_hash(out, map.data, map.size_bytes);
     ssfer_file_map_close(&map);
-    snprintf(out, 24, "%016" PRIx64, hash);
     return SSFER_OK;
 }
 

@@ -32,6 +32,7 @@ typedef struct ssfer_face_boxes {
     float (*boxes)[4];    /* by sample of the set */
     unsigned char *state; /* by sample: SSFER_FACE_BOX_... */
     size_t count;
+    char hash[24]; /* of a CSV file; "" otherwise */
 } ssfer_face_boxes;
 
 /* Boxes of the samples in `indices`. A picture that cannot be read counts as one without a face. Errors: those of the
@@ -41,16 +42,20 @@ ssfer_status ssfer_face_boxes_find(ssfer_face_boxes *out, const ssfer_dataset *s
                                    size_t index_count, const ssfer_face_boxes_options *options, ssfer_error *err);
 void ssfer_face_boxes_deinit(ssfer_face_boxes *boxes); /* {0} is fine */
 
-/* Boxes that somebody else has found or drawn: a CSV file whose header names at least path, x1, y1, x2 and y2, in pixels
- * of the picture, such as the annotations of ssfer synth. A path is that of the sample, with its split in front or not;
- * other pictures' rows do not matter, and a sample without a row has no known face. Errors: those of the file;
- * SSFER_ERR_FORMAT naming the line; SSFER_ERR_ARGUMENT if it has none of the set's pictures. */
+/* Boxes that somebody else has found or drawn: a CSV file whose header names at least path, x1, y1, x2 and y2, in
+ * pixels of the picture, such as the annotations of ssfer synth. A path is that of the sample, with its split in front
+ * or not; other pictures' rows do not matter, and a sample without a row, or with several, has no known face. out->hash
+ * tells the file's content. Errors: those of the file; SSFER_ERR_FORMAT naming the line; SSFER_ERR_ARGUMENT if it has
+ * none of the set's pictures. */
 ssfer_status ssfer_face_boxes_read_csv(ssfer_face_boxes *out, const ssfer_dataset *set, const size_t *indices,
                                        size_t index_count, const char *path, const ssfer_log *log, ssfer_error *err);
 
 /* The box of a sample as a training view shows it, in pixels of a square of 224, FaceMix's own; where not exactly one
  * face is known, or it is out of view, SSFER_FACEMIX_DEFAULT_BOX. boxes without any sample ({0}): always that. */
 ssfer_facemix_box ssfer_face_boxes_in_view(const ssfer_face_boxes *boxes, size_t sample, const ssfer_seen *view);
+
+/* FNV-1a, 64 bits, as text: tells files apart; guards against mistakes, not malice. */
+void ssfer_face_boxes_hash(char out[24], const unsigned char *data, size_t size_bytes);
 
 /* Of what was found in `count` pictures: warns where so few have exactly one face that FaceMix is plain mixup, and then
  * returns true. */

@@ -71,7 +71,8 @@ static ssfer_status read_record(ssfer_face_boxes *b, const ssfer_dataset *set, c
     if (!(box[2] > box[0] && box[3] > box[1]))
         return ssfer_fail(err, SSFER_ERR_FORMAT, "%s:%zu: a box from %g,%g to %g,%g has no area", csv->name, csv->line,
                           (double)box[0], (double)box[1], (double)box[2], (double)box[3]);
-    b->state[sample] = SSFER_FACE_BOX_ONE;
+    /* A second face: which of them the label is of is not known. */
+    b->state[sample] = b->state[sample] == SSFER_FACE_BOX_UNKNOWN ? SSFER_FACE_BOX_ONE : SSFER_FACE_BOX_NONE;
     return SSFER_OK;
 }
 
@@ -95,8 +96,9 @@ static ssfer_status count_known(const ssfer_face_boxes *b, const size_t *indices
         known += b->state[indices[i]] == SSFER_FACE_BOX_ONE;
     if (!known)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT,
-                          "%s: none of the training pictures is in it; paths have to be those of --data", path);
-    ssfer_info(log, "%s: a face in %zu of %zu training pictures; the others get the default box", path, known, count);
+                          "%s: none of the training pictures has one face in it; paths have to be those of --data",
+                          path);
+    ssfer_info(log, "%s: one face in %zu of %zu training pictures; the others get the default box", path, known, count);
     return SSFER_OK;
 }
 
@@ -112,6 +114,7 @@ ssfer_status ssfer_face_boxes_read_csv(ssfer_face_boxes *out, const ssfer_datase
     if (!out->boxes || !out->state)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "face boxes: out of memory");
     TRY(ssfer_file_read(&text, &size, path, MAX_FILE_BYTES, err));
+    ssfer_face_boxes_hash(out->hash, text, size); /* before reading, which cuts the text into fields */
     ssfer_status st = ssfer_csv_init(&csv, (char *)text, size, path, err);
     const locale_t before = ssfer_c_locale_enter();
     if (st == SSFER_OK)

@@ -199,8 +199,10 @@ static void describe_training(ssfer_recipe *r, const finetune *f)
     ssfer_recipe_u64(r, "seed", o->seed);
 }
 
-static void describe_mixing(ssfer_recipe *r, const ssfer_mix_options *o)
+static void describe_mixing(ssfer_recipe *r, const finetune *f)
 {
+    const ssfer_mix_options *o = &f->options->mix;
+    const char *boxes = ssfer_mixer_boxes_hash(f->mixer);
     const bool facemix = o->mode == SSFER_MIX_FACEMIX || o->mode == SSFER_MIX_FACEMIX_RELEASED;
     ssfer_recipe_section(r, "mixing");
     ssfer_recipe_string(r, "facemix", ssfer_mix_mode_name(o->mode));
@@ -208,6 +210,8 @@ static void describe_mixing(ssfer_recipe *r, const ssfer_mix_options *o)
     ssfer_recipe_string(r, "detector", facemix ? o->detector : NULL);
     ssfer_recipe_size(r, "detector_size", o->find.size);
     ssfer_recipe_double(r, "detector_conf", (double)o->find.confidence);
+    if (*boxes)
+        ssfer_recipe_string(r, "face_boxes", boxes);
 }
 
 static ssfer_status open_run(finetune *f, ssfer_error *err)
@@ -216,7 +220,7 @@ static ssfer_status open_run(finetune *f, ssfer_error *err)
     ssfer_trainee_describe(&r, &f->trainee);
     describe_training(&r, f);
     ssfer_labeled_describe(&r, &f->data);
-    describe_mixing(&r, &f->options->mix);
+    describe_mixing(&r, f);
     ssfer_training_describe_augmentation(&r, &f->options->training.transform, true);
     ssfer_status st = ssfer_training_open_run(&f->run, &f->options->training, "finetune", &r, f->cx, err);
     ssfer_recipe_deinit(&r);
@@ -279,6 +283,7 @@ static ssfer_status prepare(finetune *f, ssfer_error *err)
     TRY(ssfer_compute_create(&f->cx, SSFER_BACKEND_CPU, o->training.precision, o->training.threads, err));
     TRY(ssfer_trainee_init(&f->trainee, f->cx, &o->model, o->init, &f->data, &o->training, err));
     TRY(make_buffers(f, err));
+    TRY(ssfer_mixer_read_boxes(f->mixer, f->data.train_set, f->data.train, f->data.train_count, o->training.log, err));
     TRY(open_run(f, err)); /* last: nothing is written before all that can be refused has been */
     TRY(ssfer_labeled_keep(&f->data, f->run, err));
     TRY(prepare_mixing(f, err));

@@ -101,14 +101,30 @@ size_t ssfer_mixer_most_rows(const ssfer_mixer *m)
     return m->options.mode == SSFER_MIX_FACEMIX ? 2 * m->batch : m->batch;
 }
 
+static bool reads_boxes(const ssfer_mix_options *o)
+{
+    return o->mode == SSFER_MIX_FACEMIX && !o->detector && o->boxes;
+}
+
+ssfer_status ssfer_mixer_read_boxes(ssfer_mixer *m, const ssfer_dataset *set, const size_t *indices, size_t index_count,
+                                    const ssfer_log *log, ssfer_error *err)
+{
+    if (!reads_boxes(&m->options))
+        return SSFER_OK;
+    return ssfer_face_boxes_read_csv(&m->known, set, indices, index_count, m->options.boxes, log, err);
+}
+
+const char *ssfer_mixer_boxes_hash(const ssfer_mixer *m)
+{
+    return m->known.hash;
+}
+
 ssfer_status ssfer_mixer_prepare(ssfer_mixer *m, const ssfer_dataset *set, const size_t *indices, size_t index_count,
                                  const ssfer_face_boxes_options *where, ssfer_error *err)
 {
     const ssfer_mix_options *o = &m->options;
-    if (!is_facemix(o->mode))
+    if (!is_facemix(o->mode) || reads_boxes(o))
         return SSFER_OK;
-    if (!o->detector && o->boxes && o->mode == SSFER_MIX_FACEMIX)
-        return ssfer_face_boxes_read_csv(&m->known, set, indices, index_count, o->boxes, where->log, err);
     if (!o->detector) {
         ssfer_warn(where->log, "no --detector: every face is taken to be at 25,25,220,220 of 224, so all pairs overlap "
                                "fully and FaceMix is plain mixup");

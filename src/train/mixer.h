@@ -50,6 +50,13 @@ void ssfer_mixer_destroy(ssfer_mixer *mixer); /* NULL is fine */
 
 size_t ssfer_mixer_most_rows(const ssfer_mixer *mixer);
 
+/* With a CSV of boxes and no detector: reads it; else does nothing. */
+ssfer_status ssfer_mixer_read_boxes(ssfer_mixer *mixer, const ssfer_dataset *set, const size_t *indices,
+                                    size_t index_count, const ssfer_log *log, ssfer_error *err);
+
+/* Tells that file's content; "" without one. */
+const char *ssfer_mixer_boxes_hash(const ssfer_mixer *mixer);
+
 /* Before the first batch: finds the faces of the samples (mode `on`). Of `where` its file, log, progress and stop
  * count. Without a detector one warning says what follows. */
 ssfer_status ssfer_mixer_prepare(ssfer_mixer *mixer, const ssfer_dataset *set, const size_t *indices,

@@ -15,15 +15,11 @@ static ssfer_status fill(ssfer_reconstruct_sheet *sheet, ssfer_reconstructor *r,
         const size_t sample = samples[i * count / wanted];
         ssfer_image image = {0};
         ssfer_status st = ssfer_dataset_image(set, sample, &image, err);
-        if (st == SSFER_ERR_MEMORY)
-            return st;
         if (st == SSFER_OK)
             st = ssfer_reconstruct_sheet_add(sheet, r, &image, ssfer_dataset_path(set, sample), err);
-        else
-            st = SSFER_OK; /* the loader has said so */
         ssfer_image_deinit(&image);
-        if (st != SSFER_OK)
-            return st;
+        if (st == SSFER_ERR_MEMORY || st == SSFER_ERR_NUMERIC)
+            return st; /* others are about the picture, of which the loader has told */
     }
     return SSFER_OK;
 }

@@ -89,7 +89,7 @@ static double last_of(const ssfer_series *s)
 /* Which record of the run became its model: the best one, or the last where the recipe says so. */
 static size_t model_record(const ssfer_series *accuracy, const ssfer_recipe *recipe)
 {
-    const char *keep = ssfer_recipe_find(recipe, "method", "keep");
+    const char *keep = ssfer_recipe_find(recipe, "semi", "keep");
     size_t best = accuracy->count - 1;
     if (keep && strstr(keep, "last"))
         return best;

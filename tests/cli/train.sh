@@ -126,13 +126,23 @@ run finetune --data set --split train --out bad "${small[@]}" --facemix released
 expect_error 2 "--detector-size goes with --facemix on"
 run finetune --data set --split train --out bad "${small[@]}" --facemix on --detector-conf 0.5
 expect_error 2 "--detector-conf goes with --detector"
-run finetune --data set --split train --out bad "${small[@]}" --facemix on --face-boxes f.json
-expect_error 1 "f.json: No such file"
-rm -rf bad
-echo '{"faces": {}}' > f.json
-run finetune --data set --split train --out bad "${small[@]}" --facemix on --face-boxes f.json
-expect_error 1 "f.json: its header has no 'path'"
-rm -rf bad
+run finetune --data set --split train --out bad "${small[@]}" --facemix on --face-boxes f.csv
+expect_error 1 "f.csv: No such file"
+expect_no_file bad
+echo '{"faces": {}}' > f.csv
+run finetune --data set --split train --out bad "${small[@]}" --facemix on --face-boxes f.csv
+expect_error 1 "f.csv: its header has no 'path'"
+expect_no_file bad
+(echo path,x1,y1,x2,y2; cd set/train && for f in */*; do echo "$f,1,1,7,7"; done) > f.csv
+run finetune --data set --split train --out boxes "${small[@]}" --epochs 2 --facemix on --face-boxes f.csv --quiet
+expect_code 0
+expect_err ""
+echo "nobody,1,1,2,2" >> f.csv
+run finetune --data set --split train --out boxes "${small[@]}" --epochs 2 --facemix on --face-boxes f.csv --resume
+expect_error 1 "boxes/recipe.yaml: "
+expect_err_has "mixing.face_boxes"
+run finetune --data set --split train --out boxes "${small[@]}" --epochs 2 --facemix on --resume
+expect_error 1 "boxes/recipe.yaml: "
 run finetune --data set --split train --out bad "${small[@]}" --erasing-count 2
 expect_error 2 "--erasing-count goes with --erasing above 0"
 run finetune --data set --split train --out bad "${small[@]}" --erasing 0 --erasing-mode rand

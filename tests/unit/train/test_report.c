@@ -162,9 +162,9 @@ static void test_whole(void **state)
     ssfer_metrics_destroy(m);
 }
 
-static void write_stage(const char *folder, const char *metrics, const char *init)
+static void write_stage(const char *folder, const char *metrics, const char *init, const char *keep)
 {
-    char name[64], *recipe = ssfer_format("model:\n  init: %s\nmethod:\n  keep: best\n", init);
+    char name[64], *recipe = ssfer_format("model:\n  init: %s\nsemi:\n  keep: %s\n", init, keep);
     assert_int_equal(ssfer_folder_create(scratch_path(folder), NULL), SSFER_OK);
     snprintf(name, sizeof name, "%s/metrics.jsonl", folder);
     write_text(name, metrics);
@@ -181,14 +181,13 @@ static void test_chain(void **state)
     write_stage("first",
                 "{\"stage\":\"pretrain\",\"epoch\":1,\"step\":5,\"epoch_loss\":0.9,\"validation_loss\":0.75}\n"
                 "{\"stage\":\"pretrain\",\"epoch\":2,\"step\":10,\"epoch_loss\":0.7,\"validation_loss\":0.625}\n",
-                "null");
-    write_stage(
-        "last",
+                "null", "best");
+    static const char semi[] =
         "{\"stage\":\"semi\",\"epoch\":1,\"step\":7,\"epoch_loss\":1,\"accuracy\":0.5,\"mean_class_accuracy\":0.25,"
         "\"pseudo_label_rate/joy\":0,\"pseudo_label_accuracy/joy\":0.5}\n"
         "{\"stage\":\"semi\",\"epoch\":2,\"step\":14,\"epoch_loss\":1,\"accuracy\":0.4375,\"mean_class_accuracy\":0.3,"
-        "\"pseudo_label_rate/joy\":0.125}\n",
-        first);
+        "\"pseudo_label_rate/joy\":0.125}\n";
+    write_stage("last", semi, first, "best");
     char *html = write_and_read(&(ssfer_report){.folder = scratch_path("last"), .log = &LOG});
     expect(html, "<h2>Training: pretrain</h2>");
     expect(html, "<h2>Training: semi</h2>");
@@ -199,6 +198,10 @@ static void test_chain(void **state)
     expect(html, "<td>50.0 <svg");                      /* of the only epoch that has one */
     assert_null(strstr(html, "pseudo label rate/joy")); /* no plot of its own */
     ssfer_free(html);
+    write_stage("last", semi, first, "last");
+    html = write_and_read(&(ssfer_report){.folder = scratch_path("last"), .log = &LOG});
+    expect(html, "<td>semi</td><td>2</td><td>14</td><td class=\"soft\">-</td><td>43.75</td><td>30.00</td>");
+    ssfer_free(html);
     ssfer_free(first);
 }
 
@@ -207,8 +210,8 @@ static void test_chain_in_circles(void **state)
 {
     (void)state;
     const char *metrics = "{\"stage\":\"semi\",\"epoch\":1,\"step\":7,\"epoch_loss\":1,\"accuracy\":0.5}\n";
-    write_stage("a", metrics, scratch_path("b/model.safetensors"));
-    write_stage("b", metrics, scratch_path("a/model.safetensors"));
+    write_stage("a", metrics, scratch_path("b/model.safetensors"), "best");
+    write_stage("b", metrics, scratch_path("a/model.safetensors"), "best");
     char *html = write_and_read(&(ssfer_report){.folder = scratch_path("a"), .log = &LOG});
     size_t rows = 0;
     for (const char *at = html; (at = strstr(at, "<td>semi</td>")); at++)

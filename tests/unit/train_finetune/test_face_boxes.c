@@ -170,7 +170,22 @@ static void test_csv(void **state)
                      SSFER_OK);
     assert_memory_equal(c.boxes.boxes[1], ((float[]){1, 2, 3.5f, 4}), sizeof c.boxes.boxes[1]);
     assert_true(c.boxes.state[0] == SSFER_FACE_BOX_UNKNOWN && c.boxes.state[1] == SSFER_FACE_BOX_ONE);
-    assert_non_null(strstr(logged, "a face in 1 of 2 training pictures"));
+    assert_non_null(strstr(logged, "one face in 1 of 2 training pictures"));
+    tear_down(&c);
+}
+
+/* Two faces in a picture: as with a detector, neither counts. */
+static void test_csv_two_faces(void **state)
+{
+    boxes_case c;
+    char hash[24];
+    set_up(&c, *state);
+    assert_int_equal(read_csv(&c, *state, "path,x1,y1,x2,y2\na/0.png,1,2,3,4\nb/0.png,1,2,3,4\nb/0.png,5,6,7,8\n"),
+                     SSFER_OK);
+    assert_true(c.boxes.state[0] == SSFER_FACE_BOX_ONE && c.boxes.state[1] == SSFER_FACE_BOX_NONE);
+    memcpy(hash, c.boxes.hash, sizeof hash);
+    assert_int_equal(read_csv(&c, *state, "path,x1,y1,x2,y2\na/0.png,1,2,3,5\n"), SSFER_OK);
+    assert_string_not_equal(c.boxes.hash, hash); /* another file */
     tear_down(&c);
 }
 
@@ -208,7 +223,8 @@ static void test_csv_refused(void **state)
         {"path,x1,y1,x2,y2\na/0.png,1,2,3,nan\n", SSFER_ERR_FORMAT, "boxes.csv:2: 'nan' is not a number"},
         {"path,x1,y1,x2,y2\na/0.png,1,2,3,\n", SSFER_ERR_FORMAT, "boxes.csv:2: '' is not a number"},
         {"path,x1,y1,x2,y2\na/0.png,3,2,1,4\n", SSFER_ERR_FORMAT, "boxes.csv:2: a box from 3,2 to 1,4 has no area"},
-        {"path,x1,y1,x2,y2\nc.png,1,2,3,4\n", SSFER_ERR_ARGUMENT, "boxes.csv: none of the training pictures is in it"},
+        {"path,x1,y1,x2,y2\nc.png,1,2,3,4\n", SSFER_ERR_ARGUMENT,
+         "boxes.csv: none of the training pictures has one face in it"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const ssfer_status st = read_csv(&c, *state, cases[i].text);
@@ -240,8 +256,8 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_read),      TEST(test_nothing_found), TEST(test_few_found),
-                                       TEST(test_seen_side), TEST(test_refused),       TEST(test_csv),
-                                       TEST(test_csv_split), TEST(test_csv_refused)};
+    const struct CMUnitTest tests[] = {TEST(test_read),          TEST(test_nothing_found), TEST(test_few_found),
+                                       TEST(test_seen_side),     TEST(test_refused),       TEST(test_csv),
+                                       TEST(test_csv_two_faces), TEST(test_csv_split),     TEST(test_csv_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
