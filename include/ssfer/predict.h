@@ -44,6 +44,10 @@ typedef struct ssfer_predictor_options {
 } ssfer_predictor_options;
 
 /* Loads a model: ssfer's safetensors, or a PyTorch checkpoint in timm's naming. options may be NULL.
+ *
+ * A safetensors file may stay mapped while the predictor lives: to replace it, rename another over it, and never write
+ * into it. Room for a batch is made when pictures come: a batch too large for memory fails in run, not here.
+ *
  * Errors: SSFER_ERR_IO, SSFER_ERR_FORMAT (not a model), SSFER_ERR_SHAPE (another model), SSFER_ERR_ARGUMENT (no class
  * names in the file and none given), SSFER_ERR_MEMORY. */
 ssfer_status ssfer_predictor_create(ssfer_predictor **out, const char *path, const ssfer_predictor_options *options,
