@@ -65,7 +65,7 @@ static double solarize_increasing_argument(double magnitude, bool negate)
 static double solarize_add_argument(double magnitude, bool negate)
 {
     (void)negate;
-    return fmin(255.0, trunc(magnitude / 10.0 * 110.0));
+    return fmin(128.0, trunc(magnitude / 10.0 * 110.0));
 }
 
 /* --- one table of 256 values a channel --- */

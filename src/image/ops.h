@@ -19,7 +19,8 @@ typedef struct ssfer_op {
     void (*apply)(ssfer_image *image, uint8_t *scratch, double argument, const uint8_t fill[3]);
 } ssfer_op;
 
-/* Magnitudes are made for 0..10; beyond, effects go on growing by the same formulas as far as they can. */
+/* Magnitudes are made for 0..10; beyond, effects go on growing by the same formulas as far as they can, that of
+ * SolarizeAdd up to 128, as in timm. */
 #define SSFER_OP_MAX_MAGNITUDE 100.0
 
 /* All operations; NULL for an unknown name or an index beyond the last one. */

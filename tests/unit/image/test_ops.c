@@ -134,6 +134,8 @@ static void test_table(void **state)
     assert_true(ssfer_op_argument_up_to(ssfer_op_find("Rotate"), 20.0, 15.0, false) == 45.0);
     assert_true(ssfer_op_argument_up_to(ssfer_op_find("Rotate"), 1e9, 1e9, false) == 300.0);
     assert_true(ssfer_op_argument_up_to(ssfer_op_find("PosterizeIncreasing"), 20.0, 30.0, false) == -4.0);
+    assert_true(ssfer_op_argument(ssfer_op_find("SolarizeAdd"), 10.0, false) == 110.0);
+    assert_true(ssfer_op_argument_up_to(ssfer_op_find("SolarizeAdd"), 20.0, 30.0, false) == 128.0);
 }
 
 int main(void)
