@@ -88,3 +88,15 @@ void ssfer_abc_judge_unlabeled(ssfer_abc *abc, double threshold, double progress
         abc->weights[b] = drawn && q[label] >= (float)threshold ? 1.0f : 0.0f;
     }
 }
+
+void ssfer_abc_mix(ssfer_abc *abc, ssfer_pseudo_mixup *m)
+{
+    const size_t K = abc->classes;
+    for (size_t i = 0; i < m->count * K; i++)
+        abc->targets[i] *= abc->weights[i / K];
+    ssfer_pseudo_mixup_rows(m, abc->targets, K);
+    ssfer_pseudo_mixup_rows(m, abc->weights, 1);
+    for (size_t i = 0; i < m->count * K; i++)
+        if (abc->weights[i / K] > 0.0f)
+            abc->targets[i] /= abc->weights[i / K];
+}

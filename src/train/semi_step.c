@@ -215,10 +215,8 @@ static void mix(ssfer_semi_step *s, const ssfer_loop_position *at, uint32_t micr
     ssfer_pseudo_mixup_rows(&s->mixup, s->unlabeled->strong, s->unlabeled->floats);
     ssfer_pseudo_mixup_rows(&s->mixup, s->pseudo.targets, s->pseudo.classes);
     ssfer_pseudo_mixup_weights(&s->mixup, s->pseudo.weights);
-    if (s->options->abc) {
-        ssfer_pseudo_mixup_rows(&s->mixup, s->abc.targets, s->abc.classes);
-        ssfer_pseudo_mixup_weights(&s->mixup, s->abc.weights);
-    }
+    if (s->options->abc)
+        ssfer_abc_mix(&s->abc, &s->mixup);
 }
 
 static void move_row(float *rows, size_t to, size_t from, size_t width)

@@ -122,6 +122,37 @@ static void test_unlabeled_masks(void **state)
     }
 }
 
+/* Blended pictures by the formulas, and a masked-out one (the second, the only one of class 1) teaches nothing. */
+static void test_mix(void **state)
+{
+    (void)state;
+    const float q[B * K] = {0.75f, 0, 0.25f, 0, 1, 0, 0.5f, 0, 0.5f, 0, 0, 1}, masks[B] = {1, 0, 1, 0},
+                      confidence[B] = {0.9f, 0.8f, 0.6f, 0.5f};
+    bench b;
+    make(&b, true);
+    for (uint64_t number = 0; number < 20; number++) {
+        ssfer_pseudo_mixup m;
+        ssfer_rng rng = stream(40 + number);
+        assert_int_equal(ssfer_pseudo_mixup_init(&m, B, K, NULL), SSFER_OK);
+        ssfer_pseudo_mixup_draw(&m, confidence, &rng);
+        memcpy(b.abc.targets, q, sizeof q);
+        memcpy(b.abc.weights, masks, sizeof masks);
+        ssfer_abc_mix(&b.abc, &m);
+        for (size_t i = 0; i < B; i++) {
+            const size_t j = m.partner[i];
+            const double own = (double)m.lambda[i] * (double)masks[i],
+                         other = (1 - (double)m.lambda[i]) * (double)masks[j];
+            close_to((double)b.abc.weights[i], own + other, 1e-6); /* f32 */
+            for (size_t k = 0; k < K && own + other > 0; k++)
+                close_to((double)b.abc.targets[i * K + k],
+                         (own * (double)q[i * K + k] + other * (double)q[j * K + k]) / (own + other), 1e-6);
+            assert_true(b.abc.weights[i] == 0.0f || b.abc.targets[i * K + 1] == 0.0f);
+        }
+        ssfer_pseudo_mixup_deinit(&m);
+    }
+    drop(&b);
+}
+
 /* ---- one model and the other ------------------------------------------------------------------------------------- */
 
 /* Both heads start as Stage II's; what is made of them later has the second one and all else. */
@@ -283,7 +314,8 @@ static void test_gradients(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_labeled_masks), cmocka_unit_test(test_unlabeled_masks),
-                                       cmocka_unit_test(test_two_heads),     cmocka_unit_test(test_out_of_memory),
-                                       cmocka_unit_test(test_loss),          cmocka_unit_test(test_gradients)};
+                                       cmocka_unit_test(test_mix),           cmocka_unit_test(test_two_heads),
+                                       cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_loss),
+                                       cmocka_unit_test(test_gradients)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
