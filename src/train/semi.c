@@ -174,6 +174,7 @@ static ssfer_schedule schedule_of(const semi *s)
     return schedule;
 }
 
+/* What came later is written only where it is on, so that runs begun before can be resumed. */
 static void describe_method(ssfer_recipe *r, const ssfer_semi_options *o)
 {
     static const char *const aligns[] = {"none", "labels", "uniform"};
@@ -190,15 +191,16 @@ static void describe_method(ssfer_recipe *r, const ssfer_semi_options *o)
     ssfer_recipe_size(r, "burn_in", o->burn_in);
     ssfer_recipe_string(r, "align", aligns[o->pseudo.align]);
     ssfer_recipe_double(r, "temperature", o->pseudo.temperature);
-    ssfer_recipe_bool(r, "pseudo_mixup", o->pseudo_mixup);
+    if (o->pseudo_mixup)
+        ssfer_recipe_bool(r, "pseudo_mixup", true);
     ssfer_recipe_bool(r, "balanced", o->balanced);
     ssfer_recipe_double(r, "logit_adjustment", o->logit_adjustment);
-    ssfer_recipe_bool(r, "abc", o->abc);
+    if (o->abc)
+        ssfer_recipe_bool(r, "abc", true);
     ssfer_recipe_string(r, "strong", strong);
     ssfer_recipe_double(r, "strong_crop_scale", o->strong_scale_min);
     ssfer_recipe_double(r, "collapse_share", o->collapse_share);
     ssfer_recipe_string(r, "on_collapse", collapses[o->on_collapse]);
-    ssfer_recipe_string(r, "on_mismatch", o->stop_on_mismatch ? "stop" : "warn");
     ssfer_recipe_string(r, "keep", o->last_weights ? "last" : "best");
     ssfer_recipe_bool(r, "released", o->released);
 }
@@ -254,22 +256,22 @@ static ssfer_status check(const ssfer_semi_options *o, ssfer_error *err)
     return SSFER_OK;
 }
 
-/* Batches that are larger than what they are drawn from: `text` says so, or is empty. */
-static void describe_mismatch(char text[static 192], const char *kind, size_t pictures, size_t batch,
+/* Batches that are larger than what they are drawn from: `text` says so, or is empty. about: some come more often. */
+static void describe_mismatch(char text[static 192], const char *kind, size_t pictures, size_t batch, bool about,
                               const char *options)
 {
     *text = 0;
     if (pictures < batch)
         snprintf(text, 192,
-                 "%zu %s pictures for batches of %zu: each comes %.1f times in a step; a smaller %s is faster",
-                 pictures, kind, batch, (double)batch / (double)pictures, options);
+                 "%zu %s pictures for batches of %zu: each comes %s%.1f times in a step; a smaller %s is faster",
+                 pictures, kind, batch, about ? "about " : "", (double)batch / (double)pictures, options);
 }
 
 static void find_mismatches(char text[2][192], const semi *s)
 {
     const size_t batch = s->options->training.batch;
-    describe_mismatch(text[0], "labeled", s->data.train_count, batch, "--batch-size");
-    describe_mismatch(text[1], "unlabeled", s->unlabeled.count, s->options->mu * batch, "--batch-size or --mu");
+    describe_mismatch(text[0], "labeled", s->data.train_count, batch, s->options->balanced, "--batch-size");
+    describe_mismatch(text[1], "unlabeled", s->unlabeled.count, s->options->mu * batch, false, "--batch-size or --mu");
 }
 
 static ssfer_status refuse_mismatches(const semi *s, ssfer_error *err)

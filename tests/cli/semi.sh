@@ -35,6 +35,12 @@ run eval --model three/model.safetensors --data set --split test --threads 1
 expect_code 0
 expect_out_has "100.00 %"
 
+# What came after the first runs is in the recipe only where it is on, so that those can be resumed; and what changes no
+# number is not in it at all.
+grep -nE "pseudo_mixup|abc|on_mismatch" three/recipe.yaml && problem "the recipe names what is off"
+run semi "${data[@]}" "${init[@]}" --out three --threshold 0.5 --on-mismatch stop --resume
+expect_code 0
+
 # The labels of Stage II's run are those of its fraction and seed.
 run semi --data set --split train --threads 1 --labels two "${init[@]}" --out again --threshold 0.5
 expect_code 0
@@ -64,6 +70,10 @@ expect_out_has "accuracy             100.00 %"
 grep -q "pseudo_mixup: true" mixed/recipe.yaml || problem "the recipe does not say that pictures were blended"
 run semi "${data[@]}" "${init[@]}" --out mixed --threshold 0.5 --mu 2 --resume
 expect_error 1 "pseudo_mixup"
+
+run semi "${data[@]}" "${init[@]}" --out both --threshold 0.5 --mu 2 --pseudo-mixup on --abc on --quiet
+expect_code 0
+expect_out_has "accuracy             100.00 %"
 
 # An auxiliary head: in the end the model is a classifier like any other.
 run semi "${data[@]}" "${init[@]}" --out balanced --threshold 0.5 --abc on --quiet
@@ -100,6 +110,10 @@ run semi "${data[@]}" "${init[@]}" --out bad --on-collapse rollback
 expect_error 1 "add --keep last"
 run semi "${data[@]}" "${init[@]}" --out bad --batch-size 8 --on-mismatch stop
 expect_error 1 "4 labeled pictures for batches of 8: each comes 2.0 times in a step; a smaller --batch-size is faster"
+run semi "${data[@]}" "${init[@]}" --out bad --batch-size 8 --sampling balanced --on-mismatch stop
+expect_error 1 "4 labeled pictures for batches of 8: each comes about 2.0 times in a step"
+run semi "${data[@]}" "${init[@]}" --out bad --mu 4 --on-mismatch stop
+expect_error 1 "12 unlabeled pictures for batches of 16: each comes 1.3 times in a step; a smaller --batch-size or --mu is faster"
 run semi "${data[@]}" "${init[@]}" --out bad --released --keep best
 expect_code 2
 expect_err_has "--released keeps the last weights"

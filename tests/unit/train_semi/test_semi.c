@@ -175,6 +175,9 @@ static void test_sources(void **state)
     r.options.stop_on_mismatch = true;
     r.options.training.batch = 10;
     expect_failure(&r, SSFER_ERR_ARGUMENT, "6 labeled pictures for batches of 10: each comes 1.7 times in a step");
+    r.options.balanced = true; /* those of small classes more often */
+    expect_failure(&r, SSFER_ERR_ARGUMENT,
+                   "6 labeled pictures for batches of 10: each comes about 1.7 times in a step");
     r.options.training.batch = 6;
     r.options.mu = 4;
     expect_failure(&r, SSFER_ERR_ARGUMENT, "18 unlabeled pictures for batches of 24: each comes 1.3 times in a step");
