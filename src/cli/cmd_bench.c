@@ -238,7 +238,7 @@ static ssfer_status bench_loader(ssfer_bench_result *result, const bench_args *a
     return ssfer_bench_loader(result, &options, err);
 }
 
-/* Options that say nothing about this case. */
+/* Options that say nothing about this case or mode. */
 static ssfer_status refuse_foreign(ssfer_cli *cli, const bench_args *a, ssfer_error *err)
 {
     const struct {
@@ -254,6 +254,8 @@ static ssfer_status refuse_foreign(ssfer_cli *cli, const bench_args *a, ssfer_er
         for (const ssfer_option *o = groups[g].options; !groups[g].fits && o->name; o++)
             if (ssfer_cli_given(cli, o->name) && !(is(a, "loader") && strcmp(o->name, "image-size") == 0))
                 return ssfer_cli_usage(cli, err, "--%s: only for %s", o->name, groups[g].of);
+    if (a->checkpoint_activations && mode_of(a) != SSFER_BENCH_TRAINING)
+        return ssfer_cli_usage(cli, err, "--checkpoint-activations: only for --mode training");
     return SSFER_OK;
 }
 

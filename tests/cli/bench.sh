@@ -66,6 +66,10 @@ run bench train
 expect_error 2 "there is no case 'train'; give vit, mae, detect or loader"
 run bench detect --checkpoint-activations
 expect_error 2 "--checkpoint-activations: only for vit and mae"
+for what in vit mae; do
+  run bench $what --mode inference --checkpoint-activations
+  expect_error 2 "--checkpoint-activations: only for --mode training"
+done
 run bench vit --size 32
 expect_error 2 "--size: only for detect"
 run bench vit --decoder-dim 8
