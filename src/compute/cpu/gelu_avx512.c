@@ -42,10 +42,10 @@ ssfer_status CPU(gelu_backward)(ssfer_compute *cx, ssfer_act *dx, ssfer_act *y, 
     __m512 last;
 #pragma omp parallel for num_threads((int)cx->threads) schedule(static)
     for (size_t i = 0; i < whole; i += VECTOR) {
-        __m512 value;
-        vector_store(to + i, gradient(&value, vector_load(dto + i), vector_load(from + i)));
+        __m512 output;
+        vector_store(to + i, gradient(&output, vector_load(dto + i), vector_load(from + i)));
         if (again)
-            vector_store(again + i, value);
+            vector_store(again + i, output);
     }
     vector_store_first(to + whole, rest,
                        gradient(&last, vector_load_first(rest, dto + whole), vector_load_first(rest, from + whole)));

@@ -29,9 +29,9 @@ static inline __m512 vector_exp2(__m512 t)
     return _mm512_scalef_ps(p, t);
 }
 
-/* The standard normal distribution function less 1/2, to 4e-7: x P(x^2) / Q(x^2), |x| clamped to 5.543 where it is 1/2
- * in float32. The fit is simd_erf's (tools/fit_erf.py) at x / sqrt 2, halved. The division is a table's 14 bits of 1/Q
- * and one step of Newton's. */
+/* The standard normal distribution function less 1/2, to 2.2e-7: x P(x^2) / Q(x^2), |x| clamped to 5.543 where it is
+ * 1/2 in float32. The fit is simd_erf's (tools/fit_erf.py) at x / sqrt 2, halved. The division is a table's 14 bits of
+ * 1/Q and one step of Newton's. */
 static inline __m512 vector_phi(__m512 x)
 {
     const __m512 c =
