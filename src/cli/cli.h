@@ -70,6 +70,7 @@ ssfer_status ssfer_cli_usage(ssfer_cli *cli, ssfer_error *err, const char *forma
     __attribute__((format(printf, 3, 4)));
 
 /* What --precision asks for; auto is fp32. */
+ssfer_precision ssfer_common_precision(const ssfer_common_args *common);
 ssfer_precision ssfer_cli_precision(const ssfer_cli *cli);
 
 /* Whether an option (of this command, without dashes) was given on the command line. */

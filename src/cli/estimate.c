@@ -18,6 +18,7 @@ static const double PROBE_SECONDS = 0.2, PROBE_CAP_S = 3.0;
 /* A stage's network: a masked autoencoder where the command has a decoder, else a classifier. */
 typedef struct network {
     bool known, masked;
+    ssfer_precision precision;
     ssfer_mae_config mae;
     ssfer_vit_config vit;
 } network;
@@ -65,7 +66,7 @@ static ssfer_status find_network(network *net, const train_stage *stage, const n
 {
     const ssfer_model_args *model = ssfer_stage_group(stage, SSFER_MODEL_OPTIONS);
     const ssfer_decoder_args *decoder = ssfer_stage_group(stage, SSFER_DECODER_OPTIONS);
-    *net = (network){.masked = decoder, .known = model || former};
+    *net = (network){.masked = decoder, .known = model || former, .precision = ssfer_common_precision(&stage->common)};
     if (decoder)
         return ssfer_mae_model_config(&net->mae, model, decoder, err);
     if (former && (!model || !sizes_given(stage))) {
@@ -100,7 +101,7 @@ static ssfer_status weigh(const network *net, bool training, double bytes[2], ss
     ssfer_mae mae = {0};
     ssfer_vit vit = {0};
     ssfer_compute *cx;
-    TRY(ssfer_compute_create(&cx, SSFER_BACKEND_CPU, SSFER_PRECISION_FP32, 1, err));
+    TRY(ssfer_compute_create(&cx, SSFER_BACKEND_CPU, net->precision, 1, err));
     ssfer_status st = net->masked ? ssfer_mae_init(&mae, &net->mae, err) : ssfer_vit_init(&vit, &net->vit, err);
     for (size_t batch = 1; st == SSFER_OK && batch <= 2; batch++) {
         ssfer_mae_acts mae_acts = {0};
@@ -194,7 +195,8 @@ static void count_steps(estimate *e, const train_stage *stage)
     const size_t pass = mu ? e->unlabeled : e->labeled ? e->labeled : e->pictures - held_out;
     if (!training || !pass)
         return;
-    e->batch = ssfer_min_size(e->batch, mu ? e->labeled : pass);
+    if (!mu) /* a semi-supervised stage's labeled pictures come over and over */
+        e->batch = ssfer_min_size(e->batch, pass);
     const size_t of_pass = mu ? (size_t)*mu * e->batch : e->batch;
     const size_t a_pass = pass / of_pass / (size_t)training->accumulate;
     e->steps = (size_t)training->epochs * (mu && !a_pass ? 1 : a_pass);
@@ -237,10 +239,10 @@ static ssfer_status run_probe(probe *p, const network *net, double parameters, s
 {
     ssfer_bench_result r;
     double measured;
-    const ssfer_bench_mae_options mae = {p->net.mae,           SSFER_BENCH_TRAINING, p->batch,   threads,
-                                         SSFER_PRECISION_FP32, PROBE_SECONDS,        PROBE_CAP_S};
-    const ssfer_bench_vit_options vit = {p->net.vit,           SSFER_BENCH_TRAINING, p->batch,   threads,
-                                         SSFER_PRECISION_FP32, PROBE_SECONDS,        PROBE_CAP_S};
+    const ssfer_bench_mae_options mae = {p->net.mae,     SSFER_BENCH_TRAINING, p->batch,   threads,
+                                         net->precision, PROBE_SECONDS,        PROBE_CAP_S};
+    const ssfer_bench_vit_options vit = {p->net.vit,     SSFER_BENCH_TRAINING, p->batch,   threads,
+                                         net->precision, PROBE_SECONDS,        PROBE_CAP_S};
     TRY(p->net.masked ? ssfer_bench_mae(&r, &mae, err) : ssfer_bench_vit(&r, &vit, err));
     TRY(count_parameters(&measured, &p->net, err));
     p->steps = r.steps;
@@ -253,7 +255,8 @@ static bool same_classifier(const network *a, const network *b)
 {
     const ssfer_vit_config *x = &a->vit, *y = &b->vit;
     return !a->masked && !b->masked && x->image_size == y->image_size && x->patch_size == y->patch_size &&
-           x->embed_dim == y->embed_dim && x->depth == y->depth && x->heads == y->heads && x->hidden == y->hidden;
+           x->embed_dim == y->embed_dim && x->depth == y->depth && x->heads == y->heads && x->hidden == y->hidden &&
+           x->checkpoint == y->checkpoint && a->precision == b->precision;
 }
 
 /* former (NULL: none): an estimate whose figures will do if its network and batch are the same. */

@@ -33,9 +33,14 @@ const ssfer_option SSFER_COMMON_OPTIONS[] = {
     {SSFER_OPTION_FLAG(ssfer_common_args, help), .name = "help", .letter = 'h', .help = "show this help"},
     {0}};
 
+ssfer_precision ssfer_common_precision(const ssfer_common_args *common)
+{
+    return common->precision == SSFER_CHOICE_BF16 ? SSFER_PRECISION_BF16 : SSFER_PRECISION_FP32;
+}
+
 ssfer_precision ssfer_cli_precision(const ssfer_cli *cli)
 {
-    return cli->common.precision == SSFER_CHOICE_BF16 ? SSFER_PRECISION_BF16 : SSFER_PRECISION_FP32;
+    return ssfer_common_precision(&cli->common);
 }
 
 const ssfer_option SSFER_MODEL_OPTIONS[] = {

@@ -54,6 +54,38 @@ run train recipe.yaml --dry-run --set fraction=1 --set finetune.epochs=3 --set '
 expect_code 0
 grep -qE '^1-finetune +20 +20 +15 +4 ' <<< "$out" || problem "plan with --set: $out"
 [[ "$out" != *pretrain* ]] || problem "stages= does not leave out pretrain: $out"
+# 4 labeled pictures in batches of 8, as in training, which shows them over and over: 2 steps for 16 unlabeled ones.
+run train recipe.yaml --dry-run --set 'stages=[finetune, semi]' --set fraction=0.2 --set semi.batch-size=8 \
+  --set semi.mu=1 --set semi.epochs=3
+grep -qE '^1-finetune +20 +4 +40 +4 ' <<< "$out" || problem "plan of finetune with few labels: $out"
+grep -qE '^2-semi +20 +4 +6 +8 ' <<< "$out" || problem "plan of semi with few labels: $out"
+# Measured once for both stages if they compute the same, in the same way; else twice, hardly with as many steps.
+stages=('stages=[finetune, semi]' fraction=0.2 semi.batch-size=4 semi.epochs=3)
+probes() { # SETTING...: different numbers of steps measured; with settings two are expected, up to three tries
+  local number
+  for _ in 1 2 3; do
+    run train recipe.yaml --dry-run "${stages[@]/#/--set=}" "${@/#/--set=}"
+    expect_code 0
+    number=$(grep -oE '^[12]-[a-z]+: by [0-9]+' <<< "$out" | grep -oE '[0-9]+$' | sort -u | wc -l)
+    [ $# -eq 0 ] || [ "$number" -gt 1 ] && break
+  done
+  probed=$number
+}
+probes
+[ "$probed" -eq 1 ] || problem "the same network was measured twice: $out"
+probes finetune.checkpoint-activations=true
+[ "$probed" -eq 2 ] || problem "what keeps its activations was not measured by itself: $out"
+# In bf16, where the processor can: less memory, measured by itself.
+if "$program" bench vit --arch tiny --image-size 16 --patch-size 8 --depth 1 --seconds 0.001 --precision bf16 > /dev/null 2>&1; then
+  probes finetune.precision=bf16
+  [ "$probed" -eq 2 ] || problem "bf16 was not measured by itself: $out"
+  for precision in fp32 bf16; do
+    run train recipe.yaml --dry-run --set data=missing --set 'stages=[finetune]' --set arch=tiny --set image-size=224 \
+      --set patch-size=16 --set embed-dim=192 --set depth=12 --set heads=3 --set batch-size=64 --set precision=$precision
+    memory_of+=("$(awk '/^1-/ { for (i = 1; i < NF; i++) if ($(i + 1) == "GB") print int(100 * $i) }' <<< "$out")")
+  done
+  [ "${memory_of[1]}" -lt $((${memory_of[0]} * 8 / 10)) ] || problem "memory in fp32 and bf16: ${memory_of[*]}"
+fi
 run train recipe.yaml --dry-run --set data=missing
 expect_code 0
 expect_err_has "ssfer: warning: missing: "
