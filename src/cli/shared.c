@@ -104,7 +104,7 @@ const ssfer_option SSFER_TRAINING_OPTIONS[] = {
      .max = 1000000, .help = "keep a checkpoint every N epochs; 0: only the best and the last"},
     {SSFER_OPTION_FLAG(ssfer_training_args, checkpoint_activations), .name = "checkpoint-activations",
      .help = "keep each block's input only and compute the rest of it again in the backward pass: a fraction of the "
-             "memory for activations, a fifth more time, the same results"},
+             "memory for activations, a fifth more operations, the same results"},
     {SSFER_OPTION_FLAG(ssfer_training_args, resume), .name = "resume",
      .help = "go on with the run in --out where it stopped"},
     {0}};

@@ -1,4 +1,5 @@
-/* dw += dy' x by tiles (AMX), which oneDNN 2.6 does at less than half the speed of its products with weights.
+/* dw += dy' x by tiles (AMX). A block's four layers, bf16, one thread, before (oneDNN 2.6) and with this: 2.02 and
+ * about 1.5 ms for 64 x 37 tokens of width 128, 48.4 and 32.5 ms for 8 x 197 of width 768.
  *
  * The inner index is the row of the batch, so both operands are packed: x into pairs of two rows, dy into pairs whose
  * 16 x 16 blocks of 32 bits are then transposed, which makes them rows of dy'. A block of BLOCK_STEPS * 32 rows is
