@@ -280,6 +280,11 @@ static ssfer_status read_own_options(train_plan *plan, const ssfer_cli *cli, ssf
         snprintf(text, sizeof text, "device=%.40s", cli->common.device);
         TRY(read_set(plan, "--device", text, err));
     }
+    if (ssfer_cli_given(cli, "precision")) {
+        static const char *const names[] = {"auto", "fp32", "bf16"};
+        snprintf(text, sizeof text, "precision=%s", names[cli->common.precision]);
+        TRY(read_set(plan, "--precision", text, err));
+    }
     return SSFER_OK;
 }
 

@@ -81,7 +81,7 @@ if "$program" bench vit --arch tiny --image-size 16 --patch-size 8 --depth 1 --s
   [ "$probed" -eq 2 ] || problem "bf16 was not measured by itself: $out"
   for precision in fp32 bf16; do
     run train recipe.yaml --dry-run --set data=missing --set 'stages=[finetune]' --set arch=tiny --set image-size=224 \
-      --set patch-size=16 --set embed-dim=192 --set depth=12 --set heads=3 --set batch-size=64 --set precision=$precision
+      --set patch-size=16 --set embed-dim=192 --set depth=12 --set heads=3 --set batch-size=64 --precision $precision
     memory_of+=("$(awk '/^1-/ { for (i = 1; i < NF; i++) if ($(i + 1) == "GB") print int(100 * $i) }' <<< "$out")")
   done
   [ "${memory_of[1]}" -lt $((${memory_of[0]} * 8 / 10)) ] || problem "memory in fp32 and bf16: ${memory_of[*]}"
