@@ -37,6 +37,7 @@ typedef struct estimate {
     size_t steps, batch;
     double pictures_a_step; /* what a step costs, in pictures forward and backward */
     double parameters, bytes, seconds;
+    bool taken_over; /* the probe is that of the stage before */
 } estimate;
 
 /* ---- sizes ------------------------------------------------------------------------------------------------------ */
@@ -264,9 +265,10 @@ static ssfer_status measure(estimate *e, const estimate *former, size_t threads,
 {
     choose_probe(&e->probe, &e->net, e->batch);
     if (former && former->probe.steps && same_classifier(&former->net, &e->net) &&
-        former->probe.batch == e->probe.batch && former->probe.net.vit.depth == e->probe.net.vit.depth)
+        former->probe.batch == e->probe.batch && former->probe.net.vit.depth == e->probe.net.vit.depth) {
         e->probe = former->probe;
-    else
+        e->taken_over = true;
+    } else
         TRY(run_probe(&e->probe, &e->net, e->parameters, threads, err));
     e->seconds = (double)e->steps * (e->pictures_a_step * e->probe.picture_s + e->probe.update_s);
     return SSFER_OK;
@@ -278,6 +280,10 @@ static void print_probe(FILE *out, const train_stage *stage, const estimate *e)
     const probe *p = &e->probe;
     if (!p->steps)
         return;
+    if (e->taken_over) {
+        fprintf(out, "%s: by the steps of the stage before, whose network is the same\n", stage->name);
+        return;
+    }
     fprintf(out, "%s: by %zu step%s of %zu picture%s", stage->name, p->steps, p->steps == 1 ? "" : "s", p->batch,
             p->batch == 1 ? "" : "s");
     if (blocks_of(&p->net) != blocks_of(&e->net))
