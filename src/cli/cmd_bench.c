@@ -1,7 +1,7 @@
 #include "bench/detect.h"
 #include "bench/loader.h"
 #include "bench/mae.h"
-#include "bench/vit.h"
+#include "bench/semi.h"
 #include "cli/commands.h"
 #include "cli/mae_args.h"
 #include "io/json.h"
@@ -13,6 +13,11 @@ typedef struct detect_args {
     const char *detector, *network, *picture, *save;
     int64_t size;
 } detect_args;
+
+typedef struct semi_args {
+    int64_t mu;
+    double kept;
+} semi_args;
 
 typedef struct loader_args {
     const char *data;
@@ -26,6 +31,7 @@ typedef struct bench_args {
     bool checkpoint_activations;
     ssfer_model_args model;
     ssfer_decoder_args decoder;
+    semi_args semi;
     detect_args detect;
     loader_args loader;
     int64_t batch_size; /* 0: what the case usually has */
@@ -34,14 +40,17 @@ typedef struct bench_args {
 static const char *const MODES[] = {"training", "inference", NULL};
 static const char *const FORMATS[] = {"table", "json", NULL};
 static const char *const VIEWS[] = {"train", "strong", "eval", NULL};
-static const char *const CASES[] = {"vit", "mae", "detect", "loader", NULL};
+/* Sets of cases: bit i is CASES[i]. */
+enum { VIT = 1, MAE = 2, SEMI = 4, DETECT = 8, LOADER = 16 };
+static const char *const CASES[] = {"vit", "mae", "semi", "detect", "loader", NULL};
+#define CASES_HELP "vit, mae, semi, detect or loader"
 
 static ssfer_status check_what(const char *value, ssfer_error *err)
 {
     for (size_t i = 0; CASES[i]; i++)
         if (strcmp(value, CASES[i]) == 0)
             return SSFER_OK;
-    return ssfer_fail(err, SSFER_ERR_ARGUMENT, "there is no case '%s'; give vit, mae, detect or loader", value);
+    return ssfer_fail(err, SSFER_ERR_ARGUMENT, "there is no case '%s'; give " CASES_HELP, value);
 }
 
 static const ssfer_option OPTIONS[] = {
@@ -52,11 +61,19 @@ static const ssfer_option OPTIONS[] = {
     {SSFER_OPTION_CHOICE(bench_args, format), .name = "format", .choices = FORMATS, .initial = "table",
      .help = "how to print the figures"},
     {0}};
-static const ssfer_option TRANSFORMER_OPTIONS[] = {
+static const ssfer_option MODE_OPTIONS[] = {
     {SSFER_OPTION_CHOICE(bench_args, mode), .name = "mode", .choices = MODES, .initial = "training",
      .help = "a training step (forward, backward, AdamW, for vit also EMA) or a forward pass"},
+    {0}};
+static const ssfer_option TRANSFORMER_OPTIONS[] = {
     {SSFER_OPTION_FLAG(bench_args, checkpoint_activations), .name = "checkpoint-activations",
      .help = "training keeps each block's input only and computes the rest again"},
+    {0}};
+static const ssfer_option SEMI_OPTIONS[] = {
+    {SSFER_OPTION_INT(semi_args, mu), .name = "mu", .value = "N", .initial = "1", .min = 1, .max = 64,
+     .help = "unlabeled pictures for a labeled one, of which --batch-size are in a step"},
+    {SSFER_OPTION_FLOAT(semi_args, kept), .name = "kept", .value = "SHARE", .initial = "1", .min = 0, .max = 1,
+     .help = "share of the unlabeled pictures that the student learns: those of which the teacher is sure"},
     {0}};
 static const ssfer_option DETECT_OPTIONS[] = {
     {SSFER_OPTION_STRING(detect_args, detector), .name = "detector", .letter = 'd', .value = "D",
@@ -80,12 +97,20 @@ static const ssfer_option LOADER_OPTIONS[] = {
              "the central square"},
     {0}};
 static const ssfer_option OPERANDS[] = {{SSFER_OPTION_STRING(bench_args, what), .name = "CASE", .required = true,
-                                         .check = check_what, .help = "what to measure: vit, mae, detect or loader"},
+                                         .check = check_what, .help = "what to measure: " CASES_HELP},
                                         {0}};
 
 static bool is(const bench_args *a, const char *what)
 {
     return strcmp(a->what, what) == 0;
+}
+
+static unsigned set_of(const bench_args *a)
+{
+    unsigned set = 1;
+    for (size_t i = 0; !is(a, CASES[i]); i++)
+        set <<= 1;
+    return set;
 }
 
 static size_t batch_of(const bench_args *a)
@@ -100,20 +125,20 @@ static int64_t loader_size(const bench_args *a)
 
 /* ---- printing ---- */
 
-static bool has_mode(const bench_args *a)
+static bool is_transformer(const bench_args *a)
 {
-    return is(a, "vit") || is(a, "mae");
+    return set_of(a) & (VIT | MAE | SEMI);
 }
 
 /* "training"; of the loader what it makes. */
 static const char *mode_name(const bench_args *a)
 {
-    return has_mode(a) ? MODES[a->mode] : is(a, "loader") ? VIEWS[a->loader.view] : "inference";
+    return is_transformer(a) ? MODES[a->mode] : is(a, "loader") ? VIEWS[a->loader.view] : "inference";
 }
 
 static const char *precision_name(const ssfer_cli *cli, const bench_args *a)
 {
-    return ssfer_precision_name(has_mode(a) ? ssfer_cli_precision(cli) : SSFER_PRECISION_FP32);
+    return ssfer_precision_name(is_transformer(a) ? ssfer_cli_precision(cli) : SSFER_PRECISION_FP32);
 }
 
 static void print_json(const ssfer_cli *cli, const bench_args *a, const ssfer_bench_result *r)
@@ -158,7 +183,7 @@ static void print_loader(const ssfer_cli *cli, const bench_args *a, const ssfer_
 
 static void print_table(const ssfer_cli *cli, const bench_args *a, const ssfer_bench_result *r)
 {
-    const bool forward_only = has_mode(a) && a->mode != 0; /* the other parts are empty then */
+    const bool forward_only = is_transformer(a) && a->mode != 0; /* the other parts are empty then */
     fprintf(cli->out, "%s %s, batch %zu, %lld threads, %s, %zu steps\n", a->what, mode_name(a), batch_of(a),
             (long long)cli->common.threads, precision_name(cli, a), r->steps);
     fprintf(cli->out, "  %.1f images/s  (median; middle half within %.1f %%)\n", r->images_per_second, 100 * r->spread);
@@ -176,18 +201,32 @@ static ssfer_bench_mode mode_of(const bench_args *a)
     return a->mode == 0 ? SSFER_BENCH_TRAINING : SSFER_BENCH_INFERENCE;
 }
 
+static ssfer_status vit_options(ssfer_bench_vit_options *options, const bench_args *a, ssfer_cli *cli, ssfer_error *err)
+{
+    *options = (ssfer_bench_vit_options){.mode = mode_of(a),
+                                         .batch = batch_of(a),
+                                         .threads = (size_t)cli->common.threads,
+                                         .precision = ssfer_cli_precision(cli),
+                                         .seconds = a->seconds};
+    if (ssfer_model_config(&options->config, &a->model, err) != SSFER_OK)
+        return ssfer_cli_usage(cli, err, "%s", err->message);
+    options->config.classes = 8;
+    options->config.checkpoint = a->checkpoint_activations;
+    return SSFER_OK;
+}
+
 static ssfer_status bench_vit(ssfer_bench_result *result, const bench_args *a, ssfer_cli *cli, ssfer_error *err)
 {
-    ssfer_bench_vit_options options = {.mode = mode_of(a),
-                                       .batch = batch_of(a),
-                                       .threads = (size_t)cli->common.threads,
-                                       .precision = ssfer_cli_precision(cli),
-                                       .seconds = a->seconds};
-    if (ssfer_model_config(&options.config, &a->model, err) != SSFER_OK)
-        return ssfer_cli_usage(cli, err, "%s", err->message);
-    options.config.classes = 8;
-    options.config.checkpoint = a->checkpoint_activations;
-    return ssfer_bench_vit(result, &options, err);
+    ssfer_bench_vit_options options;
+    const ssfer_status st = vit_options(&options, a, cli, err);
+    return st == SSFER_OK ? ssfer_bench_vit(result, &options, err) : st;
+}
+
+static ssfer_status bench_semi(ssfer_bench_result *result, const bench_args *a, ssfer_cli *cli, ssfer_error *err)
+{
+    ssfer_bench_semi_options options = {.mu = (size_t)a->semi.mu, .kept = a->semi.kept};
+    const ssfer_status st = vit_options(&options.vit, a, cli, err);
+    return st == SSFER_OK ? ssfer_bench_semi(result, &options, err) : st;
 }
 
 static ssfer_status bench_mae(ssfer_bench_result *result, const bench_args *a, ssfer_cli *cli, ssfer_error *err)
@@ -238,22 +277,38 @@ static ssfer_status bench_loader(ssfer_bench_result *result, const bench_args *a
     return ssfer_bench_loader(result, &options, err);
 }
 
+/* "vit, mae and semi" */
+static void name_cases(char *text, size_t size, unsigned set)
+{
+    size_t length = 0;
+    for (size_t i = 0; CASES[i]; i++) {
+        if (!(set >> i & 1u))
+            continue;
+        const char *between = !length ? "" : set >> i == 1u ? " and " : ", ";
+        length += (size_t)snprintf(text + length, size - length, "%s%s", between, CASES[i]);
+    }
+}
+
 /* Options that say nothing about this case or mode. */
 static ssfer_status refuse_foreign(ssfer_cli *cli, const bench_args *a, ssfer_error *err)
 {
-    const struct {
+    static const struct {
         const ssfer_option *options;
-        bool fits;
-        const char *of;
-    } groups[] = {{TRANSFORMER_OPTIONS, has_mode(a), "vit and mae"},
-                  {SSFER_MODEL_OPTIONS, has_mode(a), "vit and mae"},
-                  {SSFER_DECODER_OPTIONS, is(a, "mae"), "mae"},
-                  {DETECT_OPTIONS, is(a, "detect"), "detect"},
-                  {LOADER_OPTIONS, is(a, "loader"), "loader"}};
+        unsigned of;
+    } groups[] = {{MODE_OPTIONS, VIT | MAE},
+                  {TRANSFORMER_OPTIONS, VIT | MAE | SEMI},
+                  {SSFER_MODEL_OPTIONS, VIT | MAE | SEMI},
+                  {SSFER_DECODER_OPTIONS, MAE},
+                  {SEMI_OPTIONS, SEMI},
+                  {DETECT_OPTIONS, DETECT},
+                  {LOADER_OPTIONS, LOADER}};
+    char of[64];
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
-        for (const ssfer_option *o = groups[g].options; !groups[g].fits && o->name; o++)
-            if (ssfer_cli_given(cli, o->name) && !(is(a, "loader") && strcmp(o->name, "image-size") == 0))
-                return ssfer_cli_usage(cli, err, "--%s: only for %s", o->name, groups[g].of);
+        for (const ssfer_option *o = groups[g].options; !(groups[g].of & set_of(a)) && o->name; o++)
+            if (ssfer_cli_given(cli, o->name) && !(is(a, "loader") && strcmp(o->name, "image-size") == 0)) {
+                name_cases(of, sizeof of, groups[g].of);
+                return ssfer_cli_usage(cli, err, "--%s: only for %s", o->name, of);
+            }
     if (a->checkpoint_activations && mode_of(a) != SSFER_BENCH_TRAINING)
         return ssfer_cli_usage(cli, err, "--checkpoint-activations: only for --mode training");
     return SSFER_OK;
@@ -267,6 +322,7 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
     if (st == SSFER_OK)
         st = is(a, "detect")   ? bench_detect(&result, a, cli, err)
              : is(a, "mae")    ? bench_mae(&result, a, cli, err)
+             : is(a, "semi")   ? bench_semi(&result, a, cli, err)
              : is(a, "loader") ? bench_loader(&result, a, cli, err)
                                : bench_vit(&result, a, cli, err);
     if (st != SSFER_OK)
@@ -288,28 +344,35 @@ const ssfer_command SSFER_COMMAND_BENCH = {
         "Measures how fast a model runs on this machine, beside the rate that its matrix products reach by "
         "themselves (the limit). Both are measured in turns, so a machine that drifts affects both alike.\n"
         "\n"
-        "Images per second are those of a whole step. For detect that is letterbox, network and selection of "
+        "Images per second are those of a whole step. For semi that is a step of 'ssfer semi' with the pictures "
+        "ready: the teacher labels the unlabeled ones, the student learns the labeled ones and --kept of the others, "
+        "and both kinds count as images. For detect that is letterbox, network and selection of "
         "the faces; decoding the picture's file is measured beside it, once and by one thread. For loader they are "
         "what all threads "
         "make together, with nobody else to compete for the processor; 'a core', and the share of each stage, go by "
         "the threads' processor time.",
     .groups = {{"Options", OPTIONS, 0},
-               {"Step (vit, mae)", TRANSFORMER_OPTIONS, 0},
-               {"Model (vit, mae)", SSFER_MODEL_OPTIONS, offsetof(bench_args, model)},
+               {"Step (vit, mae)", MODE_OPTIONS, 0},
+               {"Memory (vit, mae, semi)", TRANSFORMER_OPTIONS, 0},
+               {"Model (vit, mae, semi)", SSFER_MODEL_OPTIONS, offsetof(bench_args, model)},
                {"Decoder and masking (mae)", SSFER_DECODER_OPTIONS, offsetof(bench_args, decoder)},
+               {"Step (semi)", SEMI_OPTIONS, offsetof(bench_args, semi)},
                {"Detector (detect)", DETECT_OPTIONS, offsetof(bench_args, detect)},
                {"Pictures (loader)", LOADER_OPTIONS, offsetof(bench_args, loader)}},
     .operands = OPERANDS,
-    .examples = {{"ssfer bench vit --arch base --mode inference --batch-size 32", "ViT-B/16 at 224 pixels."},
-                 {"ssfer bench vit --arch tiny --depth 6 --image-size 48 --patch-size 8 --batch-size 64",
-                  "Training of the small model that the README trains on FER+."},
-                 {"ssfer bench mae --arch tiny --image-size 48 --patch-size 8 --batch-size 64",
-                  "Pre-training of a small masked autoencoder."},
-                 {"ssfer bench detect --network yolov7-lite-t", "A small face detector on a drawn face at 640 pixels."},
-                 {"ssfer bench detect --detector yolov7s-face.pt --picture photo.jpg --size 224 --batch-size 32",
-                  "A given one, in batches."},
-                 {"ssfer bench loader --data faces.tar --view strong --threads 1",
-                  "Decoding and augmenting pictures for training."}},
+    .examples =
+        {{"ssfer bench vit --arch base --mode inference --batch-size 32", "ViT-B/16 at 224 pixels."},
+         {"ssfer bench vit --arch tiny --depth 6 --image-size 48 --patch-size 8 --batch-size 64",
+          "Training of the small model that the README trains on FER+."},
+         {"ssfer bench mae --arch tiny --image-size 48 --patch-size 8 --batch-size 64",
+          "Pre-training of a small masked autoencoder."},
+         {"ssfer bench semi --arch tiny --image-size 48 --patch-size 8 --batch-size 64 --mu 5 --kept 0.6",
+          "Semi-supervised training: 64 labeled pictures a step, 320 that the teacher labels, 192 of them kept."},
+         {"ssfer bench detect --network yolov7-lite-t", "A small face detector on a drawn face at 640 pixels."},
+         {"ssfer bench detect --detector yolov7s-face.pt --picture photo.jpg --size 224 --batch-size 32",
+          "A given one, in batches."},
+         {"ssfer bench loader --data faces.tar --view strong --threads 1",
+          "Decoding and augmenting pictures for training."}},
     .args_size = sizeof(bench_args),
     .run = run,
 };

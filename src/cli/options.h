@@ -109,7 +109,7 @@ typedef enum ssfer_command_group {
     SSFER_COMMAND_GROUP_COUNT
 } ssfer_command_group;
 
-enum { SSFER_COMMAND_MAX_GROUPS = 8, SSFER_COMMAND_MAX_INITIALS = 24, SSFER_COMMAND_MAX_EXAMPLES = 6 };
+enum { SSFER_COMMAND_MAX_GROUPS = 12, SSFER_COMMAND_MAX_INITIALS = 24, SSFER_COMMAND_MAX_EXAMPLES = 8 };
 enum { SSFER_COMMAND_MAX_OPTIONS = 128 };
 
 typedef struct ssfer_command {

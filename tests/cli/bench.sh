@@ -27,6 +27,35 @@ run bench mae "${small[@]}" --decoder-dim 16 --decoder-heads 2 "${short[@]}" --f
 expect_code 0
 positive images_per_second gflops limit_gflops of_limit forward_ms backward_ms update_ms peak_rss_mib
 
+# A step of Stage III: a teacher's pass, the student's, the update. With two unlabeled pictures for each labeled one
+# there are three times as many images a step; a batch of unlabeled pictures that is not learned saves operations.
+run bench semi "${small[@]}" "${short[@]}"
+expect_code 0
+expect_out_has "semi training, batch 2, 1 threads, fp32"
+expect_out_has "  teacher "
+expect_out_has ", student "
+expect_out_has ", update "
+# flops_an_image JSON: operations of the step's products over its images.
+flops_an_image() {
+  awk -v r="$1" 'BEGIN {
+    match(r, /"gflops":[0-9.e-]+/); g = substr(r, RSTART + 9, RLENGTH - 9)
+    match(r, /"images_per_second":[0-9.e-]+/); print int(1e9 * g / substr(r, RSTART + 20, RLENGTH - 20) + 0.5) }'
+}
+run bench vit "${small[@]}" "${short[@]}" --mode inference --format json
+expect_code 0
+pass=$(flops_an_image "$out")
+for share in 1 0.5 0; do
+  run bench semi "${small[@]}" "${short[@]}" --mu 2 --kept "$share" --format json
+  expect_code 0
+  expect_out_has '"case":"semi"'
+  positive images_per_second gflops limit_gflops of_limit teacher_ms student_ms update_ms peak_rss_mib
+  # Of 2 labeled and 4 unlabeled pictures: one pass each of the 4, three each of the 2 and of those kept.
+  # The printed figures have several digits, so a thousandth is room enough.
+  got=$(flops_an_image "$out")
+  awk -v s="$share" -v p="$pass" -v g="$got" 'BEGIN { w = p * (4 + 3 * (2 + 4 * s)) / 6; exit !(g > .999 * w && g < 1.001 * w) }' \
+    || problem "$share kept: $got operations a picture, where a pass has $pass"
+done
+
 # Random weights: the same seed gives the same file, which is a detector like any other.
 run bench detect --network yolov7-lite-t --size 32 "${short[@]}" --format json --save net.safetensors
 expect_code 0
@@ -63,9 +92,9 @@ shares=$(grep -o '([0-9.]* %)' <<< "$out" | tr -d '(%)' | awk '{ sum += $1 } END
 
 # Mistakes, and options of another case.
 run bench train
-expect_error 2 "there is no case 'train'; give vit, mae, detect or loader"
+expect_error 2 "there is no case 'train'; give vit, mae, semi, detect or loader"
 run bench detect --checkpoint-activations
-expect_error 2 "--checkpoint-activations: only for vit and mae"
+expect_error 2 "--checkpoint-activations: only for vit, mae and semi"
 for what in vit mae; do
   run bench $what --mode inference --checkpoint-activations
   expect_error 2 "--checkpoint-activations: only for --mode training"
@@ -79,13 +108,19 @@ expect_error 2 "--detector: only for detect"
 run bench detect --mode inference
 expect_error 2 "--mode: only for vit and mae"
 run bench detect --arch tiny
-expect_error 2 "--arch: only for vit and mae"
+expect_error 2 "--arch: only for vit, mae and semi"
 run bench detect --detector net.safetensors --save other.safetensors
 expect_error 2 "exclude each other"
 run bench loader
 expect_error 2 "--data"
 run bench loader --data faces --patch-size 8
-expect_error 2 "--patch-size: only for vit and mae"
+expect_error 2 "--patch-size: only for vit, mae and semi"
+run bench vit --mu 2
+expect_error 2 "--mu: only for semi"
+run bench semi --mode inference
+expect_error 2 "--mode: only for vit and mae"
+run bench semi --kept 1.5
+expect_error 2 "--kept"
 run bench vit --view eval
 expect_error 2 "--view: only for loader"
 run bench loader --data nowhere
