@@ -138,10 +138,10 @@ run finetune --data set --split train --out boxes "${small[@]}" --epochs 2 --fac
 expect_code 0
 expect_err ""
 echo "nobody,1,1,2,2" >> f.csv
-run finetune --data set --split train --out boxes "${small[@]}" --epochs 2 --facemix on --face-boxes f.csv --resume
+run finetune --data set --split train --out boxes "${small[@]}" --epochs 2 --facemix on --face-boxes f.csv --resume --quiet
 expect_error 1 "boxes/recipe.yaml: "
 expect_err_has "mixing.face_boxes"
-run finetune --data set --split train --out boxes "${small[@]}" --epochs 2 --facemix on --resume
+run finetune --data set --split train --out boxes "${small[@]}" --epochs 2 --facemix on --resume --quiet
 expect_error 1 "boxes/recipe.yaml: "
 run finetune --data set --split train --out bad "${small[@]}" --erasing-count 2
 expect_error 2 "--erasing-count goes with --erasing above 0"

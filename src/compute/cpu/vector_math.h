@@ -12,7 +12,7 @@ enum { VECTOR = 16 };
 /* A mask of the first n lanes, all 16 from there on. */
 static inline __mmask16 first_lanes(size_t n)
 {
-    return n >= VECTOR ? (__mmask16)0xFFFF : (__mmask16)((1u << n) - 1);
+    return (__mmask16)(n >= VECTOR ? 0xFFFFu : (1u << n) - 1u);
 }
 
 /* 2^t to 2^-22 of the result; 0 far below and infinity far above the range of a float; a NaN stays one. The fraction
