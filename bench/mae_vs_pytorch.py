@@ -80,11 +80,8 @@ def measure_torch(a):
 
 def options():
     p = peer.parser(__doc__, argparse)
-    for name, default in SIZES + [("pairs", 5)]:
-        p.add_argument("--" + name.replace("_", "-"), type=int, default=default)
+    peer.add_sizes(p, SIZES)
     p.add_argument("--mask-ratio", type=float, default=0.75)
-    p.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
-    peer.add_precision(p)
     return p.parse_args()
 
 
@@ -93,8 +90,7 @@ def main():
     if a.peer:
         measure_torch(a)
         return
-    names = [name for name, _ in SIZES] + ["mask_ratio", "seconds", "precision"]
-    sizes = [f"--{name.replace('_', '-')}={getattr(a, name)}" for name in names]
+    sizes = peer.flags(a, [name for name, _ in SIZES] + ["mask_ratio"])
     print(f"masked autoencoder: {a.image_size} px, patch {a.patch_size}, {a.embed_dim}x{a.depth}, decoder "
           f"{a.decoder_dim}x{a.decoder_depth}, batch {a.batch_size}, {a.threads} threads, {a.precision}")
     peer.training_pairs(a.ssfer, "mae", __file__, sizes, a.pairs, ["--compile"] if a.compile else [])

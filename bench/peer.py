@@ -19,6 +19,19 @@ def add_precision(p):
     p.add_argument("--compile", action="store_true", help="give the peer torch.compile")
 
 
+def add_sizes(p, sizes):
+    """What a comparison of training steps asks for: whole numbers with these defaults, and how to measure."""
+    for name, default in [*sizes, ("pairs", 5)]:
+        p.add_argument("--" + name.replace("_", "-"), type=int, default=default)
+    p.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
+    add_precision(p)
+
+
+def flags(a, names):
+    """Options as both sides take them."""
+    return [f"--{name.replace('_', '-')}={getattr(a, name)}" for name in [*names, "seconds", "precision"]]
+
+
 def arithmetic(a):
     """The context in which PyTorch computes at the precision that was asked for."""
     import contextlib

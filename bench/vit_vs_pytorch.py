@@ -11,6 +11,9 @@ import argparse
 
 import peer
 
+SIZES = [("image_size", 48), ("patch_size", 8), ("embed_dim", 192), ("depth", 6), ("heads", 3), ("batch_size", 64),
+         ("threads", 2)]
+
 
 def measure_torch(a):
     """Runs in a process of its own: PyTorch's images per second, as the median step."""
@@ -56,11 +59,7 @@ def measure_torch(a):
 def options():
     p = peer.parser(__doc__, argparse)
     p.add_argument("--mode", choices=["training", "inference"], default="training")
-    for name, default in [("image-size", 48), ("patch-size", 8), ("embed-dim", 192), ("depth", 6), ("heads", 3),
-                          ("batch-size", 64), ("threads", 2), ("pairs", 5)]:
-        p.add_argument("--" + name, type=int, default=default)
-    p.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
-    peer.add_precision(p)
+    peer.add_sizes(p, SIZES)
     return p.parse_args()
 
 
@@ -69,8 +68,7 @@ def main():
     if a.peer:
         measure_torch(a)
         return
-    sizes = [f"--{k.replace('_', '-')}={getattr(a, k)}" for k in
-             ("mode", "image_size", "patch_size", "embed_dim", "depth", "heads", "batch_size", "threads", "seconds", "precision")]
+    sizes = peer.flags(a, ["mode"] + [name for name, _ in SIZES])
     print(f"{a.mode}: {a.image_size} px, patch {a.patch_size}, {a.embed_dim}x{a.depth}, {a.heads} heads, "
           f"batch {a.batch_size}, {a.threads} threads, {a.precision}")
     peer.training_pairs(a.ssfer, "vit", __file__, sizes, a.pairs, ["--compile"] if a.compile else [])
