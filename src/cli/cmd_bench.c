@@ -1,6 +1,7 @@
 #include "bench/detect.h"
 #include "bench/loader.h"
 #include "bench/mae.h"
+#include "bench/predict.h"
 #include "bench/semi.h"
 #include "cli/commands.h"
 #include "cli/mae_args.h"
@@ -24,6 +25,10 @@ typedef struct loader_args {
     int view;
 } loader_args;
 
+typedef struct predict_args {
+    const char *model, *classes;
+} predict_args;
+
 typedef struct bench_args {
     const char *what;
     int mode, format;
@@ -34,6 +39,7 @@ typedef struct bench_args {
     semi_args semi;
     detect_args detect;
     loader_args loader;
+    predict_args predict;
     int64_t batch_size; /* 0: what the case usually has */
 } bench_args;
 
@@ -41,9 +47,9 @@ static const char *const MODES[] = {"training", "inference", NULL};
 static const char *const FORMATS[] = {"table", "json", NULL};
 static const char *const VIEWS[] = {"train", "strong", "eval", NULL};
 /* Sets of cases: bit i is CASES[i]. */
-enum { VIT = 1, MAE = 2, SEMI = 4, DETECT = 8, LOADER = 16 };
-static const char *const CASES[] = {"vit", "mae", "semi", "detect", "loader", NULL};
-#define CASES_HELP "vit, mae, semi, detect or loader"
+enum { VIT = 1, MAE = 2, SEMI = 4, DETECT = 8, LOADER = 16, PREDICT = 32 };
+static const char *const CASES[] = {"vit", "mae", "semi", "detect", "loader", "predict", NULL};
+#define CASES_HELP "vit, mae, semi, detect, loader or predict"
 
 static ssfer_status check_what(const char *value, ssfer_error *err)
 {
@@ -78,23 +84,32 @@ static const ssfer_option SEMI_OPTIONS[] = {
 static const ssfer_option DETECT_OPTIONS[] = {
     {SSFER_OPTION_STRING(detect_args, detector), .name = "detector", .letter = 'd', .value = "D",
      .help = "face detector: a published .pt of YOLOv7-face, its bare weights, or what 'ssfer convert' made of them; "
-             "without it, --network with random weights"},
+             "without it detect measures --network with random weights, and predict looks at pictures as a whole"},
     {SSFER_OPTION_STRING(detect_args, network), .name = "network", .value = "NAME",
      .initial_help = "yolov7s-face, or what fits --detector",
      .help = "network of random or bare weights: " SSFER_YOLO_BUILTIN_NAMES},
     {SSFER_OPTION_INT(detect_args, size), .name = "size", .value = "N", .initial = "640", .min = 32, .max = 8192,
-     .help = "side in pixels to which the picture is scaled, a multiple of 32"},
+     .help = "side in pixels to which pictures are scaled for it, a multiple of 32"},
+    {0}};
+static const ssfer_option PICTURE_OPTIONS[] = {
     {SSFER_OPTION_STRING(detect_args, picture), .name = "picture", .value = "FILE",
      .initial_help = "a drawn face of that size", .help = "the picture; a step looks at it --batch-size times"},
     {SSFER_OPTION_STRING(detect_args, save), .name = "save", .value = "T.safetensors", .conflicts = "detector",
      .help = "also write the network with its random weights, for measuring something else with it"},
     {0}};
-static const ssfer_option LOADER_OPTIONS[] = {
-    {SSFER_OPTION_STRING(loader_args, data), .name = "data", .value = "D",
-     .help = "pictures at any depth of a folder or of tar files"},
+static const ssfer_option LOADER_OPTIONS[] = {{SSFER_OPTION_STRING(loader_args, data), .name = "data", .value = "D",
+                                               .help = "pictures at any depth of a folder or of tar files"},
+                                              {0}};
+static const ssfer_option VIEW_OPTIONS[] = {
     {SSFER_OPTION_CHOICE(loader_args, view), .name = "view", .choices = VIEWS, .initial = "train",
      .help = "what is made of a picture: a random crop that may be mirrored, the same with rand-m9-mstd0.5-inc1, or "
              "the central square"},
+    {0}};
+static const ssfer_option PREDICT_OPTIONS[] = {
+    {SSFER_OPTION_STRING(predict_args, model), .name = "model", .letter = 'm', .value = "M",
+     .help = "model file as for 'ssfer predict'"},
+    {SSFER_OPTION_STRING(predict_args, classes), .name = "classes", .value = "C",
+     .help = "names of the model's outputs if the file has none: rafdb, ferplus, affectnet7, affectnet8 or a file"},
     {0}};
 static const ssfer_option OPERANDS[] = {{SSFER_OPTION_STRING(bench_args, what), .name = "CASE", .required = true,
                                          .check = check_what, .help = "what to measure: " CASES_HELP},
@@ -130,6 +145,12 @@ static bool is_transformer(const bench_args *a)
     return set_of(a) & (VIT | MAE | SEMI);
 }
 
+/* Whether its figures are of pictures instead of steps: those of all batches together. */
+static bool goes_through_pictures(const bench_args *a)
+{
+    return set_of(a) & (LOADER | PREDICT);
+}
+
 /* "training"; of the loader what it makes. */
 static const char *mode_name(const bench_args *a)
 {
@@ -138,7 +159,14 @@ static const char *mode_name(const bench_args *a)
 
 static const char *precision_name(const ssfer_cli *cli, const bench_args *a)
 {
-    return ssfer_precision_name(is_transformer(a) ? ssfer_cli_precision(cli) : SSFER_PRECISION_FP32);
+    return ssfer_precision_name(is_transformer(a) || is(a, "predict") ? ssfer_cli_precision(cli)
+                                                                      : SSFER_PRECISION_FP32);
+}
+
+/* Of a part in all of them: the loader's are processor time a picture, the others' time that passes. */
+static double share_of(const ssfer_bench_result *r, size_t i)
+{
+    return 1e-3 * r->parts[i].ms * (r->per_core > 0.0 ? r->per_core : r->images_per_second);
 }
 
 static void print_json(const ssfer_cli *cli, const bench_args *a, const ssfer_bench_result *r)
@@ -161,6 +189,10 @@ static void print_json(const ssfer_cli *cli, const bench_args *a, const ssfer_be
         char name[32];
         snprintf(name, sizeof name, "%s_ms", r->parts[i].name);
         ssfer_json_put_double(&w, name, r->parts[i].ms);
+        if (!goes_through_pictures(a))
+            continue;
+        snprintf(name, sizeof name, "%s_share", r->parts[i].name);
+        ssfer_json_put_double(&w, name, share_of(r, i));
     }
     ssfer_json_put_double(&w, "peak_rss_mib", r->peak_rss_mib);
     ssfer_json_put_int(&w, "threads", cli->common.threads);
@@ -169,15 +201,21 @@ static void print_json(const ssfer_cli *cli, const bench_args *a, const ssfer_be
     ssfer_json_end(&w);
 }
 
-/* The loader's parts: milliseconds of processor time a picture, and their shares. */
-static void print_loader(const ssfer_cli *cli, const bench_args *a, const ssfer_bench_result *r)
+static void print_pictures(const ssfer_cli *cli, const bench_args *a, const ssfer_bench_result *r)
 {
-    fprintf(cli->out, "loader, %s view of %lld pixels, batch %zu, %lld threads, %zu batches\n", mode_name(a),
-            (long long)loader_size(a), batch_of(a), (long long)cli->common.threads, r->steps);
-    fprintf(cli->out, "  %.1f images/s, %.1f a core\n ", r->images_per_second, r->per_core);
+    if (is(a, "loader"))
+        fprintf(cli->out, "loader, %s view of %lld pixels, batch %zu, %lld threads, %zu batches\n", mode_name(a),
+                (long long)loader_size(a), batch_of(a), (long long)cli->common.threads, r->steps);
+    else
+        fprintf(cli->out, "predict, batch %zu, %lld threads, %s, %zu batches\n", batch_of(a),
+                (long long)cli->common.threads, precision_name(cli, a), r->steps);
+    fprintf(cli->out, "  %.1f images/s", r->images_per_second);
+    if (r->per_core > 0.0)
+        fprintf(cli->out, ", %.1f a core", r->per_core);
+    fputs("\n ", cli->out);
     for (size_t i = 0; i < r->part_count; i++)
         fprintf(cli->out, "%s %s %.3f ms (%.1f %%)", i ? "," : "", r->parts[i].name, r->parts[i].ms,
-                0.1 * r->parts[i].ms * r->per_core);
+                100 * share_of(r, i));
     fprintf(cli->out, "; peak memory %.0f MiB\n", r->peak_rss_mib);
 }
 
@@ -277,6 +315,41 @@ static ssfer_status bench_loader(ssfer_bench_result *result, const bench_args *a
     return ssfer_bench_loader(result, &options, err);
 }
 
+/* An option about a detector that would be ignored is a mistake. */
+static ssfer_status check_predict(const bench_args *a, ssfer_cli *cli, ssfer_error *err)
+{
+    if (!a->predict.model)
+        return ssfer_cli_usage(cli, err, "--model: give the model to predict with");
+    if (!a->loader.data)
+        return ssfer_cli_usage(cli, err, "--data: give the pictures to look at");
+    for (const ssfer_option *o = DETECT_OPTIONS; !a->detect.detector && o->name; o++)
+        if (ssfer_cli_given(cli, o->name))
+            return ssfer_cli_usage(cli, err, "--%s needs --detector", o->name);
+    return SSFER_OK;
+}
+
+static ssfer_status bench_predict(ssfer_bench_result *result, const bench_args *a, ssfer_cli *cli, ssfer_error *err)
+{
+    const ssfer_bench_predict_options options = {.data = a->loader.data,
+                                                 .model = a->predict.model,
+                                                 .classes = a->predict.classes,
+                                                 .detector = a->detect.detector,
+                                                 .network = a->detect.network,
+                                                 .size = (size_t)a->detect.size,
+                                                 .batch = batch_of(a),
+                                                 .threads = (size_t)cli->common.threads,
+                                                 .bf16 = ssfer_cli_precision(cli) == SSFER_PRECISION_BF16,
+                                                 .seconds = a->seconds,
+                                                 .log = &cli->log};
+    double faces;
+    ssfer_status st = check_predict(a, cli, err);
+    if (st == SSFER_OK)
+        st = ssfer_bench_predict(result, &faces, &options, err);
+    if (st == SSFER_OK)
+        ssfer_debug(&cli->log, "%.2f faces a picture", faces);
+    return st;
+}
+
 /* "vit, mae and semi" */
 static void name_cases(char *text, size_t size, unsigned set)
 {
@@ -300,8 +373,11 @@ static ssfer_status refuse_foreign(ssfer_cli *cli, const bench_args *a, ssfer_er
                   {SSFER_MODEL_OPTIONS, VIT | MAE | SEMI},
                   {SSFER_DECODER_OPTIONS, MAE},
                   {SEMI_OPTIONS, SEMI},
-                  {DETECT_OPTIONS, DETECT},
-                  {LOADER_OPTIONS, LOADER}};
+                  {DETECT_OPTIONS, DETECT | PREDICT},
+                  {PICTURE_OPTIONS, DETECT},
+                  {LOADER_OPTIONS, LOADER | PREDICT},
+                  {VIEW_OPTIONS, LOADER},
+                  {PREDICT_OPTIONS, PREDICT}};
     char of[64];
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
         for (const ssfer_option *o = groups[g].options; !(groups[g].of & set_of(a)) && o->name; o++)
@@ -320,17 +396,18 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
     ssfer_bench_result result;
     ssfer_status st = refuse_foreign(cli, a, err);
     if (st == SSFER_OK)
-        st = is(a, "detect")   ? bench_detect(&result, a, cli, err)
-             : is(a, "mae")    ? bench_mae(&result, a, cli, err)
-             : is(a, "semi")   ? bench_semi(&result, a, cli, err)
-             : is(a, "loader") ? bench_loader(&result, a, cli, err)
-                               : bench_vit(&result, a, cli, err);
+        st = is(a, "detect")    ? bench_detect(&result, a, cli, err)
+             : is(a, "mae")     ? bench_mae(&result, a, cli, err)
+             : is(a, "semi")    ? bench_semi(&result, a, cli, err)
+             : is(a, "predict") ? bench_predict(&result, a, cli, err)
+             : is(a, "loader")  ? bench_loader(&result, a, cli, err)
+                                : bench_vit(&result, a, cli, err);
     if (st != SSFER_OK)
         return st;
     if (a->format == 1)
         print_json(cli, a, &result);
-    else if (is(a, "loader"))
-        print_loader(cli, a, &result);
+    else if (goes_through_pictures(a))
+        print_pictures(cli, a, &result);
     else
         print_table(cli, a, &result);
     return SSFER_OK;
@@ -350,15 +427,19 @@ const ssfer_command SSFER_COMMAND_BENCH = {
         "the faces; decoding the picture's file is measured beside it, once and by one thread. For loader they are "
         "what all threads "
         "make together, with nobody else to compete for the processor; 'a core', and the share of each stage, go by "
-        "the threads' processor time.",
+        "the threads' processor time. For predict they are those of all that 'ssfer predict' does to a picture; its "
+        "parts follow one another.",
     .groups = {{"Options", OPTIONS, 0},
                {"Step (vit, mae)", MODE_OPTIONS, 0},
                {"Memory (vit, mae, semi)", TRANSFORMER_OPTIONS, 0},
                {"Model (vit, mae, semi)", SSFER_MODEL_OPTIONS, offsetof(bench_args, model)},
                {"Decoder and masking (mae)", SSFER_DECODER_OPTIONS, offsetof(bench_args, decoder)},
                {"Step (semi)", SEMI_OPTIONS, offsetof(bench_args, semi)},
-               {"Detector (detect)", DETECT_OPTIONS, offsetof(bench_args, detect)},
-               {"Pictures (loader)", LOADER_OPTIONS, offsetof(bench_args, loader)}},
+               {"Detector (detect, predict)", DETECT_OPTIONS, offsetof(bench_args, detect)},
+               {"Picture (detect)", PICTURE_OPTIONS, offsetof(bench_args, detect)},
+               {"Pictures (loader, predict)", LOADER_OPTIONS, offsetof(bench_args, loader)},
+               {"View (loader)", VIEW_OPTIONS, offsetof(bench_args, loader)},
+               {"Classifier (predict)", PREDICT_OPTIONS, offsetof(bench_args, predict)}},
     .operands = OPERANDS,
     .examples =
         {{"ssfer bench vit --arch base --mode inference --batch-size 32", "ViT-B/16 at 224 pixels."},

@@ -69,13 +69,26 @@ static ssfer_status run_items(ssfer_predictor *p, ssfer_expressions *e, const ss
     return st;
 }
 
+ssfer_status ssfer_predictor_run_found(ssfer_predictor *p, const ssfer_faces *faces, const ssfer_image *images,
+                                       size_t count, const ssfer_expression_options *options, ssfer_expressions *out,
+                                       ssfer_error *err)
+{
+    ssfer_expressions e = {0};
+    ssfer_status st = list_items(&e, faces, count, options, err);
+    if (st == SSFER_OK)
+        st = run_items(p, &e, images, options, err);
+    if (st != SSFER_OK)
+        ssfer_expressions_deinit(&e);
+    *out = e;
+    return st;
+}
+
 ssfer_status ssfer_predictor_run_faces(ssfer_predictor *p, ssfer_detector *detector, const ssfer_image *images,
                                        size_t count, const ssfer_expression_options *options, ssfer_expressions *out,
                                        ssfer_error *err)
 {
     ssfer_expression_options o = options ? *options : (ssfer_expression_options){0};
-    ssfer_expressions e = {0};
-    *out = e;
+    *out = (ssfer_expressions){0};
     o.whole = o.whole || !detector;
     if (!(o.margin >= -0.4f && o.margin <= 4.0f))
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "predictor: margin %g; -0.4 to 4 is possible", (double)o.margin);
@@ -85,15 +98,9 @@ ssfer_status ssfer_predictor_run_faces(ssfer_predictor *p, ssfer_detector *detec
     if (st == SSFER_OK && detector)
         st = ssfer_detector_run(detector, images, count, faces, err);
     if (st == SSFER_OK)
-        st = list_items(&e, faces, count, &o, err);
-    if (st == SSFER_OK)
-        st = run_items(p, &e, images, &o, err);
+        st = ssfer_predictor_run_found(p, faces, images, count, &o, out, err);
     for (size_t i = 0; faces && i < count; i++)
         ssfer_faces_deinit(&faces[i]);
     ssfer_free(faces);
-    if (st == SSFER_OK)
-        *out = e;
-    else
-        ssfer_expressions_deinit(&e);
     return st;
 }

@@ -29,4 +29,10 @@ ssfer_status ssfer_view_cut(ssfer_image *out, const ssfer_view *view, size_t siz
 ssfer_status ssfer_predictor_run_views(ssfer_predictor *predictor, const ssfer_view *views, size_t count,
                                        float *probabilities, float *logits, ssfer_error *err);
 
+/* The second half of ssfer_predictor_run_faces: the expressions of the faces that were found, faces[i] in images[i].
+ * Pictures are not checked. out: {0} after an error. */
+ssfer_status ssfer_predictor_run_found(ssfer_predictor *predictor, const ssfer_faces *faces, const ssfer_image *images,
+                                       size_t count, const ssfer_expression_options *options, ssfer_expressions *out,
+                                       ssfer_error *err);
+
 #endif

@@ -90,9 +90,46 @@ expect_out_has "loader, train view of 24 pixels, batch 4, 1 threads"
 shares=$(grep -o '([0-9.]* %)' <<< "$out" | tr -d '(%)' | awk '{ sum += $1 } END { print (sum > 99.5 && sum < 100.5) }')
 [ "$shares" = 1 ] || problem "the shares do not add up to the whole: $out"
 
+# From pictures to expressions: parts that follow one another and add up to the whole, with and without a detector.
+adds_up() {
+  awk -v r="$out" 'BEGIN {
+    n = split(r, fields, /[,{}]/)
+    for (i = 1; i <= n; i++) {
+      split(fields[i], pair, ":")
+      if (pair[1] ~ /_share"$/) { shares += pair[2] }
+      if (pair[1] == "\"images_per_second\"") { rate = pair[2] }
+      if (pair[1] ~ /(decode|detect|classify)_ms"$/) { ms += pair[2] }
+    }
+    exit !(shares > 0.999 && shares < 1.001 && ms * rate > 999 && ms * rate < 1001) }' || problem "parts of $out"
+}
+run finetune --data faces --split train --arch tiny --image-size 16 --patch-size 8 --embed-dim 16 --depth 1 --heads 2 --epochs 1 \
+  --batch-size 4 --facemix off --threads 1 --out run
+expect_code 0
+run bench predict --model run/model.safetensors --data faces --batch-size 5 "${short[@]}" --format json
+expect_code 0
+expect_out_has '"case":"predict"'
+expect_out_has '"batch":5'
+[[ "$out" != *detect_* && "$out" != *limit* ]] || problem "a part that was not: $out"
+positive images_per_second decode_ms decode_share classify_ms classify_share peak_rss_mib
+adds_up
+echo "no picture" > faces/broken.png
+run bench predict --model run/model.safetensors --data faces --detector net.safetensors --size 32 "${short[@]}" \
+  --format json
+expect_code 0
+positive images_per_second decode_ms detect_ms detect_share
+adds_up
+run bench predict --model run/model.safetensors --data faces "${short[@]}"
+expect_code 0
+expect_out_has "predict, batch 32, 1 threads, fp32, "
+expect_out_has " images/s"
+expect_out_has ", classify "
+mkdir broken && mv faces/broken.png broken
+run bench predict --model run/model.safetensors --data broken "${short[@]}"
+expect_error 1 "none of the 1 pictures could be read"
+
 # Mistakes, and options of another case.
 run bench train
-expect_error 2 "there is no case 'train'; give vit, mae, semi, detect or loader"
+expect_error 2 "there is no case 'train'; give vit, mae, semi, detect, loader or predict"
 run bench detect --checkpoint-activations
 expect_error 2 "--checkpoint-activations: only for vit, mae and semi"
 for what in vit mae; do
@@ -100,11 +137,11 @@ for what in vit mae; do
   expect_error 2 "--checkpoint-activations: only for --mode training"
 done
 run bench vit --size 32
-expect_error 2 "--size: only for detect"
+expect_error 2 "--size: only for detect and predict"
 run bench vit --decoder-dim 8
 expect_error 2 "--decoder-dim: only for mae"
 run bench mae --detector net.safetensors
-expect_error 2 "--detector: only for detect"
+expect_error 2 "--detector: only for detect and predict"
 run bench detect --mode inference
 expect_error 2 "--mode: only for vit and mae"
 run bench detect --arch tiny
@@ -125,6 +162,20 @@ run bench vit --view eval
 expect_error 2 "--view: only for loader"
 run bench loader --data nowhere
 expect_error 1 "nowhere"
+run bench predict --data faces
+expect_error 2 "--model"
+run bench predict --model run/model.safetensors
+expect_error 2 "--data"
+run bench predict --model run/model.safetensors --data faces --size 64
+expect_error 2 "--size needs --detector"
+run bench predict --view eval
+expect_error 2 "--view: only for loader"
+run bench predict --picture face.jpg
+expect_error 2 "--picture: only for detect"
+run bench vit --model run/model.safetensors
+expect_error 2 "--model: only for predict"
+run bench predict --model nowhere.safetensors --data faces
+expect_error 1 "nowhere.safetensors"
 run bench detect --network yolov9
 expect_error 1 "yolov9: no known network"
 run bench detect --detector nowhere.pt
