@@ -152,23 +152,34 @@ static ssfer_status weight_gradient(ssfer_bench_products *p, ssfer_linear_dims d
                                              : ssfer_cpu_matmul(p->cx, &product, p->dw, p->c, p->a, NULL);
 }
 
-/* One linear layer's products, asked of oneDNN directly. The weights are packed outside the time that is taken. */
-static ssfer_status layer(ssfer_bench_products *p, size_t rows, size_t in, size_t out, double *seconds, double *flops)
+/* Asked of oneDNN directly. The weights are packed outside the time that is taken. */
+ssfer_status ssfer_bench_layer_products(ssfer_bench_products *p, size_t rows, size_t in, size_t out,
+                                        double seconds[SSFER_BENCH_PASSES])
 {
-    const double product_flops = 2.0 * (double)rows * (double)in * (double)out;
     TRY(with_weights(p, rows, in, out, true));
     double start = ssfer_clock_s();
     TRY(with_weights(p, rows, in, out, true));
-    *seconds += ssfer_clock_s() - start;
-    *flops += product_flops;
+    seconds[SSFER_BENCH_FORWARD] += ssfer_clock_s() - start;
     if (!p->training)
         return SSFER_OK;
     TRY(with_weights(p, rows, out, in, false));
     start = ssfer_clock_s();
     TRY(with_weights(p, rows, out, in, false));
+    const double between = ssfer_clock_s();
     TRY(weight_gradient(p, (ssfer_linear_dims){rows, in, out, false}));
-    *seconds += ssfer_clock_s() - start;
-    *flops += 2.0 * product_flops;
+    seconds[SSFER_BENCH_DX] += between - start;
+    seconds[SSFER_BENCH_DW] += ssfer_clock_s() - between;
+    return SSFER_OK;
+}
+
+/* All of a layer's products together: += to both. */
+static ssfer_status layer(ssfer_bench_products *p, size_t rows, size_t in, size_t out, double *seconds, double *flops)
+{
+    double own[SSFER_BENCH_PASSES] = {0};
+    TRY(ssfer_bench_layer_products(p, rows, in, out, own));
+    for (size_t i = 0; i < SSFER_BENCH_PASSES; i++)
+        *seconds += own[i];
+    *flops += (p->training ? SSFER_BENCH_PASSES : 1) * 2.0 * (double)rows * (double)in * (double)out;
     return SSFER_OK;
 }
 

@@ -65,6 +65,12 @@ ssfer_status ssfer_bench_block_products(ssfer_bench_products *products, size_t r
 ssfer_status ssfer_bench_square_product(ssfer_bench_products *products, size_t rows, size_t width, double *seconds,
                                         double *flops);
 
+/* The products of a linear layer: y, and of a backward pass dx and dw, all of the same number of operations. */
+enum { SSFER_BENCH_FORWARD, SSFER_BENCH_DX, SSFER_BENCH_DW, SSFER_BENCH_PASSES };
+/* seconds +=: of each, timed once; of the forward pass's alone without training. */
+ssfer_status ssfer_bench_layer_products(ssfer_bench_products *products, size_t rows, size_t in, size_t out,
+                                        double seconds[SSFER_BENCH_PASSES]);
+
 /* `count` floats for measuring, as ssfer_series_fill makes them; NULL: no memory. Freed with ssfer_free. */
 float *ssfer_bench_floats(size_t count);
 

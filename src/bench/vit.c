@@ -24,6 +24,8 @@ static ssfer_status step(void *self, size_t i, double *total_s, double *part_s, 
     part_s[0] = forward - start;
     part_s[1] = backward - forward;
     part_s[2] = *total_s - (backward - start);
+    if (m->options->breakdown)
+        ssfer_breakdown_end_step(m->options->breakdown, *total_s);
     return SSFER_OK;
 }
 
@@ -34,13 +36,20 @@ static ssfer_status prepare_products(void *self, ssfer_error *err)
 
 static ssfer_status products(void *self, double *seconds, double *flops)
 {
-    return ssfer_bench_vit_products(self, seconds, flops);
+    ssfer_bench_vit_model *m = self;
+    const ssfer_bench_vit_options *o = m->options;
+    TRY(ssfer_bench_vit_products(m, seconds, flops));
+    return o->breakdown ? ssfer_breakdown_add_bare(o->breakdown, &m->products, ssfer_bench_vit_rows(o),
+                                                   o->config.embed_dim, o->config.hidden)
+                        : SSFER_OK;
 }
 
 ssfer_status ssfer_bench_vit(ssfer_bench_result *out, const ssfer_bench_vit_options *options, ssfer_error *err)
 {
     ssfer_bench_vit_model model;
     ssfer_status st = ssfer_bench_vit_model_init(&model, options, err);
+    if (st == SSFER_OK && options->breakdown)
+        ssfer_breakdown_watch(options->breakdown, model.cx, &model.vit.table, model.params, model.grads);
     if (st == SSFER_OK) {
         const double passes = options->mode == SSFER_BENCH_TRAINING ? 3 : 1;
         const ssfer_bench_case measured = {

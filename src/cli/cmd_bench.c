@@ -33,7 +33,7 @@ typedef struct bench_args {
     const char *what;
     int mode, format;
     double seconds;
-    bool checkpoint_activations;
+    bool checkpoint_activations, breakdown;
     ssfer_model_args model;
     ssfer_decoder_args decoder;
     semi_args semi;
@@ -74,6 +74,10 @@ static const ssfer_option MODE_OPTIONS[] = {
 static const ssfer_option TRANSFORMER_OPTIONS[] = {
     {SSFER_OPTION_FLAG(bench_args, checkpoint_activations), .name = "checkpoint-activations",
      .help = "training keeps each block's input only and computes the rest again"},
+    {0}};
+static const ssfer_option BREAKDOWN_OPTIONS[] = {
+    {SSFER_OPTION_FLAG(bench_args, breakdown), .name = "breakdown",
+     .help = "also time each kind of operation within a step, and each product beside the bare one"},
     {0}};
 static const ssfer_option SEMI_OPTIONS[] = {
     {SSFER_OPTION_INT(semi_args, mu), .name = "mu", .value = "N", .initial = "1", .min = 1, .max = 64,
@@ -169,7 +173,49 @@ static double share_of(const ssfer_bench_result *r, size_t i)
     return 1e-3 * r->parts[i].ms * (r->per_core > 0.0 ? r->per_core : r->images_per_second);
 }
 
-static void print_json(const ssfer_cli *cli, const bench_args *a, const ssfer_bench_result *r)
+/* Each row beside the rate that the bare product reaches. */
+static void put_breakdown(ssfer_json_writer *w, const ssfer_breakdown *b)
+{
+    ssfer_breakdown_row rows[SSFER_BREAKDOWN_ROWS];
+    const size_t count = ssfer_breakdown_rows(rows, b);
+    ssfer_json_key(w, "breakdown");
+    ssfer_json_begin_array(w);
+    for (size_t i = 0; i < count; i++) {
+        ssfer_json_begin_flat_object(w);
+        ssfer_json_put_string(w, "operation", rows[i].name);
+        ssfer_json_put_double(w, "ms", rows[i].ms);
+        ssfer_json_put_double(w, "share", rows[i].share);
+        if (rows[i].gflops > 0.0)
+            ssfer_json_put_double(w, "gflops", rows[i].gflops);
+        if (rows[i].limit_gflops > 0.0) {
+            ssfer_json_put_double(w, "limit_gflops", rows[i].limit_gflops);
+            ssfer_json_put_double(w, "of_limit", rows[i].gflops / rows[i].limit_gflops);
+        }
+        ssfer_json_end(w);
+    }
+    ssfer_json_end(w);
+    ssfer_json_put_double(w, "fastest_step_ms", 1e3 * b->fastest.seconds);
+}
+
+static void print_breakdown(FILE *out, const ssfer_breakdown *b)
+{
+    ssfer_breakdown_row rows[SSFER_BREAKDOWN_ROWS];
+    const size_t count = ssfer_breakdown_rows(rows, b);
+    fprintf(out, "  %-20s %10s %8s %9s %8s\n", "operation", "ms", "share", "GFLOP/s", "of bare");
+    for (size_t i = 0; i < count; i++) {
+        const ssfer_breakdown_row *r = &rows[i];
+        fprintf(out, "  %-20s %10.3f %6.1f %%", r->name, r->ms, 100 * r->share);
+        if (r->gflops > 0.0)
+            fprintf(out, " %9.1f", r->gflops);
+        if (r->limit_gflops > 0.0)
+            fprintf(out, " %6.0f %%", 100 * r->gflops / r->limit_gflops);
+        fputc('\n', out);
+    }
+    fprintf(out, "  %-20s %10.3f\n", "the fastest step", 1e3 * b->fastest.seconds);
+}
+
+/* b: NULL without --breakdown. */
+static void print_json(const ssfer_cli *cli, const bench_args *a, const ssfer_bench_result *r, const ssfer_breakdown *b)
 {
     ssfer_json_writer w;
     ssfer_json_writer_init(&w, cli->out, 0);
@@ -198,6 +244,8 @@ static void print_json(const ssfer_cli *cli, const bench_args *a, const ssfer_be
     ssfer_json_put_int(&w, "threads", cli->common.threads);
     ssfer_json_put_string(&w, "precision", precision_name(cli, a));
     ssfer_json_put_int(&w, "batch", (int64_t)batch_of(a));
+    if (b)
+        put_breakdown(&w, b);
     ssfer_json_end(&w);
 }
 
@@ -253,10 +301,13 @@ static ssfer_status vit_options(ssfer_bench_vit_options *options, const bench_ar
     return SSFER_OK;
 }
 
-static ssfer_status bench_vit(ssfer_bench_result *result, const bench_args *a, ssfer_cli *cli, ssfer_error *err)
+/* b: NULL without --breakdown. */
+static ssfer_status bench_vit(ssfer_bench_result *result, ssfer_breakdown *b, const bench_args *a, ssfer_cli *cli,
+                              ssfer_error *err)
 {
     ssfer_bench_vit_options options;
     const ssfer_status st = vit_options(&options, a, cli, err);
+    options.breakdown = b;
     return st == SSFER_OK ? ssfer_bench_vit(result, &options, err) : st;
 }
 
@@ -372,6 +423,7 @@ static ssfer_status refuse_foreign(ssfer_cli *cli, const bench_args *a, ssfer_er
                   {TRANSFORMER_OPTIONS, VIT | MAE | SEMI},
                   {SSFER_MODEL_OPTIONS, VIT | MAE | SEMI},
                   {SSFER_DECODER_OPTIONS, MAE},
+                  {BREAKDOWN_OPTIONS, VIT},
                   {SEMI_OPTIONS, SEMI},
                   {DETECT_OPTIONS, DETECT | PREDICT},
                   {PICTURE_OPTIONS, DETECT},
@@ -394,6 +446,7 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
 {
     const bench_args *a = data;
     ssfer_bench_result result;
+    ssfer_breakdown watched, *breakdown = a->breakdown ? &watched : NULL;
     ssfer_status st = refuse_foreign(cli, a, err);
     if (st == SSFER_OK)
         st = is(a, "detect")    ? bench_detect(&result, a, cli, err)
@@ -401,15 +454,17 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
              : is(a, "semi")    ? bench_semi(&result, a, cli, err)
              : is(a, "predict") ? bench_predict(&result, a, cli, err)
              : is(a, "loader")  ? bench_loader(&result, a, cli, err)
-                                : bench_vit(&result, a, cli, err);
+                                : bench_vit(&result, breakdown, a, cli, err);
     if (st != SSFER_OK)
         return st;
     if (a->format == 1)
-        print_json(cli, a, &result);
+        print_json(cli, a, &result, breakdown);
     else if (goes_through_pictures(a))
         print_pictures(cli, a, &result);
     else
         print_table(cli, a, &result);
+    if (breakdown && a->format == 0)
+        print_breakdown(cli->out, breakdown);
     return SSFER_OK;
 }
 
@@ -428,9 +483,16 @@ const ssfer_command SSFER_COMMAND_BENCH = {
         "what all threads "
         "make together, with nobody else to compete for the processor; 'a core', and the share of each stage, go by "
         "the threads' processor time. For predict they are those of all that 'ssfer predict' does to a picture; its "
-        "parts follow one another.",
+        "parts follow one another.\n"
+        "\n"
+        "--breakdown tells apart the products of each kind of layer, by pass (forward, dx, dw), and the operations "
+        "between them; 'adamw' clears the gradients and takes their norm as well, 'between' is what is no operation. "
+        "Times are those of the fastest step, which they add up to, and of the fastest bare products. A product "
+        "includes its bias and, in a forward pass alone, the "
+        "GELU behind it; in the last block most products have the class tokens only, unlike the bare ones.",
     .groups = {{"Options", OPTIONS, 0},
                {"Step (vit, mae)", MODE_OPTIONS, 0},
+               {"Operations (vit)", BREAKDOWN_OPTIONS, 0},
                {"Memory (vit, mae, semi)", TRANSFORMER_OPTIONS, 0},
                {"Model (vit, mae, semi)", SSFER_MODEL_OPTIONS, offsetof(bench_args, model)},
                {"Decoder and masking (mae)", SSFER_DECODER_OPTIONS, offsetof(bench_args, decoder)},

@@ -242,8 +242,13 @@ static ssfer_status run_probe(probe *p, const network *net, double parameters, s
     double measured;
     const ssfer_bench_mae_options mae = {p->net.mae,     SSFER_BENCH_TRAINING, p->batch,   threads,
                                          net->precision, PROBE_SECONDS,        PROBE_CAP_S};
-    const ssfer_bench_vit_options vit = {p->net.vit,     SSFER_BENCH_TRAINING, p->batch,   threads,
-                                         net->precision, PROBE_SECONDS,        PROBE_CAP_S};
+    const ssfer_bench_vit_options vit = {.config = p->net.vit,
+                                         .mode = SSFER_BENCH_TRAINING,
+                                         .batch = p->batch,
+                                         .threads = threads,
+                                         .precision = net->precision,
+                                         .seconds = PROBE_SECONDS,
+                                         .cap_s = PROBE_CAP_S};
     TRY(p->net.masked ? ssfer_bench_mae(&r, &mae, err) : ssfer_bench_vit(&r, &vit, err));
     TRY(count_parameters(&measured, &p->net, err));
     p->steps = r.steps;

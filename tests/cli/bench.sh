@@ -23,6 +23,36 @@ expect_code 0
 [[ "$out" != *backward* ]] || problem "a backward pass without training: $out"
 run bench vit "${small[@]}" "${short[@]}" --checkpoint-activations
 expect_code 0
+
+# Where the time of a step goes. All rows together are the step; those of operations alone are most of it (measured:
+# above nine tenths of so small a model's), so that none of them is missing.
+run bench vit --arch tiny --image-size 32 --patch-size 8 --embed-dim 64 --depth 2 --heads 2 --batch-size 16 \
+  "${short[@]}" --breakdown --format json
+expect_code 0
+for operation in "qkv forward" "qkv dx" "qkv dw" "projection dw" "mlp in dx" "mlp out forward" "patches dw" "head dx" \
+  "attention forward" "attention backward" "gelu forward" "gelu backward" "norm forward" "norm backward" tokens loss \
+  adamw ema between; do
+  expect_out_has "{\"operation\":\"$operation\","
+done
+positive fastest_step_ms
+[ "$(grep -o '"of_limit"' <<< "$out" | wc -l)" -eq 13 ] || problem "not a limit for the step and 4 layers' 3 products"
+awk -v r="$out" 'BEGIN {
+  match(r, /"fastest_step_ms":[0-9.e-]+/); step = substr(r, RSTART + 18, RLENGTH - 18)
+  n = split(r, rows, /[{]"operation":/)
+  for (i = 2; i <= n; i++) {
+    match(rows[i], /"ms":[0-9.e-]+/); ms = substr(rows[i], RSTART + 5, RLENGTH - 5); all += ms
+    match(rows[i], /"share":[0-9.e-]+/); shares += substr(rows[i], RSTART + 8, RLENGTH - 8)
+    if (rows[i] !~ /^"between"/) { operations += ms }
+  }
+  exit !(all > .999 * step && all < 1.001 * step && shares > .999 && shares < 1.001 &&
+         operations > .7 * step && operations <= 1.001 * step) }' || problem "parts that are no step: $out"
+run bench vit "${small[@]}" "${short[@]}" --breakdown --mode inference
+expect_code 0
+expect_out_has "  operation "
+expect_out_has "  mlp in forward "
+[[ "$out" != *" dx "* && "$out" != *adamw* ]] || problem "a backward pass without training: $out"
+run bench mae --breakdown
+expect_error 2 "--breakdown: only for vit"
 run bench mae "${small[@]}" --decoder-dim 16 --decoder-heads 2 "${short[@]}" --format json
 expect_code 0
 positive images_per_second gflops limit_gflops of_limit forward_ms backward_ms update_ms peak_rss_mib
