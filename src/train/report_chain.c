@@ -81,11 +81,6 @@ void ssfer_report_chain_deinit(ssfer_report_chain *chain)
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
-static double last_of(const ssfer_series *s)
-{
-    return s && s->count ? s->value[s->count - 1] : 0.0;
-}
-
 /* Which record of the run became its model: the best one, or the last where the recipe says so. */
 static size_t model_record(const ssfer_series *accuracy, const ssfer_recipe *recipe)
 {
@@ -98,25 +93,30 @@ static size_t model_record(const ssfer_series *accuracy, const ssfer_recipe *rec
     return best;
 }
 
+/* A figure of record `at` of `count`; a series that lacks some of them says nothing about it. */
+static void write_figure(FILE *out, const ssfer_series *s, size_t at, size_t count, const char *format, double scale)
+{
+    if (!s || !s->count || s->count != count) {
+        fputs("<td class=\"soft\">-</td>", out);
+        return;
+    }
+    fputs("<td>", out);
+    fprintf(out, format, scale * s->value[at]);
+    fputs("</td>", out);
+}
+
+/* All of the record whose weights the model has: the last one where there is no accuracy to choose by. */
 static void write_cells_of_model(FILE *out, const ssfer_report_run *run)
 {
     const ssfer_series *accuracy = ssfer_history_find(&run->history, NULL, "accuracy");
     const ssfer_series *mean = ssfer_history_find(&run->history, NULL, "mean_class_accuracy");
     const ssfer_series *loss = ssfer_history_find(&run->history, NULL, "validation_loss");
-    if (loss)
-        fprintf(out, "<td>%.4g</td>", last_of(loss));
-    else
-        fputs("<td class=\"soft\">-</td>", out);
-    if (!accuracy || !accuracy->count) {
-        fputs("<td class=\"soft\">-</td><td class=\"soft\">-</td>", out);
-        return;
-    }
-    const size_t at = model_record(accuracy, &run->recipe);
-    fprintf(out, "<td>%.2f</td>", 100 * accuracy->value[at]);
-    if (mean && mean->count == accuracy->count)
-        fprintf(out, "<td>%.2f</td>", 100 * mean->value[at]);
-    else
-        fputs("<td class=\"soft\">-</td>", out);
+    const bool judged = accuracy && accuracy->count;
+    const size_t count = judged ? accuracy->count : loss ? loss->count : 0;
+    const size_t at = judged ? model_record(accuracy, &run->recipe) : count ? count - 1 : 0;
+    write_figure(out, loss, at, count, "%.4g", 1);
+    write_figure(out, accuracy, at, count, "%.2f", 100);
+    write_figure(out, mean, at, count, "%.2f", 100);
 }
 
 void ssfer_report_write_chain(FILE *out, const ssfer_report_chain *chain)

@@ -182,25 +182,26 @@ static void test_chain(void **state)
                 "{\"stage\":\"pretrain\",\"epoch\":1,\"step\":5,\"epoch_loss\":0.9,\"validation_loss\":0.75}\n"
                 "{\"stage\":\"pretrain\",\"epoch\":2,\"step\":10,\"epoch_loss\":0.7,\"validation_loss\":0.625}\n",
                 "null", "best");
-    static const char semi[] =
-        "{\"stage\":\"semi\",\"epoch\":1,\"step\":7,\"epoch_loss\":1,\"accuracy\":0.5,\"mean_class_accuracy\":0.25,"
-        "\"pseudo_label_rate/joy\":0,\"pseudo_label_accuracy/joy\":0.5}\n"
-        "{\"stage\":\"semi\",\"epoch\":2,\"step\":14,\"epoch_loss\":1,\"accuracy\":0.4375,\"mean_class_accuracy\":0.3,"
-        "\"pseudo_label_rate/joy\":0.125}\n";
+    static const char semi[] = "{\"stage\":\"semi\",\"epoch\":1,\"step\":7,\"epoch_loss\":1,\"accuracy\":0.5,\"mean_"
+                               "class_accuracy\":0.25,\"validation_loss\":1.5,"
+                               "\"pseudo_label_rate/joy\":0,\"pseudo_label_accuracy/joy\":0.5}\n"
+                               "{\"stage\":\"semi\",\"epoch\":2,\"step\":14,\"epoch_loss\":1,\"accuracy\":0.4375,"
+                               "\"mean_class_accuracy\":0.3,\"validation_loss\":1.25,"
+                               "\"pseudo_label_rate/joy\":0.125}\n";
     write_stage("last", semi, first, "best");
     char *html = write_and_read(&(ssfer_report){.folder = scratch_path("last"), .log = &LOG});
     expect(html, "<h2>Training: pretrain</h2>");
     expect(html, "<h2>Training: semi</h2>");
     assert_true(strstr(html, "Training: pretrain") < strstr(html, "Training: semi"));
     expect(html, "<td>pretrain</td><td>2</td><td>10</td><td>0.625</td><td class=\"soft\">-</td>");
-    expect(html, "<td>semi</td><td>2</td><td>14</td><td class=\"soft\">-</td><td>50.00</td><td>25.00</td>"); /* best */
+    expect(html, "<td>semi</td><td>2</td><td>14</td><td>1.5</td><td>50.00</td><td>25.00</td>"); /* best */
     expect(html, "<td>joy</td><td>12.5 <svg");
     expect(html, "<td>50.0 <svg");                      /* of the only epoch that has one */
     assert_null(strstr(html, "pseudo label rate/joy")); /* no plot of its own */
     ssfer_free(html);
     write_stage("last", semi, first, "last");
     html = write_and_read(&(ssfer_report){.folder = scratch_path("last"), .log = &LOG});
-    expect(html, "<td>semi</td><td>2</td><td>14</td><td class=\"soft\">-</td><td>43.75</td><td>30.00</td>");
+    expect(html, "<td>semi</td><td>2</td><td>14</td><td>1.25</td><td>43.75</td><td>30.00</td>");
     ssfer_free(html);
     ssfer_free(first);
 }
