@@ -9,6 +9,11 @@
 #     supervised    random weights, no mixing, the same steps; 5 and 10 % with three seeds, 25 % with one
 #     stage3        from the FaceMix models of the same labels; 5 and 10 % with three seeds, 25 % with one
 #     precision     10 %, off, fp32 instead of bf16; three seeds
+#     sweep25       what else decides between off and FaceMix with 25 %: rate, crops, smoothing, mixing
+#     options3      Stage III with 5 %, one option changed at a time: selections, what is for unequal classes, pseudo-mixup
+#
+# bench/ferplus_stages.sh one KIND FRACTION SEED makes one run. KIND may carry options of the command, each as
+# +OPTION=VALUE ("stage3+align=labels"), and they become part of the run's name.
 #
 # Settings, by environment: SSFER (the program), DATA (folder of ferplus.tar and faces-unlabeled.tar), DETECTOR
 # (a YOLOv7-face file), OUT (where runs go), STEPS2 and STEPS3 (steps of a run of Stages II and III), JOBS (runs at a
@@ -65,20 +70,24 @@ finetune_run() {
 
 # one KIND FRACTION SEED: the run of that name.
 one() {
-  local kind=$1 fraction=$2 seed=$3 from="$OUT/encoder/model.safetensors"
-  case $kind in
-    off) finetune_run off "$fraction" "$seed" --init "$from" ;;
-    mixup) finetune_run mixup "$fraction" "$seed" --init "$from" --facemix mixup ;;
+  local kind=$1 fraction=$2 seed=$3 from="$OUT/encoder/model.safetensors" options=()
+  [[ $kind != *+* ]] || IFS=+ read -ra options <<< "${kind#*+}"
+  options=("${options[@]/#/--}")
+  case ${kind%%+*} in
+    off) finetune_run "$kind" "$fraction" "$seed" --init "$from" "${options[@]}" ;;
+    mixup) finetune_run "$kind" "$fraction" "$seed" --init "$from" --facemix mixup "${options[@]}" ;;
     on | released)
-      finetune_run "$kind" "$fraction" "$seed" --init "$from" --facemix "$kind" --detector "$DETECTOR"
+      finetune_run "$kind" "$fraction" "$seed" --init "$from" --facemix "${kind%%+*}" --detector "$DETECTOR" \
+        "${options[@]}"
       ;;
-    fp32) finetune_run fp32 "$fraction" "$seed" --init "$from" --precision fp32 ;;
-    supervised) finetune_run supervised "$fraction" "$seed" --arch tiny "${model[@]}" ;;
+    fp32) finetune_run "$kind" "$fraction" "$seed" --init "$from" --precision fp32 "${options[@]}" ;;
+    supervised) finetune_run "$kind" "$fraction" "$seed" --arch tiny "${model[@]}" "${options[@]}" ;;
     stage3)
-      train semi "$OUT/stage3-$fraction-$seed" "${labeled[@]}" --labels "$OUT/on-$fraction-$seed" --seed "$seed" \
+      train semi "$OUT/$kind-$fraction-$seed" "${labeled[@]}" --labels "$OUT/on-$fraction-$seed" --seed "$seed" \
         --init "$OUT/on-$fraction-$seed/model.safetensors" --mu 3 --threshold 0.8 --strong-crop-scale 0.5 --lr 5e-4 \
         --schedule cosine --drop-path 0.1 --keep last --threads 1 --precision bf16 \
-        --epochs "$(awk -v f="$fraction" -v s="$STEPS3" 'BEGIN { printf "%.0f", s / int(28386 * (1 - f) / 192) }')"
+        --epochs "$(awk -v f="$fraction" -v s="$STEPS3" 'BEGIN { printf "%.0f", s / int(28386 * (1 - f) / 192) }')" \
+        "${options[@]}"
       ;;
   esac
 }
@@ -101,6 +110,15 @@ if [ "${1:-}" = one ]; then
   exit
 fi
 [ $# -gt 0 ] || { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; exit 2; }
+options() { # KIND FRACTION SEED OPTION=VALUE...: one run for each
+  local kind=$1 fraction=$2 seed=$3 option
+  shift 3
+  for option; do echo "$kind+$option" "$fraction" "$seed"; done
+}
+
+rates_crops=(lr=5e-4 lr=2e-3 crop-scale=0.2 crop-scale=0.8 smoothing=0)
+selections=(select=flexmatch select=freematch select=softmatch select=ada-cm)
+unequal=(sampling=balanced logit-adjustment=1 abc=on align=labels align=uniform)
 # Numbers and words without spaces: splitting them is meant.
 # shellcheck disable=SC2046
 for group; do
@@ -110,6 +128,8 @@ for group; do
     supervised) many $(seeds supervised 0.05 0.1) supervised 0.25 0 ;;
     stage3) many $(seeds stage3 0.05 0.1) stage3 0.25 0 ;;
     precision) many $(seeds fp32 0.1) ;;
+    sweep25) many $(options off 0.25 0 "${rates_crops[@]}") $(options on 0.25 0 "${rates_crops[@]}" mixup-alpha=0.2) ;;
+    options3) many $(options stage3 0.05 0 "${unequal[@]}" "${selections[@]}" pseudo-mixup=on) ;;
     *) echo "ferplus_stages: error: there is no group '$group'" >&2; exit 2 ;;
   esac
 done

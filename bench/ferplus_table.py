@@ -11,6 +11,7 @@ import statistics
 import sys
 
 KINDS = ["supervised", "off", "mixup", "on", "released", "stage3", "fp32"]
+# A run's name is KIND[+OPTION=VALUE...]-FRACTION-SEED; those with options have columns behind their kind.
 
 
 def validations(run):
@@ -31,7 +32,7 @@ def read(folder):
     """{fraction: {kind: {seed: [validation records]}}} of the finished runs."""
     runs = collections.defaultdict(lambda: collections.defaultdict(dict))
     for run in sorted(folder.iterdir()):
-        parts = run.name.split("-")
+        parts = run.name.rsplit("-", 2)
         if len(parts) == 3 and (run / "done").exists():
             runs[float(parts[1])][parts[0]][int(parts[2])] = validations(run)
     return runs
@@ -39,7 +40,7 @@ def read(folder):
 
 def table(fraction, kinds):
     seeds = sorted({seed for runs in kinds.values() for seed in runs})
-    columns = [k for k in KINDS if k in kinds]
+    columns = sorted(kinds, key=lambda k: (KINDS.index(k.split("+")[0]), k))
     print(f"\n{100 * fraction:g} % of the labels\n")
     print("| labels of seed | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 1) + "|")

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static _Thread_local size_t allocations, fail_at; /* a test hook per thread, not state of the library */
 
@@ -39,12 +40,21 @@ void *ssfer_realloc(void *pointer, size_t size_bytes)
     return must_fail() ? NULL : realloc(pointer, size_bytes ? size_bytes : 1);
 }
 
+enum { HUGE_PAGE = 2 << 20 };
+
 void *ssfer_aligned_alloc(size_t size_bytes)
 {
     size_t padded;
+    const size_t alignment = size_bytes >= HUGE_PAGE ? HUGE_PAGE : 64;
     if (must_fail() || !ssfer_add_size(size_bytes ? size_bytes : 1, 63, &padded))
         return NULL;
-    return aligned_alloc(64, padded & ~(size_t)63);
+    padded &= ~(size_t)63;
+    void *memory = aligned_alloc(alignment, padded);
+#ifdef MADV_HUGEPAGE
+    if (memory && alignment == HUGE_PAGE)
+        madvise(memory, padded, MADV_HUGEPAGE);
+#endif
+    return memory;
 }
 
 char *ssfer_strdup(const char *text)

@@ -4,11 +4,6 @@
 
 #define INV_SQRT_2PI 0.39894228f
 
-static inline __m512 value(__m512 x)
-{
-    return _mm512_fmadd_ps(x, vector_phi(x), _mm512_mul_ps(x, _mm512_set1_ps(0.5f)));
-}
-
 /* dy * (Phi(x) + x phi(x)); y =: x Phi(x). */
 static inline __m512 gradient(__m512 *y, __m512 dy, __m512 x)
 {
@@ -27,8 +22,8 @@ ssfer_status CPU(gelu_forward)(ssfer_compute *cx, ssfer_act *y, const ssfer_act 
     const act *from = x;
 #pragma omp parallel for num_threads((int)cx->threads) schedule(static)
     for (size_t i = 0; i < whole; i += VECTOR)
-        vector_store(to + i, value(vector_load(from + i)));
-    vector_store_first(to + whole, rest, value(vector_load_first(rest, from + whole)));
+        vector_store(to + i, vector_gelu(vector_load(from + i)));
+    vector_store_first(to + whole, rest, vector_gelu(vector_load_first(rest, from + whole)));
     return SSFER_OK;
 }
 

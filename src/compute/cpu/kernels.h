@@ -76,7 +76,13 @@ ssfer_status CPU(linear_backward_dx)(ssfer_compute *cx, ssfer_act *dx, const ssf
 ssfer_status CPU(linear_backward_dw)(ssfer_compute *cx, float *dw, float *db, const ssfer_act *dy, const ssfer_act *x,
                                      ssfer_linear_dims d);
 #ifdef CPU_AMX
-/* The same for db NULL, dy in bfloat16 and widths that are multiples of 32. */
+/* Products with weights b (K, J) by tiles: widths that are multiples of 32. product_pack brings float32 weights into
+ * the form that a product reads, K * J acts: b as it lies, or transposed, as (J, K). In d, in is K and out is J. */
+bool CPU(product_fits)(size_t K, size_t J);
+void CPU(product_pack)(ssfer_compute *cx, ssfer_act *packed, const float *w, size_t K, size_t J, bool transposed);
+ssfer_status CPU(product)(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const ssfer_act *packed,
+                          const float *bias, ssfer_linear_dims d, ssfer_epilogue epilogue);
+/* linear_backward_dw for db NULL, dy in bfloat16 and widths that are multiples of 32. */
 bool CPU(weight_gradient_fits)(ssfer_linear_dims d);
 ssfer_status CPU(weight_gradient)(ssfer_compute *cx, float *dw, const ssfer_act *dy, const ssfer_act *x,
                                   ssfer_linear_dims d);

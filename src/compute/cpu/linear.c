@@ -31,9 +31,34 @@ static const void *operand(ssfer_compute *cx, ssfer_cpu_slot slot, const float *
     return to;
 }
 
+#ifdef CPU_AMX
+/* w in the form of CPU(product): the copy of weights that are held, or packed for this once. NULL: out of memory. */
+static const act *packed(ssfer_compute *cx, const float *w, size_t K, size_t J, bool transposed)
+{
+    const size_t bytes = K * J * sizeof(act);
+    bool is_new = true;
+    act *to = transposed && ssfer_cpu_weights_copied(cx, w, true)
+                  ? ssfer_cpu_weights_packed(cx, w, bytes, &is_new)
+                  : ssfer_cpu_scratch_slot(cx, SSFER_CPU_WEIGHTS, bytes);
+    if (to && is_new)
+        CPU(product_pack)(cx, to, w, K, J, transposed);
+    return to;
+}
+
+static ssfer_status product(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const act *weights, const float *bias,
+                            ssfer_linear_dims d, ssfer_epilogue epilogue)
+{
+    return weights && x ? CPU(product)(cx, y, x, weights, bias, d, epilogue) : cx->error.status;
+}
+#endif
+
 ssfer_status CPU(linear_forward)(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const float *w, const float *b,
                                  ssfer_linear_dims d, ssfer_epilogue epilogue)
 {
+#ifdef CPU_AMX
+    if (CPU(product_fits)(d.in, d.out))
+        return product(cx, y, x, packed(cx, w, d.in, d.out, true), b, d, epilogue);
+#endif
     const ssfer_matmul product = {.m = d.rows,
                                   .k = d.in,
                                   .n = d.out,
@@ -68,6 +93,11 @@ static ssfer_status product_backward(ssfer_compute *cx, const ssfer_matmul *prod
 ssfer_status CPU(linear_backward_dx)(ssfer_compute *cx, ssfer_act *dx, const ssfer_act *dy, const float *w,
                                      ssfer_linear_dims d)
 {
+#ifdef CPU_AMX
+    if (CPU(product_fits)(d.out, d.in))
+        return product(cx, dx, gradient(cx, dy, d), packed(cx, w, d.out, d.in, false), NULL,
+                       (ssfer_linear_dims){.rows = d.rows, .in = d.out, .out = d.in}, SSFER_EPILOGUE_NONE);
+#endif
     const ssfer_matmul product = {.m = d.rows, .k = d.out, .n = d.in, .operands = ACT, .result = ACT};
     return product_backward(cx, &product, dx, gradient(cx, dy, d), operand(cx, SSFER_CPU_WEIGHTS, w, d.in * d.out));
 }

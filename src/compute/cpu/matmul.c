@@ -34,6 +34,7 @@ typedef struct held_weight {
     const float *w;
     bool transposed;    /* as which the copy was made */
     dnnl_memory_t copy; /* NULL: used once, not copied yet */
+    void *packed;       /* for products that are not oneDNN's; NULL: none */
 } held_weight;
 
 struct ssfer_cpu_products {
@@ -80,6 +81,13 @@ static void cached_product_deinit(cached_product *f)
             dnnl_memory_destroy(memories[i]);
 }
 
+static void held_weight_deinit(held_weight *weight)
+{
+    if (weight->copy)
+        dnnl_memory_destroy(weight->copy);
+    ssfer_free(weight->packed);
+}
+
 void ssfer_cpu_products_destroy(ssfer_cpu_products *p)
 {
     if (!p)
@@ -87,8 +95,7 @@ void ssfer_cpu_products_destroy(ssfer_cpu_products *p)
     for (size_t i = 0; i < p->count; i++)
         cached_product_deinit(&p->cache[i]);
     for (size_t i = 0; i < p->weight_count; i++)
-        if (p->weights[i].copy)
-            dnnl_memory_destroy(p->weights[i].copy);
+        held_weight_deinit(&p->weights[i]);
     ssfer_free(p->cache);
     ssfer_free(p->ranges);
     ssfer_free(p->weights);
@@ -355,8 +362,8 @@ void ssfer_cpu_weights_release(ssfer_compute *cx, const float *params)
         for (size_t i = 0; i < p->weight_count; i++) {
             if (!inside(&p->ranges[r], p->weights[i].w))
                 p->weights[kept++] = p->weights[i];
-            else if (p->weights[i].copy)
-                dnnl_memory_destroy(p->weights[i].copy);
+            else
+                held_weight_deinit(&p->weights[i]);
         }
         p->weight_count = kept;
         p->ranges[r] = p->ranges[--p->range_count];
@@ -371,7 +378,7 @@ static held_weight *add_weight(ssfer_compute *cx, const float *w)
         ssfer_fail(&cx->error, SSFER_ERR_MEMORY, "compute: out of memory");
         return NULL;
     }
-    p->weights[p->weight_count] = (held_weight){w, false, NULL};
+    p->weights[p->weight_count] = (held_weight){.w = w};
     return &p->weights[p->weight_count++];
 }
 
@@ -427,9 +434,9 @@ static dnnl_memory_t find_copy(ssfer_compute *cx, const cached_product *f, const
     for (size_t i = 0; i < p->weight_count; i++) {
         if (p->weights[i].w != w)
             continue;
-        if (!p->weights[i].copy)
+        if (!p->weights[i].copy && !p->weights[i].packed)
             entry = &p->weights[i];
-        else if (p->weights[i].transposed == f->key.b_transposed &&
+        else if (p->weights[i].copy && p->weights[i].transposed == f->key.b_transposed &&
                  dnnl_memory_desc_equal(desc_of(p->weights[i].copy), desc_of(f->b)))
             return p->weights[i].copy;
     }
@@ -458,4 +465,18 @@ ssfer_status ssfer_cpu_matmul_copied(ssfer_compute *cx, const ssfer_matmul *prod
     ssfer_status st = copy ? run_product(cx, f, copy, y, a, bias) : cx->error.status;
     omp_set_num_threads(before);
     return st;
+}
+
+void *ssfer_cpu_weights_packed(ssfer_compute *cx, const float *w, size_t size_bytes, bool *is_new)
+{
+    ssfer_cpu_products *p = products_of(cx);
+    held_weight *entry = NULL;
+    for (size_t i = 0; i < p->weight_count && !entry; i++)
+        if (p->weights[i].w == w && !p->weights[i].copy)
+            entry = &p->weights[i];
+    entry = entry ? entry : add_weight(cx, w);
+    *is_new = entry && !entry->packed;
+    if (*is_new && !(entry->packed = ssfer_aligned_alloc(size_bytes)))
+        ssfer_fail(&cx->error, SSFER_ERR_MEMORY, "compute: no memory for %zu bytes of weights", size_bytes);
+    return entry ? entry->packed : NULL;
 }

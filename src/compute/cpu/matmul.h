@@ -32,4 +32,8 @@ bool ssfer_cpu_weights_copied(ssfer_compute *cx, const float *w, bool at_once);
 ssfer_status ssfer_cpu_matmul_copied(ssfer_compute *cx, const ssfer_matmul *product, void *y, const void *a,
                                      const float *w, const float *bias);
 
+/* A copy of such weights of this size for products that are not oneDNN's. *is_new: it has just been made, and the
+ * caller is to fill it. NULL: out of memory (the context then holds the error). */
+void *ssfer_cpu_weights_packed(ssfer_compute *cx, const float *w, size_t size_bytes, bool *is_new);
+
 #endif

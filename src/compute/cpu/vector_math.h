@@ -57,6 +57,12 @@ static inline __m512 vector_phi(__m512 x)
     return _mm512_min_ps(half, _mm512_max_ps(_mm512_sub_ps(_mm512_setzero_ps(), half), e));
 }
 
+/* x Phi(x). */
+static inline __m512 vector_gelu(__m512 x)
+{
+    return _mm512_fmadd_ps(x, vector_phi(x), _mm512_mul_ps(x, _mm512_set1_ps(0.5f)));
+}
+
 /* ---- a row of a 16 x 16 matrix in each register ------------------------------------------------------------------ */
 
 /* Rows to columns, 32 bits each. */

@@ -208,6 +208,26 @@ static void test_linear_backward(void **state)
         }
 }
 
+/* A result too large for the caches takes another way to memory: its rows are those of two halves that are not. */
+static void test_large_linear(void **state)
+{
+    (void)state;
+    const ssfer_linear_dims all = {.rows = 8200, .in = 32, .out = 544}, half = {.rows = 4100, .in = 32, .out = 544};
+    tensor x = make(all.rows * all.in, 1.0), w = make(all.in * all.out, 1.0), y = make(all.rows * all.out, 0),
+           halves = make(y.count, 0);
+    const size_t second = half.rows * half.out;
+    EACH_CONTEXT(cx)
+    {
+        memset(y.narrow, 0xFF, y.count * sizeof *y.narrow);
+        OK(ssfer_linear_forward(cx, y.narrow, x.narrow, w.wide, NULL, all, SSFER_EPILOGUE_NONE));
+        OK(ssfer_linear_forward(cx, halves.narrow, x.narrow, w.wide, NULL, half, SSFER_EPILOGUE_NONE));
+        OK(ssfer_linear_forward(cx, halves.narrow + second, x.narrow + half.rows * half.in, w.wide, NULL, half,
+                                SSFER_EPILOGUE_NONE));
+        assert_memory_equal(y.narrow, halves.narrow, y.count * sizeof *y.narrow);
+    }
+    DROP(x, w, y, halves);
+}
+
 /* Weights that change after they were released are read anew. */
 static void test_released_weights(void **state)
 {
@@ -476,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_rounding),
         cmocka_unit_test(test_linear),
         cmocka_unit_test(test_linear_backward),
+        cmocka_unit_test(test_large_linear),
         cmocka_unit_test(test_released_weights),
         cmocka_unit_test(test_norm),
         cmocka_unit_test(test_gelu),
