@@ -61,9 +61,8 @@ def run(command):
 def answer(images, seconds, **more):
     import resource
 
-    import torch
-
-    print(json.dumps({"images_per_second": images / seconds, "torch": torch.__version__,
+    torch = sys.modules.get("torch")
+    print(json.dumps({"images_per_second": images / seconds, "torch": torch.__version__ if torch else None,
                       "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, **more}))
 
 
@@ -77,6 +76,7 @@ def training_pairs(ssfer, case, script, sizes, pairs, theirs_only=()):
         memory.append((ours["peak_rss_mib"], theirs["peak_rss_mib"]))
         print(f"pair {i + 1}: ssfer {ours['images_per_second']:.1f} images/s ({100 * ours['of_limit']:.0f} % of the "
               f"limit), PyTorch {theirs['torch']} {theirs['images_per_second']:.1f} images/s, ratio {ratios[-1]:.2f}")
-    print(f"median ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
+    print(f"median ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f}); peak memory "
+          f"{memory[0][0]:.0f} MiB of {memory[0][1]:.0f}, {memory[0][0] / memory[0][1]:.2f} of PyTorch's")
     mine, peers = (statistics.median(m) for m in zip(*memory))
     print(f"peak memory: ssfer {mine:.0f} MiB, PyTorch {peers:.0f} MiB, {mine / peers:.2f} of it")
