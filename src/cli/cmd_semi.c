@@ -6,7 +6,7 @@
 typedef struct semi_args {
     const char *init, *out, *unlabeled, *strong;
     int rest, select, align, schedule, decay, ema_warmup, on_collapse, keep, balanced, pseudo_mixup, abc, on_mismatch;
-    int64_t mu, burn_in;
+    int64_t mu, burn_in, valid_every;
     double threshold, momentum, fairness, temperature, unlabeled_weight, collapse;
     double crop_scale, strong_crop_scale, flip, smoothing, layer_decay, logit_adjustment;
     bool released;
@@ -43,6 +43,8 @@ static const ssfer_option RUN[] = {
      .help = "folder of the run: recipe, metrics, checkpoints, model"},
     {SSFER_OPTION_STRING(semi_args, init), .name = "init", .value = "CKPT", .required = true,
      .help = "Stage II's model, from which teacher and student start (.safetensors or .pth)"},
+    {SSFER_OPTION_INT(semi_args, valid_every), .name = "valid-every", .value = "N", .initial = "1", .min = 1,
+     .max = 1000000, .help = "validate every N epochs and after the last; only a validated epoch can be the best one"},
     {0}};
 
 static const ssfer_option LABELS[] = {
@@ -140,6 +142,7 @@ static ssfer_status fill_options(ssfer_semi_options *o, const semi_args *a, cons
     o->stop_on_mismatch = a->on_mismatch == 1;
     o->last_weights = a->keep == 1;
     t->max_bad_share = a->data.max_bad;
+    t->judge_every = (size_t)a->valid_every;
     t->schedule = schedules[a->schedule];
     t->optimizer.decay_all = a->decay == 0;
     t->optimizer.layer_decay = (float)a->layer_decay;
@@ -192,7 +195,7 @@ const ssfer_command SSFER_COMMAND_SEMI = {
         "Goes on from a classifier of 'ssfer finetune'. In each step the student learns labeled pictures and, on "
         "strongly augmented views, unlabeled ones as the teacher labels their weakly augmented views, where it is sure "
         "enough. The teacher is the running average (--ema) of the student; it is what is validated after each epoch "
-        "and what RUN/model.safetensors holds in the end.\n\n"
+        "(or every few, --valid-every) and what RUN/model.safetensors holds in the end.\n\n"
         "Give the same --data, --fraction or --labels, and --seed as to 'ssfer finetune': then the same pictures are "
         "labeled, and the same are held out. Where the labels of unlabeled pictures are known, they are used to count "
         "how many pseudo-labels are right, and for nothing else.\n\n"

@@ -156,8 +156,9 @@ static ssfer_status gradients(void *user, const float *params, float *grads, con
 
 /* The share of time that finding faces took: of the epoch's steps as released, of the run so far where it was done
  * before the first step. */
-static void describe(void *user, ssfer_metric *metrics, size_t *count)
+static ssfer_status describe(void *user, ssfer_metric *metrics, size_t *count, ssfer_error *err)
 {
+    (void)err;
     finetune *f = user;
     const ssfer_mixer_stats now = ssfer_mixer_get_stats(f->mixer);
     const double spent_s = now.detect_s - f->window.detect_s, all_s = ssfer_clock_s() - f->window_s;
@@ -165,9 +166,10 @@ static void describe(void *user, ssfer_metric *metrics, size_t *count)
     if (spent_s > 0.0)
         metrics[(*count)++] = (ssfer_metric){"detect_share", spent_s / all_s};
     if (!looked)
-        return;
+        return SSFER_OK;
     metrics[(*count)++] = (ssfer_metric){"one_face_share", (double)found / (double)looked};
     f->warned = f->warned || ssfer_face_boxes_warn(ssfer_run_log(f->run), f->options->mix.detector, found, looked);
+    return SSFER_OK;
 }
 
 static ssfer_status judge(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,

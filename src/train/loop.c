@@ -288,7 +288,7 @@ static ssfer_status end_epoch(loop *l, const pace *p, ssfer_error *err)
     if (s->epoch_right)
         metrics[count++] = (ssfer_metric){"training_accuracy", (double)s->epoch_right / (double)s->epoch_images};
     if (l->task->describe)
-        l->task->describe(l->task->user, metrics, &count);
+        TRY(l->task->describe(l->task->user, metrics, &count, err));
     const bool judged = is_judged(l);
     if (judged) {
         size_t own = 0;

@@ -51,8 +51,9 @@ typedef struct ssfer_loop_task {
     /* grads (zeroed before) += gradients of one step's mean loss per micro-batch, `accumulate` times. */
     ssfer_status (*gradients)(void *user, const float *params, float *grads, const ssfer_loop_position *at,
                               ssfer_loop_sums *sums, ssfer_error *err);
-    /* After an epoch's last step: adds figures of the stage's own to the epoch's record. May be NULL. */
-    void (*describe)(void *user, ssfer_metric *metrics, size_t *count);
+    /* After an epoch's last step: adds figures of the stage's own to the epoch's record. An error ends the run or rolls
+     * it back, as one of a step does. May be NULL. */
+    ssfer_status (*describe)(void *user, ssfer_metric *metrics, size_t *count, ssfer_error *err);
     /* After an epoch (judge_every): validates `weights` (EMA, or the parameters), fills metrics and the score. May be
      * NULL. */
     ssfer_status (*judge)(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,

@@ -73,9 +73,10 @@ static const float *plain_weights(semi *s, const float *weights)
     return s->trainee.model.params;
 }
 
-static ssfer_status judge_weights(semi *s, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
-                                  ssfer_error *err)
+static ssfer_status judge(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
+                          ssfer_error *err)
 {
+    semi *s = user;
     if (!s->stage2)
         return ssfer_trainee_judge(&s->trainee, plain_weights(s, weights), metrics, count, score, err);
     ssfer_evaluation e;
@@ -86,12 +87,11 @@ static ssfer_status judge_weights(semi *s, const float *weights, ssfer_metric *m
     return SSFER_OK;
 }
 
-static ssfer_status judge(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
-                          ssfer_error *err)
+/* What the teacher said in the epoch, and whether it collapses. */
+static ssfer_status describe(void *user, ssfer_metric *metrics, size_t *count, ssfer_error *err)
 {
     semi *s = user;
     ssfer_error collapse = {0};
-    TRY(judge_weights(s, weights, metrics, count, score, err));
     ssfer_pseudo_record_metrics(&s->step.record, metrics, count);
     if (ssfer_pseudo_record_end_epoch(&s->step.record, s->options->collapse_share, &collapse) == SSFER_OK)
         return SSFER_OK;
@@ -214,6 +214,8 @@ static void describe_training(ssfer_recipe *r, const semi *s)
     ssfer_recipe_size(r, "batch_size", o->batch);
     ssfer_training_describe_updates(r, o);
     ssfer_recipe_double(r, "smoothing", s->options->smoothing);
+    if (o->judge_every > 1) /* decides which epochs can be the best */
+        ssfer_recipe_size(r, "valid_every", o->judge_every);
     ssfer_recipe_u64(r, "seed", o->seed);
 }
 
@@ -347,6 +349,7 @@ static ssfer_status train(semi *s, ssfer_evaluation *evaluation, ssfer_error *er
                                   .score_name = o->last_weights ? NULL : "accuracy",
                                   .start_epoch = start_epoch,
                                   .gradients = gradients,
+                                  .describe = describe,
                                   .judge = judge,
                                   .store = store,
                                   .store_model = store_model,

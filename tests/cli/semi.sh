@@ -35,6 +35,13 @@ run eval --model three/model.safetensors --data set --split test --threads 1
 expect_code 0
 expect_out_has "100.00 %"
 
+# Validated every other epoch and in the end; what the teacher says is recorded in each.
+run semi "${data[@]}" "${init[@]}" --out every --threshold 0.5 --valid-every 2
+expect_code 0
+[ "$(grep -c '"accuracy"' every/metrics.jsonl)" -eq 2 ] || problem "not two validations with --valid-every 2"
+[ "$(grep -c '"pseudo_label_rate"' every/metrics.jsonl)" -eq 3 ] || problem "not three epochs of pseudo-labels"
+grep -q 'valid_every: 2' every/recipe.yaml || problem "the recipe does not say --valid-every"
+
 # What came after the first runs is in the recipe only where it is on, so that those can be resumed; and what changes no
 # number is not in it at all.
 grep -nE "pseudo_mixup|abc|on_mismatch" three/recipe.yaml && problem "the recipe names what is off"
