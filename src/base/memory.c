@@ -49,9 +49,11 @@ void *ssfer_aligned_alloc(size_t size_bytes)
     if (must_fail() || !ssfer_add_size(size_bytes ? size_bytes : 1, 63, &padded))
         return NULL;
     padded &= ~(size_t)63;
-    void *memory = aligned_alloc(alignment, padded);
+    void *memory = NULL;
+    if (posix_memalign(&memory, alignment, padded))
+        return NULL;
 #ifdef MADV_HUGEPAGE
-    if (memory && alignment == HUGE_PAGE)
+    if (alignment == HUGE_PAGE)
         madvise(memory, padded, MADV_HUGEPAGE);
 #endif
     return memory;

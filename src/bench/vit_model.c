@@ -46,8 +46,9 @@ ssfer_status ssfer_bench_vit_model_init(ssfer_bench_vit_model *m, const ssfer_be
     ssfer_vit_init_params(m->params, &m->vit, 1);
     TRY(ssfer_vit_acts_init(&m->acts, m->cx, &m->vit, o->batch, training, err));
     TRY(allocate(m, err));
-    if (!training)
-        return SSFER_OK;
+    if (!training) /* as the predictor does */
+        return ssfer_weights_held_exactly(m->cx) ? ssfer_weights_hold(m->cx, m->params, m->vit.table.block_floats)
+                                                 : SSFER_OK;
     TRY(ssfer_params_alloc(&m->grads, &m->vit.table, err));
     return ssfer_optimizer_init(&m->optimizer, &m->vit.table, &options, m->params, err);
 }

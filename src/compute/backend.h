@@ -13,6 +13,7 @@ typedef struct ssfer_backend {
     ssfer_status (*act_to_float)(ssfer_compute *, float *, const ssfer_act *, size_t);
     ssfer_status (*weights_hold)(ssfer_compute *, const float *, size_t); /* may be NULL, with the next: no copies */
     void (*weights_release)(ssfer_compute *, const float *);
+    bool held_exactly; /* copies change no bits */
     ssfer_status (*linear_forward)(ssfer_compute *, ssfer_act *, const ssfer_act *, const float *, const float *,
                                    ssfer_linear_dims, ssfer_epilogue);
     ssfer_status (*linear_backward_dx)(ssfer_compute *, ssfer_act *, const ssfer_act *, const float *,

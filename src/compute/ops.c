@@ -49,6 +49,11 @@ ssfer_status ssfer_weights_hold(ssfer_compute *cx, const float *params, size_t n
     return cx->backend->weights_hold ? cx->backend->weights_hold(cx, params, n) : SSFER_OK;
 }
 
+bool ssfer_weights_held_exactly(const ssfer_compute *cx)
+{
+    return cx->backend->held_exactly || !cx->backend->weights_hold;
+}
+
 void ssfer_weights_release(ssfer_compute *cx, const float *params)
 {
     if (cx->backend->weights_release)

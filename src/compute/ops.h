@@ -45,6 +45,8 @@ ssfer_status ssfer_linear_backward_dw(ssfer_compute *cx, float *dw, float *db, c
  * time, so that a single pass pays nothing. Hold before the passes, release before changing or freeing the memory. */
 ssfer_status ssfer_weights_hold(ssfer_compute *cx, const float *params, size_t n);
 void ssfer_weights_release(ssfer_compute *cx, const float *params);
+/* Whether results have the same bits with and without such copies. */
+bool ssfer_weights_held_exactly(const ssfer_compute *cx);
 
 /* ---- layer norm with the residual connection in front of it ------------------------------------------------------ */
 

@@ -21,7 +21,8 @@ struct ssfer_predictor {
     float *input;                     /* (batch, 3, S, S) */
     size_t batch, threads;            /* batch: the most pictures at a time */
     size_t room;                      /* how many acts and input have room for */
-    char *path;                       /* of the model, for messages */
+    size_t passes;
+    char *path; /* of the model, for messages */
 };
 
 static ssfer_status prepare(ssfer_predictor *p, const char *path, const ssfer_predictor_options *o, ssfer_error *err)
@@ -44,6 +45,17 @@ static ssfer_status prepare(ssfer_predictor *p, const char *path, const ssfer_pr
     memcpy(p->transform.std, p->model.std, sizeof p->model.std);
     p->scratch = ssfer_calloc(p->threads, sizeof *p->scratch);
     return p->scratch ? SSFER_OK : ssfer_fail(err, SSFER_ERR_MEMORY, "predictor: out of memory");
+}
+
+enum { MANY_PASSES = 16 }; /* from here on packing the weights once is cheaper than the memory for it */
+
+/* One pass through the model. A picture's result must not depend on how many came before it. */
+static ssfer_status forward(ssfer_predictor *p, size_t n)
+{
+    const ssfer_stack_call call = {.batch = n, .first_only = true};
+    if (++p->passes == MANY_PASSES && ssfer_weights_held_exactly(p->cx))
+        TRY(ssfer_weights_hold(p->cx, p->model.params, p->model.vit.table.block_floats));
+    return ssfer_vit_forward(p->cx, p->model.params, &p->acts, p->input, &call);
 }
 
 /* Buffers for n pictures at a time. Made when they are needed: one picture must not pay for a batch. */
@@ -163,8 +175,7 @@ ssfer_status ssfer_predictor_run_views(ssfer_predictor *p, const ssfer_view *vie
         const size_t n = ssfer_min_size(count - start, p->batch);
         TRY(make_room(p, n, err));
         TRY(fill_input(p, views + start, n, err));
-        ssfer_status st = ssfer_vit_forward(p->cx, p->model.params, &p->acts, p->input,
-                                            &(ssfer_stack_call){.batch = n, .first_only = true});
+        const ssfer_status st = forward(p, n);
         if (st != SSFER_OK)
             return ssfer_fail(err, st, "%s", ssfer_compute_error(p->cx)->message);
         for (size_t i = 0; i < n * K; i++)

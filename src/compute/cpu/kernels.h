@@ -75,13 +75,16 @@ ssfer_status CPU(linear_backward_dx)(ssfer_compute *cx, ssfer_act *dx, const ssf
                                      ssfer_linear_dims d);
 ssfer_status CPU(linear_backward_dw)(ssfer_compute *cx, float *dw, float *db, const ssfer_act *dy, const ssfer_act *x,
                                      ssfer_linear_dims d);
-#ifdef CPU_AMX
-/* Products with weights b (K, J) by tiles: widths that are multiples of 32. product_pack brings float32 weights into
- * the form that a product reads, K * J acts: b as it lies, or transposed, as (J, K). In d, in is K and out is J. */
+#ifdef CPU_PRODUCT
+/* Products with weights b (K, J) of our own (panel_product.h), for most widths that are multiples of 32. product_pack
+ * brings float32 weights into the form that a product reads, K * J acts: b as it lies, or transposed, as (J, K). In d,
+ * in is K and out is J. */
 bool CPU(product_fits)(size_t K, size_t J);
 void CPU(product_pack)(ssfer_compute *cx, ssfer_act *packed, const float *w, size_t K, size_t J, bool transposed);
 ssfer_status CPU(product)(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const ssfer_act *packed,
                           const float *bias, ssfer_linear_dims d, ssfer_epilogue epilogue);
+#endif
+#ifdef CPU_AMX
 /* linear_backward_dw for db NULL, dy in bfloat16 and widths that are multiples of 32. */
 bool CPU(weight_gradient_fits)(ssfer_linear_dims d);
 ssfer_status CPU(weight_gradient)(ssfer_compute *cx, float *dw, const ssfer_act *dy, const ssfer_act *x,

@@ -31,33 +31,32 @@ static const void *operand(ssfer_compute *cx, ssfer_cpu_slot slot, const float *
     return to;
 }
 
-#ifdef CPU_AMX
+#ifdef CPU_PRODUCT
 /* w in the form of CPU(product): the copy of weights that are held, or packed for this once. NULL: out of memory. */
-static const act *packed(ssfer_compute *cx, const float *w, size_t K, size_t J, bool transposed)
+static const act *packed(ssfer_compute *cx, const float *w, size_t K, size_t J, bool transposed, bool copied)
 {
     const size_t bytes = K * J * sizeof(act);
     bool is_new = true;
-    act *to = transposed && ssfer_cpu_weights_copied(cx, w, true)
-                  ? ssfer_cpu_weights_packed(cx, w, bytes, &is_new)
-                  : ssfer_cpu_scratch_slot(cx, SSFER_CPU_WEIGHTS, bytes);
+    act *to =
+        copied ? ssfer_cpu_weights_packed(cx, w, bytes, &is_new) : ssfer_cpu_scratch_slot(cx, SSFER_CPU_WEIGHTS, bytes);
     if (to && is_new)
         CPU(product_pack)(cx, to, w, K, J, transposed);
     return to;
-}
-
-static ssfer_status product(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const act *weights, const float *bias,
-                            ssfer_linear_dims d, ssfer_epilogue epilogue)
-{
-    return weights && x ? CPU(product)(cx, y, x, weights, bias, d, epilogue) : cx->error.status;
 }
 #endif
 
 ssfer_status CPU(linear_forward)(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const float *w, const float *b,
                                  ssfer_linear_dims d, ssfer_epilogue epilogue)
 {
-#ifdef CPU_AMX
-    if (CPU(product_fits)(d.in, d.out))
-        return product(cx, y, x, packed(cx, w, d.in, d.out, true), b, d, epilogue);
+#ifdef CPU_PRODUCT
+    if (CPU(product_fits)(d.in, d.out)) {
+        const act *weights = packed(cx, w, d.in, d.out, true, ssfer_cpu_weights_copied(cx, w, false));
+        return weights ? CPU(product)(cx, y, x, weights, b, d, epilogue) : cx->error.status;
+    }
+    const bool copied = false; /* oneDNN's copies sum in another order: here holding weights changes no bits */
+#else
+    const bool converted = ACT != SSFER_PRECISION_FP32; /* then a copy costs no more than the conversion */
+    const bool copied = ssfer_cpu_weights_copied(cx, w, converted);
 #endif
     const ssfer_matmul product = {.m = d.rows,
                                   .k = d.in,
@@ -67,8 +66,7 @@ ssfer_status CPU(linear_forward)(ssfer_compute *cx, ssfer_act *y, const ssfer_ac
                                   .result = d.wide ? SSFER_PRECISION_FP32 : ACT,
                                   .bias = b != NULL,
                                   .epilogue = epilogue};
-    const bool converted = ACT != SSFER_PRECISION_FP32; /* then a copy costs no more than the conversion */
-    if (ssfer_cpu_weights_copied(cx, w, converted))
+    if (copied)
         return ssfer_cpu_matmul_copied(cx, &product, y, x, w, b);
     const void *weights = operand(cx, SSFER_CPU_WEIGHTS, w, d.in * d.out);
     return weights ? ssfer_cpu_matmul(cx, &product, y, x, weights, b) : cx->error.status;
@@ -94,9 +92,12 @@ ssfer_status CPU(linear_backward_dx)(ssfer_compute *cx, ssfer_act *dx, const ssf
                                      ssfer_linear_dims d)
 {
 #ifdef CPU_AMX
-    if (CPU(product_fits)(d.out, d.in))
-        return product(cx, dx, gradient(cx, dy, d), packed(cx, w, d.out, d.in, false), NULL,
-                       (ssfer_linear_dims){.rows = d.rows, .in = d.out, .out = d.in}, SSFER_EPILOGUE_NONE);
+    if (CPU(product_fits)(d.out, d.in)) {
+        const act *weights = packed(cx, w, d.out, d.in, false, false), *operand_dy = gradient(cx, dy, d);
+        const ssfer_linear_dims back = {.rows = d.rows, .in = d.out, .out = d.in};
+        return weights && operand_dy ? CPU(product)(cx, dx, operand_dy, weights, NULL, back, SSFER_EPILOGUE_NONE)
+                                     : cx->error.status;
+    }
 #endif
     const ssfer_matmul product = {.m = d.rows, .k = d.out, .n = d.in, .operands = ACT, .result = ACT};
     return product_backward(cx, &product, dx, gradient(cx, dy, d), operand(cx, SSFER_CPU_WEIGHTS, w, d.in * d.out));

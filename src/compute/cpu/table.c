@@ -17,6 +17,9 @@ const ssfer_backend TABLE_JOIN(CPU_LEVEL) = {
     .act_to_float = CPU(act_to_float),
     .weights_hold = ssfer_cpu_weights_hold,
     .weights_release = ssfer_cpu_weights_release,
+#ifdef CPU_PRODUCT
+    .held_exactly = true,
+#endif
     .linear_forward = CPU(linear_forward),
     .linear_backward_dx = CPU(linear_backward_dx),
     .linear_backward_dw = CPU(linear_backward_dw),
