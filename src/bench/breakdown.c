@@ -23,20 +23,11 @@ enum {
     SCALE_ROWS,
     TOKENS,
     LOSS,
-    ADAMW,
-    EMA
+    ADAMW
 };
-static const char *const OTHERS[SSFER_BREAKDOWN_OTHERS] = {"attention forward",
-                                                           "attention backward",
-                                                           "gelu forward",
-                                                           "gelu backward",
-                                                           "norm forward",
-                                                           "norm backward",
-                                                           "scale rows",
-                                                           "tokens",
-                                                           "loss",
-                                                           "adamw",
-                                                           "ema"};
+static const char *const OTHERS[SSFER_BREAKDOWN_OTHERS] = {
+    "attention forward", "attention backward", "gelu forward", "gelu backward", "norm forward",
+    "norm backward",     "scale rows",         "tokens",       "loss",          "adamw"};
 
 /* ---- the table that takes the time ------------------------------------------------------------------------------- */
 
@@ -174,18 +165,13 @@ static ssfer_status cross_entropy(ssfer_compute *cx, float *loss, float *dlogits
     TIMED(LOSS, cross_entropy, loss, dlogits, logits, target, weight, batch, classes);
 }
 
-static ssfer_status adamw_step(ssfer_compute *cx, float *p, float *m, float *v, const float *g, size_t n,
+static ssfer_status adamw_step(ssfer_compute *cx, float *p, float *m, float *v, float *shadow, const float *g, size_t n,
                                const ssfer_adamw_args *args)
 {
-    TIMED(ADAMW, adamw_step, p, m, v, g, n, args);
+    TIMED(ADAMW, adamw_step, p, m, v, shadow, g, n, args);
 }
 
-static ssfer_status ema_update(ssfer_compute *cx, float *shadow, const float *p, size_t n, float decay)
-{
-    TIMED(EMA, ema_update, shadow, p, n, decay);
-}
-
-/* The gradient's norm and its clearing belong to what the optimizer costs. */
+/* The gradient's norm and its clearing belong to what an update costs. */
 static ssfer_status sum_squares(ssfer_compute *cx, double *out, const float *x, size_t n)
 {
     TIMED(ADAMW, sum_squares, out, x, n);
@@ -217,7 +203,6 @@ void ssfer_breakdown_watch(ssfer_breakdown *b, ssfer_compute *cx, const ssfer_pa
     b->table.first_token_backward = first_token_backward;
     b->table.cross_entropy = cross_entropy;
     b->table.adamw_step = adamw_step;
-    b->table.ema_update = ema_update;
     b->table.sum_squares = sum_squares;
     b->table.zero = zero;
     cx->backend = &b->table;

@@ -19,7 +19,7 @@ typedef enum ssfer_breakdown_layer {
     SSFER_LAYERS
 } ssfer_breakdown_layer;
 
-enum { SSFER_BREAKDOWN_OTHERS = 11 }; /* kinds of operations that are no products */
+enum { SSFER_BREAKDOWN_OTHERS = 10 }; /* kinds of operations that are no products */
 enum { SSFER_BREAKDOWN_ROWS = SSFER_LAYERS * SSFER_BENCH_PASSES + SSFER_BREAKDOWN_OTHERS + 1 };
 
 typedef struct ssfer_breakdown_sum {

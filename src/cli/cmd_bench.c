@@ -486,7 +486,8 @@ const ssfer_command SSFER_COMMAND_BENCH = {
         "parts follow one another.\n"
         "\n"
         "--breakdown tells apart the products of each kind of layer, by pass (forward, dx, dw), and the operations "
-        "between them; 'adamw' clears the gradients and takes their norm as well, 'between' is what is no operation. "
+        "between them; 'adamw' is also the running average, the gradients' norm and their clearing, 'between' is what "
+        "is no operation. "
         "Times are those of the fastest step, which they add up to, and of the fastest bare products. A product "
         "includes its bias and, in a forward pass alone, the "
         "GELU behind it; in the last block most products have the class tokens only, unlike the bare ones.",

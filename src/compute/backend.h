@@ -49,9 +49,8 @@ typedef struct ssfer_backend {
                                         ssfer_mask, ssfer_reconstruction_dims);
     ssfer_status (*cross_entropy)(ssfer_compute *, float *, float *, const float *, const float *, const float *,
                                   size_t, size_t);
-    ssfer_status (*adamw_step)(ssfer_compute *, float *, float *, float *, const float *, size_t,
+    ssfer_status (*adamw_step)(ssfer_compute *, float *, float *, float *, float *, const float *, size_t,
                                const ssfer_adamw_args *);
-    ssfer_status (*ema_update)(ssfer_compute *, float *, const float *, size_t, float);
     ssfer_status (*sum_squares)(ssfer_compute *, double *, const float *, size_t);
     ssfer_status (*zero)(ssfer_compute *, float *, size_t);
 } ssfer_backend;

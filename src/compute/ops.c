@@ -220,15 +220,10 @@ ssfer_status ssfer_cross_entropy(ssfer_compute *cx, float *loss, float *dlogits,
     return cx->backend->cross_entropy(cx, loss, dlogits, logits, target, weight, batch, classes);
 }
 
-ssfer_status ssfer_adamw_step(ssfer_compute *cx, float *p, float *m, float *v, const float *g, size_t n,
+ssfer_status ssfer_adamw_step(ssfer_compute *cx, float *p, float *m, float *v, float *shadow, const float *g, size_t n,
                               const ssfer_adamw_args *args)
 {
-    return cx->backend->adamw_step(cx, p, m, v, g, n, args);
-}
-
-ssfer_status ssfer_ema_update(ssfer_compute *cx, float *shadow, const float *p, size_t n, float decay)
-{
-    return cx->backend->ema_update(cx, shadow, p, n, decay);
+    return cx->backend->adamw_step(cx, p, m, v, shadow, g, n, args);
 }
 
 ssfer_status ssfer_sum_squares(ssfer_compute *cx, double *out, const float *x, size_t n)

@@ -188,15 +188,17 @@ typedef struct ssfer_adamw_args {
     double lr, beta1, beta2, eps, weight_decay; /* double: 1 - beta and 1 - lr*wd lose digits in float */
     uint64_t step;                              /* 1 for the first update: bias correction */
     double grad_scale; /* every gradient is multiplied by this first (clipping, accumulation) */
+    double ema_decay;  /* of the running average; not read without one */
 } ssfer_adamw_args;
 
-/* One AdamW update of n parameters, as torch.optim.AdamW: p *= 1 - lr*wd; m, v updated; p -= lr/bc1 * m / (sqrt(v/bc2)
- * + eps). Loshchilov and Hutter 2019, algorithm 2. */
-ssfer_status ssfer_adamw_step(ssfer_compute *cx, float *p, float *m, float *v, const float *g, size_t n,
+/* One AdamW update of n parameters and of their running average, in one pass over memory. g' = grad_scale * g, then
+ *   m = b1 * m + (1 - b1) * g',  v = b2 * v + (1 - b2) * g'^2
+ *   p = (1 - lr * wd) * p - lr / bc1 * m / (sqrt(v / bc2) + eps),  bc1 = 1 - b1^step, bc2 = 1 - b2^step
+ *   shadow = ema_decay * shadow + (1 - ema_decay) * p, of the new p; shadow NULL: there is none
+ * p, m, v, shadow (n) are changed in place and must not overlap. Source: torch.optim.AdamW, which is Loshchilov and
+ * Hutter 2019, algorithm 2; the average is the mean teacher of Tarvainen and Valpola 2017, section 2. */
+ssfer_status ssfer_adamw_step(ssfer_compute *cx, float *p, float *m, float *v, float *shadow, const float *g, size_t n,
                               const ssfer_adamw_args *args);
-
-/* shadow = decay * shadow + (1 - decay) * p. */
-ssfer_status ssfer_ema_update(ssfer_compute *cx, float *shadow, const float *p, size_t n, float decay);
 
 /* *out = sum of squares, accumulated in double over chunks of fixed size: the same for any thread count. */
 ssfer_status ssfer_sum_squares(ssfer_compute *cx, double *out, const float *x, size_t n);

@@ -79,14 +79,6 @@ void ssfer_optimizer_deinit(ssfer_optimizer *o)
     *o = (ssfer_optimizer){0};
 }
 
-static ssfer_status update_ema(ssfer_compute *cx, ssfer_optimizer *o, const float *params)
-{
-    if (!o->ema)
-        return SSFER_OK;
-    const double decay = ssfer_ema_decay((double)o->options.ema_decay, o->updates, o->options.ema_warmup);
-    return ssfer_ema_update(cx, o->ema, params, o->table->block_floats, (float)decay);
-}
-
 static ssfer_status compute_failed(ssfer_compute *cx, ssfer_status st, ssfer_error *err)
 {
     return st == SSFER_OK ? st : ssfer_fail(err, st, "%s", ssfer_compute_error(cx)->message);
@@ -109,7 +101,9 @@ ssfer_status ssfer_optimizer_step(ssfer_compute *cx, ssfer_optimizer *o, float *
                              .beta2 = o->options.beta2,
                              .eps = o->options.eps,
                              .step = o->updates + 1,
-                             .grad_scale = grad_scale};
+                             .grad_scale = grad_scale,
+                             .ema_decay =
+                                 ssfer_ema_decay((double)o->options.ema_decay, o->updates + 1, o->options.ema_warmup)};
     if (o->options.clip_grad > 0.0f && norm > (double)o->options.clip_grad)
         args.grad_scale *= (float)((double)o->options.clip_grad / norm);
     for (size_t i = 0; st == SSFER_OK && i < o->range_count; i++) {
@@ -117,12 +111,10 @@ ssfer_status ssfer_optimizer_step(ssfer_compute *cx, ssfer_optimizer *o, float *
         args.lr = (float)(lr * (double)r->lr_scale);
         args.weight_decay = r->weight_decay;
         st = ssfer_adamw_step(cx, params + r->offset, o->exp_avg + r->offset, o->exp_avg_sq + r->offset,
-                              grads + r->offset, r->count, &args);
+                              o->ema ? o->ema + r->offset : NULL, grads + r->offset, r->count, &args);
     }
-    if (st == SSFER_OK) {
+    if (st == SSFER_OK)
         o->updates++;
-        st = update_ema(cx, o, params);
-    }
     return compute_failed(cx, st, err);
 }
 

@@ -23,7 +23,7 @@ typedef struct ssfer_optimizer {
     ssfer_optimizer_options options;
     const ssfer_param_table *table;
     float *exp_avg, *exp_avg_sq; /* blocks: AdamW's first and second moment (PyTorch's names) */
-    float *ema;                  /* block, or NULL */
+    float *ema;                  /* block, or NULL; frozen parameters stay as they were given */
     uint64_t updates;            /* made so far */
     struct ssfer_optimizer_range {
         size_t offset, count;

@@ -31,7 +31,7 @@ run bench vit --arch tiny --image-size 32 --patch-size 8 --embed-dim 64 --depth 
 expect_code 0
 for operation in "qkv forward" "qkv dx" "qkv dw" "projection dw" "mlp in dx" "mlp out forward" "patches dw" "head dx" \
   "attention forward" "attention backward" "gelu forward" "gelu backward" "norm forward" "norm backward" tokens loss \
-  adamw ema between; do
+  adamw between; do
   expect_out_has "{\"operation\":\"$operation\","
 done
 positive fastest_step_ms

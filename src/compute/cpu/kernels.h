@@ -124,9 +124,8 @@ ssfer_status CPU(reconstruction_loss)(ssfer_compute *cx, float *loss, float *dpr
                                       ssfer_reconstruction_dims d);
 ssfer_status CPU(cross_entropy)(ssfer_compute *cx, float *loss, float *dlogits, const float *logits,
                                 const float *target, const float *weight, size_t batch, size_t classes);
-ssfer_status CPU(adamw_step)(ssfer_compute *cx, float *p, float *m, float *v, const float *g, size_t n,
+ssfer_status CPU(adamw_step)(ssfer_compute *cx, float *p, float *m, float *v, float *shadow, const float *g, size_t n,
                              const ssfer_adamw_args *a);
-ssfer_status CPU(ema_update)(ssfer_compute *cx, float *shadow, const float *p, size_t n, float decay);
 ssfer_status CPU(sum_squares)(ssfer_compute *cx, double *out, const float *x, size_t n);
 ssfer_status CPU(zero)(ssfer_compute *cx, float *x, size_t n);
 

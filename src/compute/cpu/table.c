@@ -41,7 +41,6 @@ const ssfer_backend TABLE_JOIN(CPU_LEVEL) = {
     .reconstruction_loss = CPU(reconstruction_loss),
     .cross_entropy = CPU(cross_entropy),
     .adamw_step = CPU(adamw_step),
-    .ema_update = CPU(ema_update),
     .sum_squares = CPU(sum_squares),
     .zero = CPU(zero),
 };

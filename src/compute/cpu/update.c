@@ -3,33 +3,53 @@
 #include <math.h>
 #include <string.h>
 
-ssfer_status CPU(adamw_step)(ssfer_compute *cx, float *p, float *m, float *v, const float *g, size_t n,
-                             const ssfer_adamw_args *a)
+/* What all parameters of an update share. */
+typedef struct adamw_factors {
+    float b1, b2, c1, c2, keep, rate, inverse_sqrt_bc2, eps, scale;
+} adamw_factors;
+
+static adamw_factors factors_of(const ssfer_adamw_args *a)
 {
     const double bc1 = 1.0 - pow(a->beta1, (double)a->step);
     const double bc2 = 1.0 - pow(a->beta2, (double)a->step);
-    const float b1 = (float)a->beta1, b2 = (float)a->beta2, eps = (float)a->eps;
-    const float c1 = (float)(1.0 - a->beta1), c2 = (float)(1.0 - a->beta2); /* subtracted before rounding */
-    const float keep = (float)(1.0 - a->lr * a->weight_decay), rate = (float)(a->lr / bc1);
-    const float inverse_sqrt_bc2 = (float)(1.0 / sqrt(bc2)), scale = (float)a->grad_scale;
-#pragma omp parallel for simd num_threads((int)cx->threads) schedule(static)
-    for (size_t i = 0; i < n; i++) {
-        float grad = g[i] * scale;
-        float first = b1 * m[i] + c1 * grad;
-        float second = b2 * v[i] + c2 * grad * grad;
-        m[i] = first;
-        v[i] = second;
-        p[i] = p[i] * keep - rate * first / (sqrtf(second) * inverse_sqrt_bc2 + eps);
-    }
-    return SSFER_OK;
+    return (adamw_factors){.b1 = (float)a->beta1,
+                           .b2 = (float)a->beta2,
+                           .c1 = (float)(1.0 - a->beta1), /* subtracted before rounding */
+                           .c2 = (float)(1.0 - a->beta2),
+                           .keep = (float)(1.0 - a->lr * a->weight_decay),
+                           .rate = (float)(a->lr / bc1),
+                           .inverse_sqrt_bc2 = (float)(1.0 / sqrt(bc2)),
+                           .eps = (float)a->eps,
+                           .scale = (float)a->grad_scale};
 }
 
-ssfer_status CPU(ema_update)(ssfer_compute *cx, float *shadow, const float *p, size_t n, float decay)
+/* Updates the moments of one parameter; returns its new value. */
+static inline float adamw_one(float p, float *m, float *v, float g, adamw_factors f)
 {
-    const float rest = 1.0f - decay;
-#pragma omp parallel for simd num_threads((int)cx->threads) schedule(static)
-    for (size_t i = 0; i < n; i++)
+    const float grad = g * f.scale;
+    const float first = f.b1 * *m + f.c1 * grad;
+    const float second = f.b2 * *v + f.c2 * grad * grad;
+    *m = first;
+    *v = second;
+    return p * f.keep - f.rate * first / (sqrtf(second) * f.inverse_sqrt_bc2 + f.eps);
+}
+
+ssfer_status CPU(adamw_step)(ssfer_compute *cx, float *p, float *m, float *v, float *shadow, const float *g, size_t n,
+                             const ssfer_adamw_args *a)
+{
+    const adamw_factors f = factors_of(a);
+    const float decay = (float)a->ema_decay, rest = 1.0f - decay;
+    if (!shadow) {
+#pragma omp parallel for simd num_threads((int)cx->threads) schedule(static) firstprivate(f)
+        for (size_t i = 0; i < n; i++)
+            p[i] = adamw_one(p[i], &m[i], &v[i], g[i], f);
+        return SSFER_OK;
+    }
+#pragma omp parallel for simd num_threads((int)cx->threads) schedule(static) firstprivate(f)
+    for (size_t i = 0; i < n; i++) {
+        p[i] = adamw_one(p[i], &m[i], &v[i], g[i], f);
         shadow[i] = decay * shadow[i] + rest * p[i];
+    }
     return SSFER_OK;
 }
 
@@ -57,7 +77,14 @@ ssfer_status CPU(sum_squares)(ssfer_compute *cx, double *out, const float *x, si
 
 ssfer_status CPU(zero)(ssfer_compute *cx, float *x, size_t n)
 {
-    (void)cx;
-    memset(x, 0, n * sizeof *x);
+    enum { LARGE = 1 << 16 }; /* floats: a quarter of a MiB; waking the other threads for less is not worth it */
+    const size_t parts = n < LARGE ? 1 : cx->threads, share = n / parts;
+    if (parts == 1) {
+        memset(x, 0, n * sizeof *x);
+        return SSFER_OK;
+    }
+#pragma omp parallel for num_threads((int)parts) schedule(static)
+    for (size_t t = 0; t < parts; t++)
+        memset(x + t * share, 0, (t + 1 < parts ? share : n - t * share) * sizeof *x);
     return SSFER_OK;
 }

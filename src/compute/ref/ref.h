@@ -43,8 +43,7 @@ void REF(reconstruction_loss)(real *loss, real *dpred, const real *pred, const r
                               ssfer_mask mask, ssfer_reconstruction_dims d);
 void REF(cross_entropy)(real *loss, real *dlogits, const real *logits, const real *target, const real *weight,
                         size_t batch, size_t classes);
-void REF(adamw_step)(real *p, real *m, real *v, const real *g, size_t n, const ssfer_adamw_args *a);
-void REF(ema_update)(real *shadow, const real *p, size_t n, real decay);
+void REF(adamw_step)(real *p, real *m, real *v, real *shadow, const real *g, size_t n, const ssfer_adamw_args *a);
 void REF(sum_squares)(double *out, const real *x, size_t n);
 
 #endif

@@ -171,18 +171,11 @@ static ssfer_status cross_entropy(ssfer_compute *cx, float *loss, float *dlogits
     return SSFER_OK;
 }
 
-static ssfer_status adamw_step(ssfer_compute *cx, float *p, float *m, float *v, const float *g, size_t n,
+static ssfer_status adamw_step(ssfer_compute *cx, float *p, float *m, float *v, float *shadow, const float *g, size_t n,
                                const ssfer_adamw_args *args)
 {
     (void)cx;
-    REF(adamw_step)(p, m, v, g, n, args);
-    return SSFER_OK;
-}
-
-static ssfer_status ema_update(ssfer_compute *cx, float *shadow, const float *p, size_t n, float decay)
-{
-    (void)cx;
-    REF(ema_update)(shadow, p, n, decay);
+    REF(adamw_step)(p, m, v, shadow, g, n, args);
     return SSFER_OK;
 }
 
@@ -225,7 +218,6 @@ const ssfer_backend ssfer_backend_ref = {
     .reconstruction_loss = reconstruction_loss,
     .cross_entropy = cross_entropy,
     .adamw_step = adamw_step,
-    .ema_update = ema_update,
     .sum_squares = sum_squares,
     .zero = zero,
 };

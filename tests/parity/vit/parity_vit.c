@@ -334,16 +334,22 @@ static void check_ema(void)
         const ssfer_tensor *want = ssfer_tensor_set_at(set, i);
         if (strncmp(want->name, prefix, sizeof prefix - 1) != 0)
             continue;
-        const float decay = strtof(want->name + sizeof prefix - 1, NULL);
+        /* a rate of 0 leaves the parameters as they are: the step is the average alone */
+        const ssfer_adamw_args still = {
+            .eps = 1e-8, .step = 1, .grad_scale = 1.0, .ema_decay = strtod(want->name + sizeof prefix - 1, NULL)};
         char name[96];
         snprintf(name, sizeof name, "sequence.%s", strrchr(want->name, '.') + 1);
         size_t count;
         float *sequence = floats(set, name, &count), *shadow = ssfer_aligned_alloc(want->size_bytes);
         memcpy(shadow, sequence, want->size_bytes);
+        float *moments = ssfer_calloc(3 * want->count, sizeof *moments); /* and a gradient, all zero */
         for (size_t k = 1; k < count / want->count; k++)
-            must(ssfer_ema_update(cx, shadow, sequence + k * want->count, want->count, decay), "EMA");
+            must(ssfer_adamw_step(cx, sequence + k * want->count, moments, moments + want->count, shadow,
+                                  moments + 2 * want->count, want->count, &still),
+                 "EMA");
         check_tensor("EMA", want->name, shadow, set,
                      atol_of(cJSON_GetObjectItemCaseSensitive(tolerances, "ema"), want->name));
+        ssfer_free(moments);
         ssfer_free(sequence);
         ssfer_free(shadow);
     }

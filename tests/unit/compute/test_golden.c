@@ -224,9 +224,9 @@ static void check_adamw(ssfer_compute *cx)
                                     .eps = settings[2],
                                     .weight_decay = settings[3],
                                     .step = step + 1,
-                                    .grad_scale = 1.0};
-        CALL(ssfer_adamw_step(cx, p, m, v, get(&g, "grads") + step * n, n, &a));
-        CALL(ssfer_ema_update(cx, shadow, p, n, (float)settings[4]));
+                                    .grad_scale = 1.0,
+                                    .ema_decay = settings[4]};
+        CALL(ssfer_adamw_step(cx, p, m, v, shadow, get(&g, "grads") + step * n, n, &a));
         const double roundings = (double)(step + 1);
         check_part(&g, "p", p, get(&g, "p") + step * n, n, 2 * U * roundings, 2 * U * roundings);
         check_part(&g, "m", m, get(&g, "m") + step * n, n, 2 * U, 4 * U * roundings);

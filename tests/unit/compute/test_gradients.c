@@ -591,15 +591,18 @@ static void test_cross_entropy(void **state)
 /* ---- flat passes ------------------------------------------------------------------------------------------------- */
 
 /* AdamW by Loshchilov and Hutter's algorithm 2 as the paper writes it, with m-hat and v-hat: another arrangement of the
- * same formula, so a few ulp apart. */
+ * same formula, so a few ulp apart. The average as a step towards the new parameter. */
 static void test_adamw(void **state)
 {
     (void)state;
     enum { COUNT_P = 9, STEPS = 6 };
     double p[COUNT_P], m[COUNT_P] = {0}, v[COUNT_P] = {0}, g[COUNT_P];
     double theta[COUNT_P], first[COUNT_P] = {0}, second[COUNT_P] = {0}, power1 = 1.0, power2 = 1.0;
+    double shadow[COUNT_P], average[COUNT_P];
     FILL(p, 22);
+    FILL(shadow, 22 + STEPS + 1);
     memcpy(theta, p, sizeof p);
+    memcpy(average, shadow, sizeof shadow);
     for (size_t step = 1; step <= STEPS; step++) {
         ssfer_adamw_args a = {.lr = 1e-2 / (double)step,
                               .beta1 = 0.9,
@@ -607,10 +610,11 @@ static void test_adamw(void **state)
                               .eps = 1e-8,
                               .weight_decay = 0.05,
                               .step = step,
-                              .grad_scale = 0.5};
+                              .grad_scale = 0.5,
+                              .ema_decay = 0.9};
         FILL(g, 22 + step);
         g[3] = 0.0; /* never a gradient: only the decay moves it */
-        ref_adamw_step_f64(p, m, v, g, COUNT_P, &a);
+        ref_adamw_step_f64(p, m, v, shadow, g, COUNT_P, &a);
         power1 *= a.beta1;
         power2 *= a.beta2;
         for (size_t i = 0; i < COUNT_P; i++) {
@@ -619,24 +623,44 @@ static void test_adamw(void **state)
             second[i] = a.beta2 * second[i] + (1 - a.beta2) * gradient * gradient;
             double mhat = first[i] / (1 - power1), vhat = second[i] / (1 - power2);
             theta[i] = theta[i] - a.lr * a.weight_decay * theta[i] - a.lr * mhat / (sqrt(vhat) + a.eps);
+            average[i] += (1 - a.ema_decay) * (theta[i] - average[i]);
             assert_true(fabs(m[i] - first[i]) <= 1e-14);
             assert_true(fabs(v[i] - second[i]) <= 1e-14);
             assert_true(fabs(p[i] - theta[i]) <= 1e-14);
+            assert_true(fabs(shadow[i] - average[i]) <= 1e-14);
         }
     }
     assert_true(v[3] == 0.0 && m[3] == 0.0);
 }
 
+/* A rate of 0 leaves the parameters as they are, whatever the gradient: what is left of the step is the average. */
+static void test_average_alone(void **state)
+{
+    (void)state;
+    const ssfer_adamw_args still = {.beta1 = 0.9,
+                                    .beta2 = 0.95,
+                                    .eps = 1e-8,
+                                    .weight_decay = 0.05,
+                                    .step = 1,
+                                    .grad_scale = 1.0,
+                                    .ema_decay = 0.75};
+    double shadow[5] = {1, 2, 3, 4, 5}, p[5] = {5, 4, 3, 2, 1}, m[5] = {0}, v[5] = {0};
+    const double g[5] = {0.5, -1, 0, 2, 3}, start[5] = {5, 4, 3, 2, 1}, want[5] = {2.0, 2.5, 3.0, 3.5, 4.0};
+    ref_adamw_step_f64(p, m, v, NULL, g, 5, &still); /* nowhere to keep one */
+    assert_memory_equal(p, start, sizeof start);
+    ref_adamw_step_f64(p, m, v, shadow, g, 5, &still);
+    assert_memory_equal(p, start, sizeof start);
+    assert_memory_equal(shadow, want, sizeof want); /* exact in binary */
+}
+
 static void test_flat_passes(void **state)
 {
     (void)state;
-    double shadow[5] = {1, 2, 3, 4, 5}, p[5] = {5, 4, 3, 2, 1}, squares;
-    ref_ema_update_f64(shadow, p, 5, 0.75);
-    const double want[5] = {2.0, 2.5, 3.0, 3.5, 4.0};
-    assert_memory_equal(shadow, want, sizeof want); /* exact in binary */
-    ref_sum_squares_f64(&squares, want, 5);
+    const double x[5] = {2.0, 2.5, 3.0, 3.5, 4.0};
+    double squares;
+    ref_sum_squares_f64(&squares, x, 5);
     assert_true(squares == 4.0 + 6.25 + 9.0 + 12.25 + 16.0);
-    ref_sum_squares_f64(&squares, want, 0);
+    ref_sum_squares_f64(&squares, x, 0);
     assert_true(squares == 0.0);
 }
 
@@ -661,6 +685,7 @@ int main(void)
         cmocka_unit_test(test_reconstruction),
         cmocka_unit_test(test_cross_entropy),
         cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_average_alone),
         cmocka_unit_test(test_flat_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
