@@ -192,7 +192,10 @@ static void test_linear(void **state)
     (void)state;
     const operation forward = {"linear", run_linear, true}, dx = {"linear dx", run_linear_dx, true},
                     dw = {"linear dw", run_linear_dw, true};
-    shape shapes[3 * COUNT(sizes) + 1];
+    /* products of our own: one block and one piece, several of each, several panels, rows past the last block */
+    static const shape panels[] = {
+        {.n = {1, 16, 32}}, {.n = {12, 192, 32}}, {.n = {37, 400, 64}}, {.n = {301, 208, 96}}};
+    shape shapes[3 * COUNT(sizes) + 1 + COUNT(panels)];
     size_t count = 0;
     for (size_t i = 0; i < COUNT(sizes); i++) /* each size in each place, beside sizes that differ */
         for (size_t j = 0; j < 3; j++) {
@@ -200,6 +203,8 @@ static void test_linear(void **state)
             shapes[count++] = (shape){.n = {sizes[i], sizes[(3 * i + 4 * j) % n], sizes[(5 * i + 2 + j) % n]}};
         }
     shapes[count++] = (shape){.n = {2100, 8, 24}}; /* bias sums in chunks of more than 32 rows */
+    for (size_t i = 0; i < COUNT(panels); i++)
+        shapes[count++] = panels[i];
     for (unsigned variant = 0; variant < 4; variant++) {
         for (size_t i = 0; i < count; i++)
             shapes[i].variant = variant;
@@ -209,6 +214,7 @@ static void test_linear(void **state)
         check_shapes(&dw, shapes, count);
         check_nan(&forward, &(shape){.n = {5, 17, 33}, .variant = variant});
         check_nan(&forward, &(shape){.n = {5, 17, 33}, .variant = variant | LINEAR_GELU});
+        check_nan(&forward, &(shape){.n = {5, 16, 32}, .variant = variant | LINEAR_GELU});
         check_nan(&dw, &(shape){.n = {5, 17, 33}, .variant = variant});
     }
     check_shapes(&dx, shapes, count);

@@ -228,6 +228,30 @@ static void test_large_linear(void **state)
     DROP(x, w, y, halves);
 }
 
+/* Where a table says so, results have the same bits before weights are held, when a copy is made, and with it. */
+static void test_held_exactly(void **state)
+{
+    (void)state;
+    static const size_t shapes[][3] = {{40, 64, 96}, {3, 32, 8}, {5, 17, 33}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        EACH_CONTEXT(cx)
+        {
+            const ssfer_linear_dims d = {shapes[i][0], shapes[i][1], shapes[i][2], false};
+            if (!ssfer_weights_held_exactly(cx))
+                continue;
+            tensor x = make(d.rows * d.in, 1.0), w = make(d.in * d.out, 1.0), want = make(d.rows * d.out, 0),
+                   y = make(d.rows * d.out, 0);
+            OK(ssfer_linear_forward(cx, want.narrow, x.narrow, w.wide, NULL, d, SSFER_EPILOGUE_GELU));
+            OK(ssfer_weights_hold(cx, w.wide, w.count));
+            for (int again = 0; again < 3; again++) {
+                OK(ssfer_linear_forward(cx, y.narrow, x.narrow, w.wide, NULL, d, SSFER_EPILOGUE_GELU));
+                assert_memory_equal(y.narrow, want.narrow, y.count * sizeof *y.narrow);
+            }
+            ssfer_weights_release(cx, w.wide);
+            DROP(x, w, want, y);
+        }
+}
+
 /* Weights that change after they were released are read anew. */
 static void test_released_weights(void **state)
 {
@@ -497,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_linear),
         cmocka_unit_test(test_linear_backward),
         cmocka_unit_test(test_large_linear),
+        cmocka_unit_test(test_held_exactly),
         cmocka_unit_test(test_released_weights),
         cmocka_unit_test(test_norm),
         cmocka_unit_test(test_gelu),
