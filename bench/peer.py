@@ -41,12 +41,12 @@ def arithmetic(a):
     return torch.autocast("cpu", torch.bfloat16) if a.precision == "bf16" else contextlib.nullcontext()
 
 
-def median_step(step, seconds, warm_up=3):
-    """The median time of at least five steps."""
+def median_step(step, seconds, warm_up=2):
+    """The median time of at least four steps."""
     for _ in range(warm_up):
         step()
     times, end = [], time.perf_counter() + seconds
-    while len(times) < 5 or time.perf_counter() < end:
+    while len(times) < 4 or time.perf_counter() < end:
         start = time.perf_counter()
         step()
         times.append(time.perf_counter() - start)
@@ -76,7 +76,6 @@ def training_pairs(ssfer, case, script, sizes, pairs, theirs_only=()):
         memory.append((ours["peak_rss_mib"], theirs["peak_rss_mib"]))
         print(f"pair {i + 1}: ssfer {ours['images_per_second']:.1f} images/s ({100 * ours['of_limit']:.0f} % of the "
               f"limit), PyTorch {theirs['torch']} {theirs['images_per_second']:.1f} images/s, ratio {ratios[-1]:.2f}")
-    print(f"median ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f}); peak memory "
-          f"{memory[0][0]:.0f} MiB of {memory[0][1]:.0f}, {memory[0][0] / memory[0][1]:.2f} of PyTorch's")
+    print(f"median ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
     mine, peers = (statistics.median(m) for m in zip(*memory))
     print(f"peak memory: ssfer {mine:.0f} MiB, PyTorch {peers:.0f} MiB, {mine / peers:.2f} of it")
