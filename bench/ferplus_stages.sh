@@ -9,7 +9,7 @@
 #     supervised    random weights, no mixing, the same steps; 5 and 10 % with three seeds, 25 % with one
 #     stage3        from the FaceMix models of the same labels; 5 and 10 % with three seeds, 25 % with one
 #     precision     10 %, off, fp32 instead of bf16; three seeds
-#     sweep25       what else decides between off and FaceMix with 25 %: rate, crops, smoothing, mixing
+#     sweep25       what else decides between off and FaceMix with 25 %: rate, crops, smoothing
 #     options3      Stage III with 5 %, one option changed at a time: selections, what is for unequal classes, pseudo-mixup
 #
 # bench/ferplus_stages.sh one KIND FRACTION SEED makes one run. KIND may carry options of the command, each as
@@ -116,7 +116,7 @@ options() { # KIND FRACTION SEED OPTION=VALUE...: one run for each
   for option; do echo "$kind+$option" "$fraction" "$seed"; done
 }
 
-rates_crops=(lr=5e-4 lr=2e-3 crop-scale=0.2 crop-scale=0.8 smoothing=0)
+settings=(lr=5e-4 lr=2e-3 crop-scale=0.8 smoothing=0)
 selections=(select=flexmatch select=freematch select=softmatch select=ada-cm)
 unequal=(sampling=balanced logit-adjustment=1 abc=on align=labels align=uniform)
 # Numbers and words without spaces: splitting them is meant.
@@ -128,7 +128,7 @@ for group; do
     supervised) many $(seeds supervised 0.05 0.1) supervised 0.25 0 ;;
     stage3) many $(seeds stage3 0.05 0.1) stage3 0.25 0 ;;
     precision) many $(seeds fp32 0.1) ;;
-    sweep25) many $(options off 0.25 0 "${rates_crops[@]}") $(options on 0.25 0 "${rates_crops[@]}" mixup-alpha=0.2) ;;
+    sweep25) many $(options off 0.25 0 "${settings[@]}") $(options on 0.25 0 "${settings[@]}") ;;
     options3) many $(options stage3 0.05 0 "${unequal[@]}" "${selections[@]}" pseudo-mixup=on) ;;
     *) echo "ferplus_stages: error: there is no group '$group'" >&2; exit 2 ;;
   esac
