@@ -49,7 +49,7 @@ def make_model(a):
             tokens = self.embed(cut[rows, seen]) + self.where[0, 1:][seen]
             cls = (self.cls + self.where[:, :1]).expand(batch, -1, -1)
             small = self.narrow(self.encoder(torch.cat([cls, tokens], 1)))
-            whole = self.hidden.repeat(batch, patches, 1)
+            whole = self.hidden.to(small.dtype).repeat(batch, patches, 1)
             whole[rows, seen] = small[:, 1:]
             painted = self.decoder(torch.cat([small[:, :1], whole], 1) + self.decoder_where)[:, 1:]
             return (painted[rows, hidden] - cut[rows, hidden]).square().mean()
