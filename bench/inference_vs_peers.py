@@ -36,30 +36,23 @@ def export(a):
     torch.onnx.export(make_model(a), (images,), a.onnx, input_names=["images"], output_names=["logits"], dynamo=True)
 
 
-def torch_step(a, compiled):
+def measure_torch(a, compiled):
     import torch
 
     torch.set_num_threads(a.threads)
     model, images = make_model(a), torch.randn(a.batch_size, 3, a.image_size, a.image_size)
     forward = torch.compile(model) if compiled else model
 
-    def step():
-        with torch.inference_mode(), peer.arithmetic(a):
-            return forward(images)
-
-    return step, lambda: (model.bfloat16(), images.bfloat16())
-
-
-def measure_torch(a, compiled):
-    import torch
-
-    step, to_half = torch_step(a, compiled)
-    seconds = peer.median_step(step, a.seconds)
-    if a.precision == "bf16":
-        model, images = to_half()
-        forward = torch.compile(model) if compiled else model
+    def step(x=images):
         with torch.inference_mode():
-            seconds = min(seconds, peer.median_step(lambda: forward(images), a.seconds))
+            return forward(x)
+
+    with peer.arithmetic(a):
+        seconds = peer.median_step(step, a.seconds)
+    if a.precision == "bf16":  # all weights in bfloat16 may be faster than converting them
+        model.bfloat16()
+        half = images.bfloat16()
+        seconds = min(seconds, peer.median_step(lambda: step(half), a.seconds))
     return seconds
 
 

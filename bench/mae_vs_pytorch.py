@@ -87,13 +87,9 @@ def options():
 
 def main():
     a = options()
-    if a.peer:
-        measure_torch(a)
-        return
-    sizes = peer.flags(a, [name for name, _ in SIZES] + ["mask_ratio"])
-    print(f"masked autoencoder: {a.image_size} px, patch {a.patch_size}, {a.embed_dim}x{a.depth}, decoder "
-          f"{a.decoder_dim}x{a.decoder_depth}, batch {a.batch_size}, {a.threads} threads, {a.precision}")
-    peer.training_pairs(a.ssfer, "mae", __file__, sizes, a.pairs, ["--compile"] if a.compile else [])
+    peer.training_main(a, measure_torch, "mae", __file__, [name for name, _ in SIZES] + ["mask_ratio"],
+                       f"masked autoencoder: {a.image_size} px, patch {a.patch_size}, {a.embed_dim}x{a.depth}, decoder "
+                       f"{a.decoder_dim}x{a.decoder_depth}, batch {a.batch_size}")
 
 
 main()

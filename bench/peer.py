@@ -79,3 +79,12 @@ def training_pairs(ssfer, case, script, sizes, pairs, theirs_only=()):
     print(f"median ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
     mine, peers = (statistics.median(m) for m in zip(*memory))
     print(f"peak memory: ssfer {mine:.0f} MiB, PyTorch {peers:.0f} MiB, {mine / peers:.2f} of it")
+
+
+def training_main(a, measure_torch, case, script, names, title):
+    """What a comparison of training steps does; `names`: its options that both sides take; `title`: the model."""
+    if a.peer:
+        measure_torch(a)
+        return
+    print(f"{title}, {a.threads} threads, {a.precision}")
+    training_pairs(a.ssfer, case, script, flags(a, names), a.pairs, ["--compile"] if a.compile else [])

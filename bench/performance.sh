@@ -56,7 +56,7 @@ part() {
       compare predict_vs_pytorch.py --pairs 5 --threads 2 "$folder/face.jpg"
       rm -r "$folder"
       ;;
-    scaling) compare scaling.py --seconds 3 ;;
+    scaling) compare scaling.py --seconds 3 --precision bf16 ;;
     breakdown)
       for precision in fp32 bf16; do
         "$SSFER" bench vit --mode inference --batch-size 32 --precision "$precision" --breakdown -q

@@ -2,9 +2,10 @@
 
     bench/predict_vs_pytorch.py --ssfer build/release/ssfer picture.jpg
 
-Without --model it is a ViT-B/16 with random weights, as a file of timm's parameters. Needs Python with `torch`, `timm`, `torchvision`, `safetensors` and Pillow, for this comparison only. Whole processes, in
-turns, with warm disk caches: start, imports, reading the weights, one picture, end. What counts is processor time (user
-and system), and beside it the time that passes."""
+Without --model it is a ViT-B/16 with random weights, as a file of timm's parameters. Needs Python with `torch`, `timm`,
+`torchvision`, `safetensors` and Pillow, for this comparison only. Whole processes, in turns, with warm disk caches: start,
+imports, reading the weights, one picture, end. What counts is processor time (user and system), and beside it the time
+that passes."""
 import argparse
 import os
 import statistics

@@ -72,13 +72,9 @@ def options():
 
 def main():
     a = options()
-    if a.peer:
-        measure_torch(a)
-        return
-    sizes = peer.flags(a, [name for name, _ in SIZES] + ["kept"])
-    print(f"semi-supervised step: {a.image_size} px, patch {a.patch_size}, {a.embed_dim}x{a.depth}, {a.heads} heads, "
-          f"batch {a.batch_size} and {a.mu * a.batch_size}, {a.kept:g} kept, {a.threads} threads, {a.precision}")
-    peer.training_pairs(a.ssfer, "semi", __file__, sizes, a.pairs, ["--compile"] if a.compile else [])
+    peer.training_main(a, measure_torch, "semi", __file__, [name for name, _ in SIZES] + ["kept"],
+                       f"semi-supervised step: {a.image_size} px, patch {a.patch_size}, {a.embed_dim}x{a.depth}, "
+                       f"{a.heads} heads, batch {a.batch_size} and {a.mu * a.batch_size}, {a.kept:g} kept")
 
 
 main()

@@ -1,11 +1,11 @@
-"""ssfer beside PyTorch on this machine: the same ViT, batch, threads and work, measured in turns.
+"""ssfer beside PyTorch on this machine: a training step of the same ViT, batch and threads, measured in turns.
 
-    bench/vit_vs_pytorch.py --ssfer build/release/ssfer --mode training --image-size 48 --patch-size 8 \
+    bench/vit_vs_pytorch.py --ssfer build/release/ssfer --image-size 48 --patch-size 8 \
         --embed-dim 192 --depth 6 --heads 3 --batch-size 64 --threads 2
 
-Needs Python with `torch` and `timm` (pip install torch timm), for this comparison only. A training step is forward,
-cross entropy, backward, AdamW (weight decay 0.05, betas 0.9/0.95) and an EMA of the weights; inference is a forward
-pass in eval mode without gradients. Each pair runs one after the other in processes of their own; the ratio of a pair
+Needs Python with `torch` and `timm` (pip install torch timm), for this comparison only. A step is forward, cross
+entropy, backward, AdamW (weight decay 0.05, betas 0.9/0.95) and an EMA of the weights; for inference there is
+inference_vs_peers.py. Each pair runs one after the other in processes of their own; the ratio of a pair
 is free of the machine's drift, and the median of the pairs is what counts."""
 import argparse
 
@@ -24,20 +24,10 @@ def measure_torch(a):
     model = VisionTransformer(img_size=a.image_size, patch_size=a.patch_size, embed_dim=a.embed_dim, depth=a.depth,
                               num_heads=a.heads, num_classes=8)
     images, labels = torch.randn(a.batch_size, 3, a.image_size, a.image_size), torch.arange(a.batch_size) % 8
-    training = a.mode == "training"
-    model.train(training)
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.05, betas=(0.9, 0.95))
     ema = [p.detach().clone() for p in parameters]
     forward = torch.compile(model) if a.compile else model
-
-    def infer(x=images):
-        with torch.inference_mode():
-            return forward(x)
-
-    def autocast_infer():
-        with peer.arithmetic(a):
-            return infer()
 
     def train():
         optimizer.zero_grad()
@@ -48,30 +38,20 @@ def measure_torch(a):
         with torch.no_grad():
             torch._foreach_lerp_(ema, parameters, 0.001)
 
-    seconds = peer.median_step(train if training else autocast_infer, a.seconds)
-    if not training and a.precision == "bf16":  # all weights in bfloat16 may be faster than converting them
-        model.bfloat16()
-        half = images.bfloat16()
-        seconds = min(seconds, peer.median_step(lambda: infer(half), a.seconds))
-    peer.answer(a.batch_size, seconds)
+    peer.answer(a.batch_size, peer.median_step(train, a.seconds))
 
 
 def options():
     p = peer.parser(__doc__, argparse)
-    p.add_argument("--mode", choices=["training", "inference"], default="training")
     peer.add_sizes(p, SIZES)
     return p.parse_args()
 
 
 def main():
     a = options()
-    if a.peer:
-        measure_torch(a)
-        return
-    sizes = peer.flags(a, ["mode"] + [name for name, _ in SIZES])
-    print(f"{a.mode}: {a.image_size} px, patch {a.patch_size}, {a.embed_dim}x{a.depth}, {a.heads} heads, "
-          f"batch {a.batch_size}, {a.threads} threads, {a.precision}")
-    peer.training_pairs(a.ssfer, "vit", __file__, sizes, a.pairs, ["--compile"] if a.compile else [])
+    peer.training_main(a, measure_torch, "vit", __file__, [name for name, _ in SIZES],
+                       f"training: {a.image_size} px, patch {a.patch_size}, {a.embed_dim}x{a.depth}, {a.heads} heads, "
+                       f"batch {a.batch_size}")
 
 
 main()

@@ -11,6 +11,7 @@
 #ifndef SSFER_COMPUTE_CPU_PANEL_PRODUCT_H
 #define SSFER_COMPUTE_CPU_PANEL_PRODUCT_H
 
+#include "base/size.h"
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/vector_math.h"
 
@@ -130,12 +131,18 @@ static void multiply_strip(const panel_product *p, size_t row, size_t blocks, si
     }
 }
 
+/* The most blocks that a panel has room for. */
+static size_t panel_blocks(size_t K)
+{
+    const size_t fit = PANEL_BYTES / (ROWS * K * sizeof(act));
+    return fit < PANEL_BLOCKS ? fit : PANEL_BLOCKS;
+}
+
 /* Blocks `first` to end - 1 of the rows, columns from `column` to `last` - 1. */
 static void multiply_part(const panel_product *p, size_t first, size_t end, size_t column, size_t last, act *panel,
                           float *sums)
 {
-    const size_t fit = PANEL_BYTES / (ROWS * p->K * sizeof(act)), most = fit < PANEL_BLOCKS ? fit : PANEL_BLOCKS;
-    const size_t count = end - first, panels = (count + most - 1) / most;
+    const size_t most = panel_blocks(p->K), count = end - first, panels = (count + most - 1) / most;
     for (size_t i = 0; i < panels; i++) { /* of sizes that differ by one block at most */
         const size_t from = first + i * count / panels, to = first + (i + 1) * count / panels;
         pack_panel(panel, p->x, from * ROWS, to - from, p->M, p->K);
@@ -168,8 +175,8 @@ ssfer_status CPU(product)(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, c
     p.stream = worth_streaming(&p);
     const size_t blocks = (p.M + ROWS - 1) / ROWS, strips = p.J / COLUMNS;
     const size_t by_rows = row_shares(blocks, cx->threads), by_columns = cx->threads / by_rows;
-    const size_t sums_bytes = PANEL_BLOCKS * ROWS * COLUMNS * sizeof(float);
-    const size_t part_bytes = sums_bytes + PANEL_BLOCKS * ROWS * p.K * sizeof(act);
+    const size_t most = panel_blocks(p.K), sums_bytes = most * ROWS * COLUMNS * sizeof(float);
+    const size_t part_bytes = sums_bytes + ssfer_align_size(most * ROWS * p.K * sizeof(act), LINE);
     char *memory = ssfer_cpu_scratch(cx, cx->threads * part_bytes);
     if (!memory)
         return cx->error.status;
