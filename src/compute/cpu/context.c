@@ -12,8 +12,25 @@
 #        include <unistd.h>
 #    endif
 
-extern const ssfer_backend ssfer_backend_cpu_v3, ssfer_backend_cpu_v4, ssfer_backend_cpu_v4_bf16,
-    ssfer_backend_cpu_v4_amx;
+extern const ssfer_backend ssfer_backend_cpu_v3, ssfer_backend_cpu_v4, ssfer_backend_cpu_v4_split,
+    ssfer_backend_cpu_v4_bf16, ssfer_backend_cpu_v4_amx;
+
+/* Tiles are there when the processor has them and the kernel, which must save them, gives this process leave. */
+static bool have_amx(void)
+{
+#    ifdef __linux__
+    enum {
+        ARCH_REQ_XCOMP_PERM_NUMBER = 0x1023,
+        XTILEDATA = 18
+    };                                                /* asm/prctl.h, which older systems lack, and the SDM */
+    const unsigned tiles = 1u << 24, bf16 = 1u << 22; /* CPUID.7.0:EDX */
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & tiles) && (d & bf16) &&
+           __builtin_cpu_supports("avx512bf16") && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM_NUMBER, XTILEDATA) == 0;
+#    else
+    return false;
+#    endif
+}
 #endif
 extern const ssfer_backend ssfer_backend_cpu_base;
 
@@ -24,7 +41,7 @@ ssfer_cpu_level ssfer_cpu_best_level(void)
     bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
     if (v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
-        return SSFER_CPU_V4;
+        return have_amx() ? SSFER_CPU_V4_SPLIT : SSFER_CPU_V4;
     if (v3)
         return SSFER_CPU_V3;
 #endif
@@ -35,6 +52,8 @@ const ssfer_backend *ssfer_cpu_backend(ssfer_cpu_level level)
 {
     switch (level) {
 #ifdef SSFER_CPU_X86
+    case SSFER_CPU_V4_SPLIT:
+        return &ssfer_backend_cpu_v4_split;
     case SSFER_CPU_V3:
         return &ssfer_backend_cpu_v3;
     case SSFER_CPU_V4:
@@ -47,29 +66,10 @@ const ssfer_backend *ssfer_cpu_backend(ssfer_cpu_level level)
     }
 }
 
-#ifdef SSFER_CPU_X86
-/* Tiles are there when the processor has them and the kernel, which must save them, gives this process leave. */
-static bool have_amx(void)
-{
-#    ifdef __linux__
-    enum {
-        ARCH_REQ_XCOMP_PERM_NUMBER = 0x1023,
-        XTILEDATA = 18
-    };                                                /* asm/prctl.h, which older systems lack, and the SDM */
-    const unsigned tiles = 1u << 24, bf16 = 1u << 22; /* CPUID.7.0:EDX */
-    unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & tiles) && (d & bf16) &&
-           syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM_NUMBER, XTILEDATA) == 0;
-#    else
-    return false;
-#    endif
-}
-#endif
-
 const ssfer_backend *ssfer_cpu_backend_bf16(size_t rank)
 {
 #ifdef SSFER_CPU_X86
-    if (ssfer_cpu_best_level() == SSFER_CPU_V4 && __builtin_cpu_supports("avx512bf16")) {
+    if (ssfer_cpu_best_level() >= SSFER_CPU_V4 && __builtin_cpu_supports("avx512bf16")) {
         const bool amx = have_amx();
         if (rank == 0 && amx)
             return &ssfer_backend_cpu_v4_amx;

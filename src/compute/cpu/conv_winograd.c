@@ -104,6 +104,7 @@ void ssfer_winograd_run(const ssfer_winograd *w)
     switch (ssfer_cpu_best_level()) {
 #ifdef SSFER_CPU_X86
     case SSFER_CPU_V4:
+    case SSFER_CPU_V4_SPLIT:
         cpu_winograd_v4(w);
         return;
     case SSFER_CPU_V3:

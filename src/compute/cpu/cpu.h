@@ -1,15 +1,22 @@
 /* The CPU backend: oneDNN for the matrix products, fused kernels of our own for what lies between them.
  *
  * The kernel sources are compiled once per instruction-set level (x86-64 baseline, v3 = AVX2 + FMA, v4 = AVX-512) with
- * CPU_LEVEL naming it, and twice more for activations in bfloat16 (CPU_BF16): v4 with AVX512-BF16, without and with
- * AMX; cpu/context.c picks the best that the processor has when a context is created. A name CPU(x) therefore exists as
- * cpu_x_base, cpu_x_v3, cpu_x_v4, cpu_x_v4_bf16 and cpu_x_v4_amx. */
+ * CPU_LEVEL naming it, once more for products in float32 by AMX (CPU_SPLIT: split_tiles.h), and twice for activations
+ * in bfloat16 (CPU_BF16): v4 with AVX512-BF16, without and with AMX; cpu/context.c picks the best that the processor has
+ * when a context is created. A name CPU(x) therefore exists as cpu_x_base, cpu_x_v3, cpu_x_v4, cpu_x_v4_split,
+ * cpu_x_v4_bf16 and cpu_x_v4_amx. */
 #ifndef SSFER_COMPUTE_CPU_CPU_H
 #define SSFER_COMPUTE_CPU_CPU_H
 
 #include "compute/backend.h"
 
-typedef enum ssfer_cpu_level { SSFER_CPU_BASE, SSFER_CPU_V3, SSFER_CPU_V4, SSFER_CPU_LEVELS } ssfer_cpu_level;
+typedef enum ssfer_cpu_level {
+    SSFER_CPU_BASE,
+    SSFER_CPU_V3,
+    SSFER_CPU_V4,
+    SSFER_CPU_V4_SPLIT,
+    SSFER_CPU_LEVELS
+} ssfer_cpu_level;
 
 /* The best level that this processor runs, and the table of a level. Tests walk them all. */
 ssfer_cpu_level ssfer_cpu_best_level(void);

@@ -77,17 +77,19 @@ ssfer_status CPU(linear_backward_dw)(ssfer_compute *cx, float *dw, float *db, co
                                      ssfer_linear_dims d);
 #ifdef CPU_PRODUCT
 /* Products with weights b (K, J) of our own (panel_product.h), for most widths that are multiples of 32. product_pack
- * brings float32 weights into the form that a product reads, K * J acts: b as it lies, or transposed, as (J, K). In d,
- * in is K and out is J. */
+ * brings float32 weights into the form that a product reads, product_bytes of it: b as it lies, or transposed, as
+ * (J, K). In d, in is K and out is J. */
 bool CPU(product_fits)(size_t K, size_t J);
-void CPU(product_pack)(ssfer_compute *cx, ssfer_act *packed, const float *w, size_t K, size_t J, bool transposed);
-ssfer_status CPU(product)(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const ssfer_act *packed,
-                          const float *bias, ssfer_linear_dims d, ssfer_epilogue epilogue);
+size_t CPU(product_bytes)(size_t K, size_t J);
+void CPU(product_pack)(ssfer_compute *cx, void *packed, const float *w, size_t K, size_t J, bool transposed);
+ssfer_status CPU(product)(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const void *packed, const float *bias,
+                          ssfer_linear_dims d, ssfer_epilogue epilogue);
 #endif
-#ifdef CPU_AMX
-/* linear_backward_dw for db NULL, dy in bfloat16 and widths that are multiples of 32. */
+#if defined CPU_AMX || defined CPU_SPLIT
+#    define CPU_TILES
+/* linear_backward_dw for dy as acts and widths that are multiples of 32; db may be NULL. */
 bool CPU(weight_gradient_fits)(ssfer_linear_dims d);
-ssfer_status CPU(weight_gradient)(ssfer_compute *cx, float *dw, const ssfer_act *dy, const ssfer_act *x,
+ssfer_status CPU(weight_gradient)(ssfer_compute *cx, float *dw, float *db, const ssfer_act *dy, const ssfer_act *x,
                                   ssfer_linear_dims d);
 #endif
 ssfer_status CPU(residual_norm_forward)(ssfer_compute *cx, ssfer_act *y, float *sum, float *mean, float *rstd,

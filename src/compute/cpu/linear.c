@@ -33,11 +33,11 @@ static const void *operand(ssfer_compute *cx, ssfer_cpu_slot slot, const float *
 
 #ifdef CPU_PRODUCT
 /* w in the form of CPU(product): the copy of weights that are held, or packed for this once. NULL: out of memory. */
-static const act *packed(ssfer_compute *cx, const float *w, size_t K, size_t J, bool transposed, bool copied)
+static const void *packed(ssfer_compute *cx, const float *w, size_t K, size_t J, bool transposed, bool copied)
 {
-    const size_t bytes = K * J * sizeof(act);
+    const size_t bytes = CPU(product_bytes)(K, J);
     bool is_new = true;
-    act *to =
+    void *to =
         copied ? ssfer_cpu_weights_packed(cx, w, bytes, &is_new) : ssfer_cpu_scratch_slot(cx, SSFER_CPU_WEIGHTS, bytes);
     if (to && is_new)
         CPU(product_pack)(cx, to, w, K, J, transposed);
@@ -50,7 +50,7 @@ ssfer_status CPU(linear_forward)(ssfer_compute *cx, ssfer_act *y, const ssfer_ac
 {
 #ifdef CPU_PRODUCT
     if (CPU(product_fits)(d.in, d.out)) {
-        const act *weights = packed(cx, w, d.in, d.out, true, ssfer_cpu_weights_copied(cx, w, false));
+        const void *weights = packed(cx, w, d.in, d.out, true, ssfer_cpu_weights_copied(cx, w, false));
         return weights ? CPU(product)(cx, y, x, weights, b, d, epilogue) : cx->error.status;
     }
     const bool copied = false; /* oneDNN's copies sum in another order: here holding weights changes no bits */
@@ -91,9 +91,9 @@ static ssfer_status product_backward(ssfer_compute *cx, const ssfer_matmul *prod
 ssfer_status CPU(linear_backward_dx)(ssfer_compute *cx, ssfer_act *dx, const ssfer_act *dy, const float *w,
                                      ssfer_linear_dims d)
 {
-#ifdef CPU_AMX
+#ifdef CPU_TILES
     if (CPU(product_fits)(d.out, d.in)) {
-        const act *weights = packed(cx, w, d.out, d.in, false, false), *operand_dy = gradient(cx, dy, d);
+        const void *weights = packed(cx, w, d.out, d.in, false, false), *operand_dy = gradient(cx, dy, d);
         const ssfer_linear_dims back = {.rows = d.rows, .in = d.out, .out = d.in};
         return weights && operand_dy ? CPU(product)(cx, dx, operand_dy, weights, NULL, back, SSFER_EPILOGUE_NONE)
                                      : cx->error.status;
@@ -138,10 +138,10 @@ ssfer_status CPU(linear_backward_dw)(ssfer_compute *cx, float *dw, float *db, co
                                   .result = SSFER_PRECISION_FP32,
                                   .add = true};
     const void *dy_operand = gradient(cx, dy, d);
-    ssfer_status st = dy_operand && db ? add_column_sums(cx, db, dy_operand, d) : SSFER_OK;
-#ifdef CPU_AMX
-    if (st == SSFER_OK && dy_operand && CPU(weight_gradient_fits)(d))
-        return CPU(weight_gradient)(cx, dw, dy_operand, x, d);
+#ifdef CPU_TILES
+    if (dy_operand && CPU(weight_gradient_fits)(d))
+        return CPU(weight_gradient)(cx, dw, db, dy_operand, x, d);
 #endif
+    ssfer_status st = dy_operand && db ? add_column_sums(cx, db, dy_operand, d) : SSFER_OK;
     return st == SSFER_OK ? product_backward(cx, &product, dw, dy_operand, x) : st;
 }

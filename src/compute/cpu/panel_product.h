@@ -1,10 +1,12 @@
 /* y = epilogue(x b + bias) for weights b that were packed before, by panels of x and strips of b; for one C file a kind
- * of arithmetic, which says what a block is and how two packed pieces are multiplied (product_amx.c, product_avx512.c).
+ * of arithmetic, which says what a block is and how two packed pieces are multiplied (product_amx.c, product_avx512.c,
+ * product_split.c).
  *
  * The caches decide. A thread packs a panel of x, some blocks of ROWS rows, which stays in its second-level cache;
  * walks b by strips of COLUMNS columns; cuts the inner index into pieces of DEPTH, whose part of b stays in the
  * first-level cache while the whole panel passes by; and keeps the sums of a strip beside the panel in the meantime.
- * The next piece of b is asked for while this one is in use.
+ * The next piece of b is asked for while this one is in use. Where an inner index is longer than PANEL_DEPTH, a panel
+ * has a part of it only, and y collects the sums of the parts.
  *
  * Each element is one sum in the order of the inner index, by pieces: the same bits for any number of threads, and
  * whatever rows are beside it. */
@@ -17,19 +19,22 @@
 
 #include <omp.h>
 
-/* The including file defines ROWS, DEPTH, PANEL_BLOCKS (most blocks in a panel) and PANEL_BYTES (its size, about), and
- * the functions declared here. */
-enum { COLUMNS = 2 * VECTOR, LINE = 64 /* bytes of a cache line */ };
+/* The including file defines ROWS, DEPTH, PANEL_BLOCKS (most blocks in a panel), PANEL_BYTES (its size, about),
+ * PANEL_DEPTH (less than any K only where an act is a float), PARTS (numbers that an element is packed as), the type
+ * `packed` of these, and the functions declared here. */
+enum { COLUMNS = 2 * VECTOR, LINE = 64 /* bytes of a cache line */, UNIT = 32 /* parts of K are multiples of it */ };
 
-/* Columns `first` to first + 31 of b (K, J), stored as it is or transposed, as (J, K): to [K][32], in any order that
- * leaves pieces of DEPTH in their place. */
-static void pack_strip(act *to, const float *w, size_t first, size_t K, size_t J, bool transposed);
-/* Rows `first` on of x (M, K): to [blocks][K][ROWS], likewise; rows from M on are zeros. */
-static void pack_panel(act *to, const act *x, size_t first, size_t blocks, size_t M, size_t K);
-/* sums (ROWS, COLUMNS) = or += a b over `depth`; asks for `next` on the way: `lines` cache lines for each 32 of depth.
- */
-static void multiply_block(float *sums, bool start, const act *a, const act *b, size_t depth, const act *next,
-                           size_t lines);
+/* Columns `first` to first + 31 of b (K, J), stored as it is or transposed, as (J, K): to [K][32][PARTS], in any order
+ * that leaves pieces of DEPTH in their place. */
+static void pack_strip(packed *to, const float *w, size_t first, size_t K, size_t J, bool transposed);
+/* Rows `first` on, columns k to k + depth - 1, of x (M, K): to [blocks][depth][ROWS][PARTS], likewise; rows from M on
+ * are zeros. */
+static void pack_panel(packed *to, const act *x, size_t first, size_t blocks, size_t k, size_t depth, size_t M,
+                       size_t K);
+/* What is on its way while a block is multiplied. */
+typedef struct meanwhile meanwhile;
+/* sums (ROWS, COLUMNS) = or += a b over `depth`, with a call of `work` for each UNIT of depth. */
+static void multiply_block(float *sums, bool start, const packed *a, const packed *b, size_t depth, meanwhile *work);
 /* Row i of a block's sums: columns 0 to 15, and 16 to 31. */
 static const float *sums_low(const float *sums, size_t i);
 static const float *sums_high(const float *sums, size_t i);
@@ -38,7 +43,8 @@ static void end_thread(void);
 
 typedef struct panel_product {
     void *y;
-    const act *x, *b;
+    const act *x;
+    const packed *b;
     const float *bias; /* or NULL */
     size_t M, K, J;
     bool wide;   /* y is float32 */
@@ -51,10 +57,10 @@ typedef struct panel_product {
 static bool worth_streaming(const panel_product *p)
 {
     const size_t bytes = p->M * p->J * sizeof(act);
-    return !p->wide && bytes > ((size_t)8 << 20) && (uintptr_t)p->y % LINE == 0;
+    return !p->wide && p->K <= PANEL_DEPTH && bytes > ((size_t)8 << 20) && (uintptr_t)p->y % LINE == 0;
 }
 
-static inline __attribute__((always_inline)) void store_floats(float *to, __m512 low, __m512 high, bool stream)
+static inline void store_floats(float *to, __m512 low, __m512 high, bool stream)
 {
     if (stream) {
         _mm512_stream_ps(to, low);
@@ -65,7 +71,7 @@ static inline __attribute__((always_inline)) void store_floats(float *to, __m512
     }
 }
 
-static inline __attribute__((always_inline)) void store_acts(act *to, __m512 low, __m512 high, bool stream)
+static inline void store_acts(act *to, __m512 low, __m512 high, bool stream)
 {
 #ifdef CPU_BF16
     const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(high, low);
@@ -78,77 +84,136 @@ static inline __attribute__((always_inline)) void store_acts(act *to, __m512 low
 #endif
 }
 
-/* Rows `row` on and columns `column` on of y, from a block's sums. */
-static inline __attribute__((always_inline)) void finish_block_as(const panel_product *p, size_t row, size_t column,
-                                                                  const float *sums, bool wide, bool gelu)
-{
-    const size_t rows = p->M - row < ROWS ? p->M - row : ROWS;
-    const __m512 zero = _mm512_setzero_ps();
-    const __m512 bias[2] = {p->bias ? _mm512_loadu_ps(p->bias + column) : zero,
-                            p->bias ? _mm512_loadu_ps(p->bias + column + VECTOR) : zero};
-    for (size_t i = 0; i < rows; i++) {
-        __m512 low = _mm512_add_ps(_mm512_load_ps(sums_low(sums, i)), bias[0]);
-        __m512 high = _mm512_add_ps(_mm512_load_ps(sums_high(sums, i)), bias[1]);
-        if (gelu) {
-            low = vector_gelu(low);
-            high = vector_gelu(high);
-        }
-        const size_t at = (row + i) * p->J + column;
-        if (wide)
-            store_floats((float *)p->y + at, low, high, false);
-        else
-            store_acts((act *)p->y + at, low, high, p->stream);
-    }
-}
+/* A part of the inner index. */
+typedef struct depth_part {
+    size_t k, depth;
+    bool first, last;
+} depth_part;
 
-static void finish_block(const panel_product *p, size_t row, size_t column, const float *sums)
+/* A block whose sums are complete is finished while the next one is multiplied: tiles leave the vector units idle. */
+struct meanwhile {
+    const panel_product *p;
+    const float *sums;
+    size_t row, column, rows, done; /* of y: rows `row` to row + rows - 1, of which `done` are finished */
+    bool add, last;                 /* to what y has; then bias and GELU */
+    const char *next;               /* of b, what is wanted soon: `lines` cache lines a UNIT */
+    size_t lines;
+    const float *ahead; /* of y, what the block that is being multiplied will be added to: `ahead_rows` rows */
+    size_t ahead_rows;
+};
+
+static inline void finish_row(const meanwhile *work, size_t i)
 {
-    const bool gelu = p->epilogue == SSFER_EPILOGUE_GELU;
+    const panel_product *p = work->p;
+    const size_t at = (work->row + i) * p->J + work->column;
+    __m512 low = _mm512_load_ps(sums_low(work->sums, i)), high = _mm512_load_ps(sums_high(work->sums, i));
+    if (work->add) {
+        low = _mm512_add_ps(low, _mm512_loadu_ps((const float *)p->y + at));
+        high = _mm512_add_ps(high, _mm512_loadu_ps((const float *)p->y + at + VECTOR));
+    }
+    if (work->last && p->bias) {
+        low = _mm512_add_ps(low, _mm512_loadu_ps(p->bias + work->column));
+        high = _mm512_add_ps(high, _mm512_loadu_ps(p->bias + work->column + VECTOR));
+    }
+    if (work->last && p->epilogue == SSFER_EPILOGUE_GELU) {
+        low = vector_gelu(low);
+        high = vector_gelu(high);
+    }
     if (p->wide)
-        finish_block_as(p, row, column, sums, true, gelu);
-    else if (gelu)
-        finish_block_as(p, row, column, sums, false, true);
+        store_floats((float *)p->y + at, low, high, false);
     else
-        finish_block_as(p, row, column, sums, false, false);
+        store_acts((act *)p->y + at, low, high, p->stream);
 }
 
-/* Columns `column` to column + 31 of y, in the rows of a panel. sums: room for its blocks. */
-static void multiply_strip(const panel_product *p, size_t row, size_t blocks, size_t column, const act *panel,
-                           float *sums)
+static inline void finish_rows(meanwhile *work, size_t count)
 {
-    enum { UNIT = 32 };
-    const act *b = p->b + column * p->K;
-    const size_t lines = UNIT * COLUMNS * sizeof *b / LINE / blocks;
-    for (size_t k = 0; k < p->K; k += DEPTH) {
-        const size_t depth = p->K - k < DEPTH ? p->K - k : DEPTH;
-        const act *here = b + k * COLUMNS, *next = here + depth * COLUMNS;
+    for (; count > 0 && work->done < work->rows; count--)
+        finish_row(work, work->done++);
+}
+
+/* Brings near what is wanted soon, a little at a time: a core has few requests on their way at once. */
+static inline void ask_for_next(meanwhile *work)
+{
+    for (size_t i = 0; i < work->lines; i++, work->next += LINE)
+        _mm_prefetch(work->next, _MM_HINT_T1);
+    for (size_t i = 0; i < 2 && work->ahead_rows; i++, work->ahead_rows--, work->ahead += work->p->J) {
+        _mm_prefetch((const char *)work->ahead, _MM_HINT_T0);
+        _mm_prefetch((const char *)(work->ahead + VECTOR), _MM_HINT_T0);
+    }
+}
+
+/* Leaves a block to be finished. */
+static void begin_finish(meanwhile *work, const depth_part *part, size_t row, size_t column, const float *sums)
+{
+    const panel_product *p = work->p;
+    work->sums = sums;
+    work->row = row;
+    work->column = column;
+    work->rows = p->M - row < ROWS ? p->M - row : ROWS;
+    work->done = 0;
+    work->add = !part->first;
+    work->last = part->last;
+}
+
+/* What a part of K adds to columns `column` to column + 31 of y, in the rows of a panel. sums: room for its blocks. */
+static void multiply_strip(meanwhile *work, const depth_part *part, size_t row, size_t blocks, size_t column,
+                           const packed *panel, float *sums)
+{
+    const panel_product *p = work->p;
+    const packed *b = p->b + (column * p->K + part->k * COLUMNS) * PARTS;
+    work->lines = UNIT * COLUMNS * PARTS * sizeof *b / LINE / blocks;
+    for (size_t k = 0; k < part->depth; k += DEPTH) {
+        const size_t depth = part->depth - k < DEPTH ? part->depth - k : DEPTH;
+        const packed *here = b + k * COLUMNS * PARTS;
+        const bool end = k + depth == part->depth; /* then the next strip's turn comes */
+        work->next = (const char *)(end ? b + COLUMNS * p->K * PARTS : here + depth * COLUMNS * PARTS);
         for (size_t i = 0; i < blocks; i++) {
-            multiply_block(sums + i * ROWS * COLUMNS, k == 0, panel + (i * p->K + k) * ROWS, here, depth, next, lines);
-            next += depth / UNIT * lines * LINE / sizeof *next;
-            if (k + depth == p->K)
-                finish_block(p, row + i * ROWS, column, sums + i * ROWS * COLUMNS);
+            float *block_sums = sums + i * ROWS * COLUMNS;
+            work->ahead = (const float *)p->y + (row + i * ROWS) * p->J + column;
+            work->ahead_rows = part->first ? 0 : ROWS;
+            multiply_block(block_sums, k == 0, panel + (i * part->depth + k) * ROWS * PARTS, here, depth, work);
+            finish_rows(work, ROWS);
+            if (end)
+                begin_finish(work, part, row + i * ROWS, column, block_sums);
         }
     }
+}
+
+/* How many parts K is cut into. */
+static size_t depth_parts(size_t K)
+{
+    return (K + PANEL_DEPTH - 1) / PANEL_DEPTH;
 }
 
 /* The most blocks that a panel has room for. */
 static size_t panel_blocks(size_t K)
 {
-    const size_t fit = PANEL_BYTES / (ROWS * K * sizeof(act));
+    const size_t depth = K < PANEL_DEPTH ? K : PANEL_DEPTH, fit = PANEL_BYTES / (ROWS * depth * PARTS * sizeof(packed));
     return fit < PANEL_BLOCKS ? fit : PANEL_BLOCKS;
 }
 
+static depth_part depth_part_of(size_t K, size_t i)
+{
+    const size_t parts = depth_parts(K), units = (K + UNIT - 1) / UNIT;
+    const size_t k = i * units / parts * UNIT, end = (i + 1) * units / parts * UNIT;
+    return (depth_part){k, (end < K ? end : K) - k, i == 0, i + 1 == parts};
+}
+
 /* Blocks `first` to end - 1 of the rows, columns from `column` to `last` - 1. */
-static void multiply_part(const panel_product *p, size_t first, size_t end, size_t column, size_t last, act *panel,
+static void multiply_part(const panel_product *p, size_t first, size_t end, size_t column, size_t last, packed *panel,
                           float *sums)
 {
     const size_t most = panel_blocks(p->K), count = end - first, panels = (count + most - 1) / most;
-    for (size_t i = 0; i < panels; i++) { /* of sizes that differ by one block at most */
-        const size_t from = first + i * count / panels, to = first + (i + 1) * count / panels;
-        pack_panel(panel, p->x, from * ROWS, to - from, p->M, p->K);
+    const size_t parts = depth_parts(p->K);
+    meanwhile work = {.p = p};
+    for (size_t i = 0; i < panels * parts; i++) { /* of sizes that differ by one block at most */
+        const size_t from = first + i / parts * count / panels, to = first + (i / parts + 1) * count / panels;
+        const depth_part part = depth_part_of(p->K, i % parts);
+        pack_panel(panel, p->x, from * ROWS, to - from, part.k, part.depth, p->M, p->K);
         for (size_t j = column; j < last; j += COLUMNS)
-            multiply_strip(p, from * ROWS, to - from, j, panel, sums);
+            multiply_strip(&work, &part, from * ROWS, to - from, j, panel, sums);
     }
+    finish_rows(&work, ROWS);
 }
 
 /* Threads share the rows; where these are so few that each would walk all of b for next to nothing, the columns. */
@@ -160,23 +225,29 @@ static size_t row_shares(size_t blocks, size_t threads)
     return shares;
 }
 
-void CPU(product_pack)(ssfer_compute *cx, ssfer_act *packed, const float *w, size_t K, size_t J, bool transposed)
+size_t CPU(product_bytes)(size_t K, size_t J)
 {
-    act *to = packed;
-#pragma omp parallel for num_threads((int)cx->threads) schedule(static)
-    for (size_t j = 0; j < J; j += COLUMNS)
-        pack_strip(to + j * K, w, j, K, J, transposed);
+    return K * J * PARTS * sizeof(packed);
 }
 
-ssfer_status CPU(product)(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const ssfer_act *packed,
-                          const float *bias, ssfer_linear_dims d, ssfer_epilogue epilogue)
+void CPU(product_pack)(ssfer_compute *cx, void *packed_w, const float *w, size_t K, size_t J, bool transposed)
 {
-    panel_product p = {y, x, packed, bias, d.rows, d.in, d.out, d.wide, false, epilogue};
+    packed *to = packed_w;
+#pragma omp parallel for num_threads((int)cx->threads) schedule(static)
+    for (size_t j = 0; j < J; j += COLUMNS)
+        pack_strip(to + j * K * PARTS, w, j, K, J, transposed);
+}
+
+ssfer_status CPU(product)(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const void *packed_w, const float *bias,
+                          ssfer_linear_dims d, ssfer_epilogue epilogue)
+{
+    panel_product p = {y, x, packed_w, bias, d.rows, d.in, d.out, d.wide, false, epilogue};
     p.stream = worth_streaming(&p);
     const size_t blocks = (p.M + ROWS - 1) / ROWS, strips = p.J / COLUMNS;
     const size_t by_rows = row_shares(blocks, cx->threads), by_columns = cx->threads / by_rows;
     const size_t most = panel_blocks(p.K), sums_bytes = most * ROWS * COLUMNS * sizeof(float);
-    const size_t part_bytes = sums_bytes + ssfer_align_size(most * ROWS * p.K * sizeof(act), LINE);
+    const size_t depth = p.K < PANEL_DEPTH ? p.K : PANEL_DEPTH;
+    const size_t part_bytes = sums_bytes + ssfer_align_size(most * ROWS * depth * PARTS * sizeof(packed), LINE);
     char *memory = ssfer_cpu_scratch(cx, cx->threads * part_bytes);
     if (!memory)
         return cx->error.status;
@@ -188,7 +259,7 @@ ssfer_status CPU(product)(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, c
             const size_t r = t / by_columns, c = t % by_columns;
             char *mine = memory + t * part_bytes;
             multiply_part(&p, r * blocks / by_rows, (r + 1) * blocks / by_rows, c * strips / by_columns * COLUMNS,
-                          (c + 1) * strips / by_columns * COLUMNS, (act *)(void *)(mine + sums_bytes),
+                          (c + 1) * strips / by_columns * COLUMNS, (packed *)(void *)(mine + sums_bytes),
                           (float *)(void *)mine);
         }
         end_thread();

@@ -2,9 +2,18 @@
  * about 2 where operands come from the caches, of the 3.3 that the tiles alone can do. Loading two tiles of each
  * operand for four products keeps the tiles busy only when one operand comes from the first-level cache. */
 #include "compute/cpu/amx.h"
+#include "compute/cpu/kernels.h"
 
 /* A block is four tiles of sums; a piece of b is 16 KiB. */
-enum { ROWS = 2 * TILE, DEPTH = 8 * TILE_K, PANEL_BLOCKS = 8, PANEL_BYTES = 768 << 10 };
+enum {
+    ROWS = 2 * TILE,
+    DEPTH = 8 * TILE_K,
+    PANEL_BLOCKS = 8,
+    PANEL_BYTES = 768 << 10,
+    PANEL_DEPTH = 1 << 24,
+    PARTS = 1
+};
+typedef act packed;
 
 #include "compute/cpu/panel_product.h"
 
@@ -21,7 +30,7 @@ static inline __m512i narrow(const float *from)
     return (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + VECTOR), _mm512_loadu_ps(from));
 }
 
-static void pack_transposed_strip(act *to, const float *w, size_t first, size_t K)
+static void pack_transposed_strip(packed *to, const float *w, size_t first, size_t K)
 {
     for (size_t k = 0; k < K; k += TILE_K)
         for (size_t t = 0; t < 2; t++, to += TILE_ACTS) {
@@ -33,7 +42,7 @@ static void pack_transposed_strip(act *to, const float *w, size_t first, size_t 
         }
 }
 
-static void pack_strip(act *to, const float *w, size_t first, size_t K, size_t J, bool transposed)
+static void pack_strip(packed *to, const float *w, size_t first, size_t K, size_t J, bool transposed)
 {
     if (transposed) {
         pack_transposed_strip(to, w, first, K);
@@ -52,20 +61,21 @@ static void pack_strip(act *to, const float *w, size_t first, size_t K, size_t J
     }
 }
 
-static void pack_panel(act *to, const act *x, size_t first, size_t blocks, size_t M, size_t K)
+static void pack_panel(packed *to, const act *x, size_t first, size_t blocks, size_t k, size_t depth, size_t M,
+                       size_t K)
 {
-    for (size_t b = 0; b < blocks; b++, to += ROWS * K)
+    for (size_t b = 0; b < blocks; b++, to += ROWS * depth)
         for (size_t i = 0; i < ROWS; i++) {
             const size_t row = first + b * ROWS + i;
-            for (size_t k = 0; k < K; k += TILE_K)
-                _mm512_store_si512(to + k * ROWS + i * TILE_K,
-                                   row < M ? _mm512_loadu_si512(x + row * K + k) : _mm512_setzero_si512());
+            for (size_t j = 0; j < depth; j += TILE_K)
+                _mm512_store_si512(to + j * ROWS + i * TILE_K,
+                                   row < M ? _mm512_loadu_si512(x + row * K + k + j) : _mm512_setzero_si512());
         }
 }
 
-static void multiply_block(float *sums, bool start, const act *a, const act *b, size_t depth, const act *next,
-                           size_t lines)
+static void multiply_block(float *sums, bool start, const packed *a, const packed *b, size_t depth, meanwhile *work)
 {
+    const size_t rows_a_step = (ROWS * TILE_K + depth - 1) / depth;
     if (start) {
         TILE_ZERO(0);
         TILE_ZERO(1);
@@ -85,9 +95,9 @@ static void multiply_block(float *sums, bool start, const act *a, const act *b, 
         TILE_PRODUCT(1, 4, 7);
         TILE_LOAD(5, a + TILE_ACTS, TILE_BYTES);
         TILE_PRODUCT(2, 5, 6);
-        for (size_t i = 0; i < lines; i++, next += LINE / sizeof *next)
-            _mm_prefetch((const char *)next, _MM_HINT_T1);
+        ask_for_next(work);
         TILE_PRODUCT(3, 5, 7);
+        finish_rows(work, rows_a_step);
     }
     TILE_STORE(0, sums, TILE_BYTES);
     TILE_STORE(1, sums + SUMS, TILE_BYTES);

@@ -3,7 +3,8 @@
 #include "compute/cpu/kernels.h"
 
 /* A block is 24 registers of sums, beside two of b and one of x; a piece of b is 24 KiB. */
-enum { ROWS = 12, DEPTH = 192, PANEL_BLOCKS = 12, PANEL_BYTES = 1 << 20 };
+enum { ROWS = 12, DEPTH = 192, PANEL_BLOCKS = 12, PANEL_BYTES = 1 << 20, PANEL_DEPTH = 1 << 24, PARTS = 1 };
+typedef act packed;
 
 #include "compute/cpu/panel_product.h"
 
@@ -23,7 +24,7 @@ static void transpose_to(float *to, size_t pitch, const float *from, size_t stri
         _mm512_storeu_si512(to + i * pitch, r[i]);
 }
 
-static void pack_strip(act *to, const float *w, size_t first, size_t K, size_t J, bool transposed)
+static void pack_strip(packed *to, const float *w, size_t first, size_t K, size_t J, bool transposed)
 {
     if (transposed) {
         for (size_t k = 0; k < K; k += VECTOR)
@@ -35,23 +36,23 @@ static void pack_strip(act *to, const float *w, size_t first, size_t K, size_t J
         memcpy(to + k * COLUMNS, w + k * J + first, COLUMNS * sizeof *to);
 }
 
-static void pack_panel(act *to, const act *x, size_t first, size_t blocks, size_t M, size_t K)
+static void pack_panel(packed *to, const act *x, size_t first, size_t blocks, size_t k, size_t depth, size_t M,
+                       size_t K)
 {
-    for (size_t b = 0; b < blocks; b++, to += ROWS * K) {
+    for (size_t b = 0; b < blocks; b++, to += ROWS * depth) {
         const size_t row = first + b * ROWS, left = row < M ? M - row : 0, rows = left < ROWS ? left : ROWS;
-        for (size_t k = 0; k < K; k += VECTOR) {
+        for (size_t j = 0; j < depth; j += VECTOR) {
             float columns[VECTOR * VECTOR];
-            transpose_to(columns, VECTOR, x + row * K + k, K, rows);
+            transpose_to(columns, VECTOR, x + row * K + k + j, K, rows);
             for (size_t i = 0; i < VECTOR; i++)
-                _mm512_mask_storeu_ps(to + (k + i) * ROWS, first_lanes(ROWS), _mm512_loadu_ps(columns + i * VECTOR));
+                _mm512_mask_storeu_ps(to + (j + i) * ROWS, first_lanes(ROWS), _mm512_loadu_ps(columns + i * VECTOR));
         }
     }
 }
 
-static void multiply_block(float *sums, bool start, const act *a, const act *b, size_t depth, const act *next,
-                           size_t lines)
+static void multiply_block(float *sums, bool start, const packed *a, const packed *b, size_t depth, meanwhile *work)
 {
-    enum { BETWEEN = 8 }; /* steps from one request for a cache line to the next ones */
+    finish_rows(work, ROWS); /* there is nothing idle here that could do it on the side */
     __m512 s[ROWS][2];
     for (size_t i = 0; i < ROWS; i++) {
         s[i][0] = start ? _mm512_setzero_ps() : _mm512_load_ps(sums_low(sums, i));
@@ -64,9 +65,8 @@ static void multiply_block(float *sums, bool start, const act *a, const act *b, 
             s[i][0] = _mm512_fmadd_ps(x, low, s[i][0]);
             s[i][1] = _mm512_fmadd_ps(x, high, s[i][1]);
         }
-        if (k % BETWEEN == 0)
-            for (size_t i = 0; i < lines; i += 4, next += LINE / sizeof *next)
-                _mm_prefetch((const char *)next, _MM_HINT_T1);
+        if (k % UNIT == 0)
+            ask_for_next(work);
     }
     for (size_t i = 0; i < ROWS; i++) {
         _mm512_store_ps(sums + i * COLUMNS, s[i][0]);
