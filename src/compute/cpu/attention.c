@@ -1,8 +1,12 @@
 /* Attention in float32, one (image, head) at a time: its q, k, v and scores stay in the first two cache levels, the
  * matrix is never written to memory, and heads are what the threads share out. */
 #include "compute/cpu/kernels.h"
-#include "compute/cpu/simd_math.h"
 #include "compute/cpu/tile_product.h"
+#ifdef __AVX512F__
+#    include "compute/cpu/attention_rows_avx512.h"
+#else
+#    include "compute/cpu/attention_rows.h"
+#endif
 
 #include <math.h>
 #include <omp.h>
@@ -22,34 +26,6 @@ static void copy_rows(float *to, size_t pitch, const float *from, size_t stride,
         memcpy(to + n * pitch, from + n * stride, D * sizeof *to);
         memset(to + n * pitch + D, 0, (pitch - D) * sizeof *to);
     }
-}
-
-/* to (D, pitch) = the same transposed: token n becomes column n. */
-static void copy_transposed(float *to, size_t pitch, const float *from, size_t stride, size_t N, size_t D)
-{
-    for (size_t d = 0; d < D; d++) {
-        for (size_t n = 0; n < N; n++)
-            to[d * pitch + n] = from[n * stride + d];
-        memset(to + d * pitch + N, 0, (pitch - N) * sizeof *to);
-    }
-}
-
-/* row (N) = exp(scale * (row - max)), not yet divided; the padding becomes 0. Returns the sum, *max_out the maximum of
- * the scaled row. */
-static float exponentials(float *row, size_t N, size_t pitch, float scale, float *max_out)
-{
-    float most = -INFINITY, total = 0.0f;
-#pragma omp simd reduction(max : most)
-    for (size_t j = 0; j < N; j++)
-        most = row[j] > most ? row[j] : most;
-#pragma omp simd reduction(+ : total)
-    for (size_t j = 0; j < N; j++) {
-        row[j] = simd_exp(scale * (row[j] - most));
-        total += row[j];
-    }
-    memset(row + N, 0, (pitch - N) * sizeof *row);
-    *max_out = scale * most;
-    return total;
 }
 
 enum { ROW_BLOCK = 48 }; /* query rows whose scores are alive at a time: 48 x 208 floats fit the first-level cache */
@@ -100,13 +76,8 @@ ssfer_status CPU(attention_forward)(ssfer_compute *cx, ssfer_act *y_out, float *
 /* p (Q, Np) = softmax of the scores, by the row sums that the forward pass kept. */
 static void probabilities(float *p, size_t Np, const float *lse, size_t Q, size_t N, float scale)
 {
-    for (size_t i = 0; i < Q; i++) {
-        float *row = p + i * Np, shift = lse[i];
-#pragma omp simd
-        for (size_t j = 0; j < N; j++)
-            row[j] = simd_exp(scale * row[j] - shift);
-        memset(row + N, 0, (Np - N) * sizeof *row);
-    }
+    for (size_t i = 0; i < Q; i++)
+        shifted_exponentials(p + i * Np, N, Np, scale, lse[i]);
 }
 
 /* ds = scale * p * (dp - rowsum(dy * y)), in place of dp. */
