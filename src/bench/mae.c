@@ -15,6 +15,7 @@ typedef struct bench {
     ssfer_optimizer optimizer;
     ssfer_bench_products products;
     float *params, *grads, *images, *weights, *losses;
+    size_t part; /* pictures that there is room for at a time: B, in training maybe fewer */
 } bench;
 
 static ssfer_status allocate(bench *b, ssfer_error *err)
@@ -43,7 +44,8 @@ static ssfer_status prepare(bench *b, ssfer_error *err)
     TRY(ssfer_params_alloc(&b->params, &b->mae.table, err));
     ssfer_mae_init_params(b->params, &b->mae, 1);
     TRY(ssfer_mae_masks_init(&b->masks, o->batch, L, K, err));
-    TRY(ssfer_mae_acts_init(&b->acts, b->cx, &b->mae, o->batch, K, training, err));
+    b->part = training ? ssfer_stack_part(o->batch, K + 1) : o->batch;
+    TRY(ssfer_mae_acts_init(&b->acts, b->cx, &b->mae, b->part, K, training, err));
     TRY(allocate(b, err));
     if (!training)
         return SSFER_OK;
@@ -64,29 +66,39 @@ static void release(bench *b)
     ssfer_compute_destroy(b->cx);
 }
 
+/* The passes of pictures first to first + count - 1; *forward_s += the time of the first one. */
+static ssfer_status pass(bench *b, size_t first, size_t count, double *forward_s)
+{
+    const ssfer_mae_config *c = &b->options->config;
+    const bool training = b->options->mode == SSFER_BENCH_TRAINING;
+    const float *images = b->images + first * c->channels * c->image_size * c->image_size;
+    const ssfer_mask mask = ssfer_mae_mask(&b->masks, first);
+    const double start = ssfer_clock_s();
+    TRY(ssfer_mae_forward(b->cx, b->params, &b->acts, images, mask, count));
+    TRY(ssfer_mae_loss(b->cx, &b->acts, b->losses + first, images, training ? b->weights + first : NULL, mask, count));
+    *forward_s += ssfer_clock_s() - start;
+    return training ? ssfer_mae_backward(b->cx, b->params, b->grads, &b->acts, mask, count) : SSFER_OK;
+}
+
 static ssfer_status step(void *self, size_t i, double *total_s, double *part_s, ssfer_error *err)
 {
     bench *b = self;
     const ssfer_bench_mae_options *o = b->options;
     const bool training = o->mode == SSFER_BENCH_TRAINING;
-    const ssfer_mask mask = ssfer_mae_mask(&b->masks);
     const double start = ssfer_clock_s();
     for (size_t k = 0; k < o->batch; k++)
         ssfer_mae_masks_draw(&b->masks, k, 1, 1, (uint32_t)i, k);
-    TRY(ssfer_mae_forward(b->cx, b->params, &b->acts, b->images, mask, o->batch));
-    TRY(ssfer_mae_loss(b->cx, &b->acts, b->losses, b->images, training ? b->weights : NULL, mask, o->batch));
-    const double forward = ssfer_clock_s();
-    if (training) {
+    part_s[0] = ssfer_clock_s() - start;
+    if (training)
         TRY(ssfer_zero(b->cx, b->grads, b->mae.table.block_floats));
-        TRY(ssfer_mae_backward(b->cx, b->params, b->grads, &b->acts, mask, o->batch));
-    }
-    const double backward = ssfer_clock_s();
+    for (size_t first = 0; first < o->batch; first += b->part)
+        TRY(pass(b, first, ssfer_min_size(b->part, o->batch - first), &part_s[0]));
+    const double learned = ssfer_clock_s();
     if (training)
         TRY(ssfer_optimizer_step(b->cx, &b->optimizer, b->params, b->grads, 1e-4, 1.0f, NULL, err));
     *total_s = ssfer_clock_s() - start;
-    part_s[0] = forward - start;
-    part_s[1] = backward - forward;
-    part_s[2] = *total_s - (backward - start);
+    part_s[1] = learned - start - part_s[0];
+    part_s[2] = *total_s - (learned - start);
     return SSFER_OK;
 }
 

@@ -27,7 +27,7 @@ static ssfer_status prepare(bench *b, ssfer_error *err)
 {
     const ssfer_bench_vit_options *o = &b->options->vit;
     TRY(ssfer_bench_vit_model_init(&b->student, o, err));
-    TRY(ssfer_vit_acts_init(&b->teacher, b->student.cx, &b->student.vit, o->batch, false, err));
+    TRY(ssfer_vit_acts_init(&b->teacher, b->student.cx, &b->student.vit, b->student.part, false, err));
     const size_t pixels = b->unlabeled * ssfer_bench_vit_pixels(o), numbers = b->unlabeled * o->config.classes;
     b->weak = ssfer_bench_floats(pixels);
     b->strong = ssfer_bench_floats(pixels);
@@ -52,11 +52,11 @@ static void release(bench *b)
 static ssfer_status ask_teacher(bench *b)
 {
     ssfer_bench_vit_model *m = &b->student;
-    const size_t B = m->options->batch, K = m->options->config.classes, floats = ssfer_bench_vit_pixels(m->options);
-    const ssfer_stack_call call = {.batch = B, .first_only = true};
-    for (size_t first = 0; first < b->unlabeled; first += B) {
+    const size_t K = m->options->config.classes, floats = ssfer_bench_vit_pixels(m->options);
+    for (size_t first = 0; first < b->unlabeled; first += m->part) {
+        const ssfer_stack_call call = {.batch = ssfer_min_size(m->part, b->unlabeled - first), .first_only = true};
         TRY(ssfer_vit_forward(m->cx, m->optimizer.ema, &b->teacher, b->weak + first * floats, &call));
-        ssfer_softmax_rows(b->opinions + first * K, b->teacher.logits, B, K);
+        ssfer_softmax_rows(b->opinions + first * K, b->teacher.logits, call.batch, K);
     }
     for (size_t i = 0; i < b->unlabeled; i++) {
         const int32_t label = (int32_t)ssfer_largest_of(b->opinions + i * K, K);
@@ -78,23 +78,17 @@ static void gather_kept(bench *b)
     }
 }
 
-static ssfer_status learn(bench *b, const float *images, const float *targets, size_t count)
-{
-    TRY(ssfer_bench_vit_forward(&b->student, images, count));
-    return ssfer_bench_vit_backward(&b->student, targets, count);
-}
-
 static ssfer_status learn_all(bench *b)
 {
     ssfer_bench_vit_model *m = &b->student;
     const size_t B = m->options->batch, K = m->options->config.classes, floats = ssfer_bench_vit_pixels(m->options);
     TRY(ssfer_zero(m->cx, m->grads, m->vit.table.block_floats));
-    TRY(learn(b, m->images, m->targets, B));
+    TRY(ssfer_bench_vit_learn(m, m->images, m->targets, B, NULL));
     gather_kept(b);
     for (size_t first = 0; first < b->kept; first += B) {
         const size_t real = ssfer_min_size(b->kept - first, B);
-        TRY(learn(b, b->strong + first * floats, b->targets + first * K,
-                  ssfer_min_size(ssfer_align_size(real, CHUNK_STEP), B)));
+        TRY(ssfer_bench_vit_learn(m, b->strong + first * floats, b->targets + first * K,
+                                  ssfer_min_size(ssfer_align_size(real, CHUNK_STEP), B), NULL));
     }
     return SSFER_OK;
 }

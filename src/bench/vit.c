@@ -11,19 +11,20 @@ static ssfer_status step(void *self, size_t i, double *total_s, double *part_s, 
     const size_t B = m->options->batch;
     const bool training = m->options->mode == SSFER_BENCH_TRAINING;
     const double start = ssfer_clock_s();
-    TRY(ssfer_bench_vit_forward(m, m->images, B));
-    const double forward = ssfer_clock_s();
+    part_s[0] = 0.0;
     if (training) {
         TRY(ssfer_zero(m->cx, m->grads, m->vit.table.block_floats));
-        TRY(ssfer_bench_vit_backward(m, m->targets, B));
+        TRY(ssfer_bench_vit_learn(m, m->images, m->targets, B, &part_s[0]));
+    } else {
+        TRY(ssfer_bench_vit_forward(m, m->images, B));
+        part_s[0] = ssfer_clock_s() - start;
     }
-    const double backward = ssfer_clock_s();
+    const double learned = ssfer_clock_s();
     if (training)
         TRY(ssfer_bench_vit_update(m, err));
     *total_s = ssfer_clock_s() - start;
-    part_s[0] = forward - start;
-    part_s[1] = backward - forward;
-    part_s[2] = *total_s - (backward - start);
+    part_s[1] = learned - start - part_s[0];
+    part_s[2] = *total_s - (learned - start);
     if (m->options->breakdown)
         ssfer_breakdown_end_step(m->options->breakdown, *total_s);
     return SSFER_OK;

@@ -1,5 +1,6 @@
 #include "bench/vit_model.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/size.h"
 #include "nn/try.h"
@@ -44,7 +45,8 @@ ssfer_status ssfer_bench_vit_model_init(ssfer_bench_vit_model *m, const ssfer_be
     TRY(ssfer_compute_create(&m->cx, SSFER_BACKEND_CPU, o->precision, o->threads, err));
     TRY(ssfer_params_alloc(&m->params, &m->vit.table, err));
     ssfer_vit_init_params(m->params, &m->vit, 1);
-    TRY(ssfer_vit_acts_init(&m->acts, m->cx, &m->vit, o->batch, training, err));
+    m->part = training ? ssfer_stack_part(o->batch, ssfer_vit_tokens(&o->config)) : o->batch;
+    TRY(ssfer_vit_acts_init(&m->acts, m->cx, &m->vit, m->part, training, err));
     TRY(allocate(m, err));
     if (!training) /* as the predictor does */
         return ssfer_weights_held_exactly(m->cx) ? ssfer_weights_hold(m->cx, m->params, m->vit.table.block_floats)
@@ -85,6 +87,21 @@ ssfer_status ssfer_bench_vit_backward(ssfer_bench_vit_model *m, const float *tar
     memset(m->dlogits, 0, count * K * sizeof *m->dlogits);
     TRY(ssfer_cross_entropy(m->cx, m->losses, m->dlogits, m->acts.logits, targets, m->weights, count, K));
     return ssfer_vit_backward(m->cx, m->params, m->grads, &m->acts, m->dlogits, &call);
+}
+
+ssfer_status ssfer_bench_vit_learn(ssfer_bench_vit_model *m, const float *images, const float *targets, size_t count,
+                                   double *forward_s)
+{
+    const size_t pixels = ssfer_bench_vit_pixels(m->options), K = m->options->config.classes;
+    for (size_t first = 0; first < count; first += m->part) {
+        const size_t here = ssfer_min_size(m->part, count - first);
+        const double start = ssfer_clock_s();
+        TRY(ssfer_bench_vit_forward(m, images + first * pixels, here));
+        if (forward_s)
+            *forward_s += ssfer_clock_s() - start;
+        TRY(ssfer_bench_vit_backward(m, targets + first * K, here));
+    }
+    return SSFER_OK;
 }
 
 ssfer_status ssfer_bench_vit_update(ssfer_bench_vit_model *m, ssfer_error *err)

@@ -16,6 +16,7 @@ typedef struct ssfer_bench_vit_model {
     float *images, *targets; /* (B, 3, S, S), (B, K): a batch, its picture i of class i modulo K */
     float *weights, *losses; /* (B) each */
     float *dlogits;          /* (B, K) */
+    size_t part;             /* pictures that there is room for at a time: B, in training maybe fewer */
 } ssfer_bench_vit_model;
 
 /* Release with deinit, also after an error. */
@@ -26,10 +27,13 @@ void ssfer_bench_vit_model_deinit(ssfer_bench_vit_model *m);
 size_t ssfer_bench_vit_rows(const ssfer_bench_vit_options *options);   /* B (L + 1) */
 size_t ssfer_bench_vit_pixels(const ssfer_bench_vit_options *options); /* floats of a picture */
 
-/* The logits of `count` pictures, in m->acts. */
+/* The logits of `count` pictures, in m->acts: no more than m->part. */
 ssfer_status ssfer_bench_vit_forward(ssfer_bench_vit_model *m, const float *images, size_t count);
 /* m->grads += those of the cross entropy with targets (count, K), after that forward pass. */
 ssfer_status ssfer_bench_vit_backward(ssfer_bench_vit_model *m, const float *targets, size_t count);
+/* Both for any count, part by part as in training; *forward_s (NULL: not wanted) += the forward passes' time. */
+ssfer_status ssfer_bench_vit_learn(ssfer_bench_vit_model *m, const float *images, const float *targets, size_t count,
+                                   double *forward_s);
 /* AdamW and EMA. */
 ssfer_status ssfer_bench_vit_update(ssfer_bench_vit_model *m, ssfer_error *err);
 

@@ -217,7 +217,7 @@ static ssfer_status forward_mae(autoencoder *m, const ssfer_cli *cli, const forw
     TRY(ssfer_mae_acts_init(&m->acts, m->cx, &m->model.mae, m->count, K, false, err));
     if (!(m->losses = ssfer_calloc(m->count, sizeof *m->losses)))
         return ssfer_fail(err, SSFER_ERR_MEMORY, "forward: out of memory");
-    const ssfer_mask mask = ssfer_mae_mask(&m->masks);
+    const ssfer_mask mask = ssfer_mae_mask(&m->masks, 0);
     ssfer_status st = ssfer_mae_forward(m->cx, m->model.params, &m->acts, m->images, mask, m->count);
     if (st == SSFER_OK)
         st = ssfer_mae_loss(m->cx, &m->acts, m->losses, m->images, NULL, mask, m->count);

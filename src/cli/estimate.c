@@ -121,9 +121,11 @@ static ssfer_status weigh(const network *net, bool training, double bytes[2], ss
     return st;
 }
 
-static double of_batch(const double bytes[2], size_t batch)
+/* Of the part of a batch that is under way at a time. */
+static double of_batch(const double bytes[2], const network *net, size_t batch)
 {
-    return bytes[0] + ((double)batch - 1) * (bytes[1] - bytes[0]);
+    const size_t tokens = net->masked ? kept_patches(net) + 1 : ssfer_vit_tokens(&net->vit);
+    return bytes[0] + ((double)ssfer_stack_part(batch, tokens) - 1) * (bytes[1] - bytes[0]);
 }
 
 /* Weights, gradients, AdamW's two moments and, where there is one, the average: a block each. A semi-supervised stage
@@ -137,11 +139,12 @@ static ssfer_status find_memory(estimate *e, const train_stage *stage, ssfer_err
     const double blocks = training && training->ema > 0 ? 5 : 4, side = (double)e->net.vit.image_size;
     TRY(count_parameters(&e->parameters, &e->net, err));
     TRY(weigh(&e->net, true, bytes, err));
-    e->bytes = 4 * blocks * e->parameters + of_batch(bytes, e->batch);
+    e->bytes = 4 * blocks * e->parameters + of_batch(bytes, &e->net, e->batch);
     if (!mu)
         return SSFER_OK;
     TRY(weigh(&e->net, false, bytes, err));
-    e->bytes += of_batch(bytes, e->batch) + (double)*mu * (double)e->batch * 4 * 3 * side * side * sizeof(float);
+    e->bytes +=
+        of_batch(bytes, &e->net, e->batch) + (double)*mu * (double)e->batch * 4 * 3 * side * side * sizeof(float);
     return SSFER_OK;
 }
 

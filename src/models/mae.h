@@ -75,7 +75,7 @@ typedef struct ssfer_mae_masks {
 /* Errors: SSFER_ERR_ARGUMENT unless 1 <= kept < patches. */
 ssfer_status ssfer_mae_masks_init(ssfer_mae_masks *masks, size_t batch, size_t patches, size_t kept, ssfer_error *err);
 void ssfer_mae_masks_deinit(ssfer_mae_masks *masks);
-ssfer_mask ssfer_mae_mask(const ssfer_mae_masks *masks); /* a view for the operations */
+ssfer_mask ssfer_mae_mask(const ssfer_mae_masks *masks, size_t first); /* a view from that picture on, for operations */
 
 /* The mask of picture b: the K patches with the least noise (L) are seen, in the order of their noise; of equal noise
  * the earlier patch comes first. Sorting noise is how the reference draws a mask. */

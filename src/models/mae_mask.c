@@ -39,9 +39,9 @@ void ssfer_mae_masks_deinit(ssfer_mae_masks *masks)
     *masks = (ssfer_mae_masks){0};
 }
 
-ssfer_mask ssfer_mae_mask(const ssfer_mae_masks *masks)
+ssfer_mask ssfer_mae_mask(const ssfer_mae_masks *masks, size_t first)
 {
-    return (ssfer_mask){masks->keep, masks->restore, masks->kept};
+    return (ssfer_mask){masks->keep + first * masks->kept, masks->restore + first * masks->patches, masks->kept};
 }
 
 /* Moves the item at `root` down until the largest of heap[root ..] stands there. */

@@ -62,6 +62,11 @@ static size_t patch_count(const ssfer_vit_config *c)
     return side * side;
 }
 
+size_t ssfer_vit_tokens(const ssfer_vit_config *c)
+{
+    return patch_count(c) + 1;
+}
+
 static size_t patch_floats(const ssfer_vit_config *c)
 {
     return c->channels * c->patch_size * c->patch_size;

@@ -42,6 +42,8 @@ typedef struct ssfer_vit {
     size_t cls, pos, patch_w, patch_b, head_w, head_b; /* offsets into a parameter block */
 } ssfer_vit;
 
+size_t ssfer_vit_tokens(const ssfer_vit_config *config); /* N: patches and the class token */
+
 ssfer_status ssfer_vit_init(ssfer_vit *vit, const ssfer_vit_config *config, ssfer_error *err);
 
 /* Random weights for training from scratch: linear layers as He et al.'s MAE (Xavier), which unlike timm's fixed

@@ -49,6 +49,13 @@ void ssfer_stack_deinit(ssfer_stack *stack)
     *stack = (ssfer_stack){0};
 }
 
+size_t ssfer_stack_part(size_t batch, size_t tokens)
+{
+    enum { ROWS = 1536 };
+    const size_t parts = batch / ((ROWS + tokens - 1) / tokens);
+    return parts > 1 ? (batch + parts - 1) / parts : batch;
+}
+
 /* ---- activations ------------------------------------------------------------------------------------------------- */
 
 /* `pointer` is the address of the pointer that bind sets. */
@@ -157,12 +164,12 @@ void ssfer_stack_acts_deinit(ssfer_stack_acts *acts)
 }
 
 void ssfer_stack_draw_drop_path(ssfer_stack_acts *acts, size_t batch, uint64_t seed, uint32_t stage, uint64_t step,
-                                uint32_t micro_batch)
+                                uint32_t micro_batch, uint32_t part)
 {
     const size_t depth = acts->stack->config.depth;
     if (!acts->drop)
         return;
-    ssfer_rng rng = ssfer_rng_stream(seed, stage, micro_batch, step, SSFER_RNG_DROP_PATH);
+    ssfer_rng rng = ssfer_rng_stream(seed, stage, micro_batch | part << 16, step, SSFER_RNG_DROP_PATH);
     for (size_t branch = 0; branch < 2 * depth; branch++) {
         double rate =
             depth > 1 ? (double)acts->stack->config.drop_path * (double)(branch / 2) / (double)(depth - 1) : 0;

@@ -80,6 +80,11 @@ typedef struct ssfer_stack_acts {
     size_t slot_count;
 } ssfer_stack_acts;
 
+/* How many pictures of a training batch go through a model at a time: parts of the batch, as equal as can be. Gradients
+ * add up, so activations need be kept for one part only; and no part is so small that matrix products would become
+ * slow, which they do below about 1,500 rows. tokens: N, or the fewest that a half of the model has. */
+size_t ssfer_stack_part(size_t batch, size_t tokens);
+
 /* Plans the activations for batches of up to `batch`, in the precision of cx, into an arena; after the arena's commit,
  * bind sets the pointers. Without `training` all blocks share one set of buffers and nothing is kept for a backward
  * pass. */
@@ -88,10 +93,10 @@ ssfer_status ssfer_stack_acts_plan(ssfer_stack_acts *acts, const ssfer_compute *
 void ssfer_stack_acts_bind(ssfer_stack_acts *acts, const ssfer_arena *arena);
 void ssfer_stack_acts_deinit(ssfer_stack_acts *acts);
 
-/* Draws the drop-path factors (0 or 1/(1-rate), per sample and branch) of this step and micro-batch. Without a call, or
- * in inference, nothing is dropped. */
+/* Draws the drop-path factors (0 or 1/(1-rate), per sample and branch) of this step, micro-batch (below 65536) and part
+ * of it. Without a call, or in inference, nothing is dropped. */
 void ssfer_stack_draw_drop_path(ssfer_stack_acts *acts, size_t batch, uint64_t seed, uint32_t stage, uint64_t step,
-                                uint32_t micro_batch);
+                                uint32_t micro_batch, uint32_t part);
 
 /* Called after each block with its output, count = M*C floats, for tests and `ssfer forward --what blocks`. */
 typedef void ssfer_stack_tap(void *user, size_t block, const float *x, size_t count);

@@ -165,7 +165,7 @@ static ssfer_status run_model(ssfer_reconstructor *r, double *loss, uint64_t num
         ssfer_mae_masks_sort(&r->masks, 0, r->fixed);
     else
         ssfer_mae_masks_draw(&r->masks, 0, r->seed, STAGE, no_epoch, number);
-    const ssfer_mask mask = ssfer_mae_mask(&r->masks);
+    const ssfer_mask mask = ssfer_mae_mask(&r->masks, 0);
     ssfer_status st = ssfer_mae_forward(r->cx, r->model.params, &r->acts, r->pixels, mask, 1);
     if (st == SSFER_OK)
         st = ssfer_mae_loss(r->cx, &r->acts, &value, r->pixels, NULL, mask, 1);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/size.h"
 #include "nn/try.h"
 #include "train/trainee.h"
 
@@ -38,10 +39,11 @@ typedef struct finetune {
     ssfer_mixer *mixer;
     ssfer_vit_acts acts;
     ssfer_run *run;
-    size_t *sampled, sampled_count;    /* with the balanced sampler: an epoch's pictures; else NULL */
-    float *weights, *losses, *dlogits; /* (R), (R), (R, K) with R rows, train/mixer.h */
-    float *factor, *offset;            /* (K), train/balance.h */
+    size_t *sampled, sampled_count;             /* with the balanced sampler: an epoch's pictures; else NULL */
+    float *weights, *losses, *logits, *dlogits; /* (R), (R), (R, K), (R, K) with R rows, train/mixer.h */
+    float *factor, *offset;                     /* (K), train/balance.h */
     size_t batch, iterations;
+    size_t part;              /* rows whose activations there is room for */
     double window_s;          /* when the time began of which finding faces takes a share */
     ssfer_mixer_stats window; /* what it had cost by then */
     bool warned;
@@ -56,13 +58,15 @@ static ssfer_status make_buffers(finetune *f, ssfer_error *err)
     const size_t R = ssfer_mixer_most_rows(f->mixer);
     f->weights = ssfer_calloc(R, sizeof *f->weights);
     f->losses = ssfer_calloc(R, sizeof *f->losses);
+    f->logits = ssfer_calloc(R * K, sizeof *f->logits);
     f->dlogits = ssfer_calloc(R * K, sizeof *f->dlogits);
     f->factor = ssfer_calloc(K, sizeof *f->factor);
     f->offset = ssfer_calloc(K, sizeof *f->offset);
-    if (!f->weights || !f->losses || !f->dlogits || !f->factor || !f->offset)
+    if (!f->weights || !f->losses || !f->logits || !f->dlogits || !f->factor || !f->offset)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
     TRY(ssfer_balance_make(f->factor, f->offset, f->options->balance, &f->data, err));
-    return ssfer_vit_acts_init(&f->acts, f->cx, vit, R, true, err);
+    f->part = ssfer_stack_part(R, ssfer_vit_tokens(&vit->config));
+    return ssfer_vit_acts_init(&f->acts, f->cx, vit, f->part, true, err);
 }
 
 static ssfer_status make_loaders(finetune *f, ssfer_error *err)
@@ -94,7 +98,7 @@ static void count_batch(const finetune *f, const ssfer_batch *batch, const ssfer
 {
     const size_t K = f->trainee.model.vit.config.classes;
     for (size_t b = 0; b < batch->count; b++) {
-        const float *z = f->acts.logits + b * K;
+        const float *z = f->logits + b * K;
         size_t best = 0;
         for (size_t k = 1; k < K; k++)
             best = z[k] > z[best] ? k : best;
@@ -106,21 +110,38 @@ static void count_batch(const finetune *f, const ssfer_batch *batch, const ssfer
     sums->wait_s += batch->wait_s;
 }
 
+/* What rows first to first + count - 1 add to the gradients; their losses and logits. */
 static ssfer_status forward_backward(finetune *f, const float *params, float *grads, const ssfer_mixed *mixed,
-                                     size_t pictures)
+                                     size_t first, size_t count)
 {
-    const size_t K = f->trainee.model.vit.config.classes, R = mixed->rows;
-    const ssfer_stack_call call = {.batch = R, .drop = true, .first_only = true};
-    for (size_t r = 0; r < R; r++)
-        f->weights[r] = mixed->share[r] / (float)pictures;
-    memset(f->dlogits, 0, R * K * sizeof *f->dlogits);
-    TRY(ssfer_vit_forward(f->cx, params, &f->acts, mixed->images, &call));
-    for (size_t i = 0; f->options->balance != SSFER_BALANCE_NONE && i < R * K; i++) {
-        mixed->targets[i] *= f->factor[i % K];
+    const ssfer_vit_config *c = &f->trainee.model.vit.config;
+    const size_t K = c->classes, floats = c->channels * c->image_size * c->image_size;
+    const ssfer_stack_call call = {.batch = count, .drop = true, .first_only = true};
+    float *targets = mixed->targets + first * K, *dlogits = f->dlogits + first * K;
+    memset(dlogits, 0, count * K * sizeof *dlogits);
+    TRY(ssfer_vit_forward(f->cx, params, &f->acts, mixed->images + first * floats, &call));
+    for (size_t i = 0; f->options->balance != SSFER_BALANCE_NONE && i < count * K; i++) {
+        targets[i] *= f->factor[i % K];
         f->acts.logits[i] += f->offset[i % K];
     }
-    TRY(ssfer_cross_entropy(f->cx, f->losses, f->dlogits, f->acts.logits, mixed->targets, f->weights, R, K));
-    return ssfer_vit_backward(f->cx, params, grads, &f->acts, f->dlogits, &call);
+    memcpy(f->logits + first * K, f->acts.logits, count * K * sizeof *f->logits);
+    TRY(ssfer_cross_entropy(f->cx, f->losses + first, dlogits, f->acts.logits, targets, f->weights + first, count, K));
+    return ssfer_vit_backward(f->cx, params, grads, &f->acts, dlogits, &call);
+}
+
+/* The same of all rows, part by part. */
+static ssfer_status learn_rows(finetune *f, const float *params, float *grads, const ssfer_mixed *mixed,
+                               size_t pictures, uint64_t step, uint32_t micro)
+{
+    for (size_t r = 0; r < mixed->rows; r++)
+        f->weights[r] = mixed->share[r] / (float)pictures;
+    for (size_t first = 0; first < mixed->rows; first += f->part) {
+        const size_t count = ssfer_min_size(f->part, mixed->rows - first);
+        ssfer_stack_draw_drop_path(&f->acts.stack, count, f->options->training.seed, STAGE, step, micro,
+                                   (uint32_t)(first / f->part));
+        TRY(forward_backward(f, params, grads, mixed, first, count));
+    }
+    return SSFER_OK;
 }
 
 /* One micro-batch: what it adds to the gradients and to the record. */
@@ -137,8 +158,7 @@ static ssfer_status learn(finetune *f, const float *params, float *grads, uint64
     ssfer_rng rng = ssfer_rng_stream(seed, STAGE, micro, step, SSFER_RNG_MIX);
     const double lambda = ssfer_rng_beta(&rng, alpha, alpha);
     TRY(ssfer_mixer_mix(f->mixer, &mixed, &batch, lambda, &rng, err));
-    ssfer_stack_draw_drop_path(&f->acts.stack, mixed.rows, seed, STAGE, step, micro);
-    const ssfer_status st = forward_backward(f, params, grads, &mixed, batch.count);
+    const ssfer_status st = learn_rows(f, params, grads, &mixed, batch.count, step, micro);
     if (st != SSFER_OK)
         return ssfer_fail(err, st, "%s", ssfer_compute_error(f->cx)->message);
     count_batch(f, &batch, &mixed, sums);
@@ -309,6 +329,7 @@ static void release(finetune *f)
     ssfer_free(f->sampled);
     ssfer_free(f->weights);
     ssfer_free(f->losses);
+    ssfer_free(f->logits);
     ssfer_free(f->dlogits);
     ssfer_free(f->factor);
     ssfer_free(f->offset);

@@ -1,6 +1,7 @@
 #include "train/pretrain.h"
 
 #include "base/memory.h"
+#include "base/size.h"
 #include "nn/try.h"
 #include "train/curves.h"
 #include "train/pretrain_pictures.h"
@@ -46,6 +47,7 @@ typedef struct pretrain {
     ssfer_run *run;
     float *weights, *losses; /* (B), (B) */
     size_t batch, iterations;
+    size_t part;    /* pictures whose activations there is room for */
     uint32_t epoch; /* under way */
 } pretrain;
 
@@ -160,7 +162,8 @@ static ssfer_status make_buffers(pretrain *p, ssfer_error *err)
     if (!p->weights || !p->losses)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
     TRY(ssfer_mae_masks_init(&p->masks, B, L, K, err));
-    return ssfer_mae_acts_init(&p->acts, p->cx, &p->model.mae, B, K, true, err);
+    p->part = ssfer_stack_part(B, K + 1); /* what the encoder sees */
+    return ssfer_mae_acts_init(&p->acts, p->cx, &p->model.mae, p->part, K, true, err);
 }
 
 /* ---- what the loop calls ----------------------------------------------------------------------------------------- */
@@ -192,6 +195,18 @@ static ssfer_status failed(const pretrain *p, ssfer_status st, ssfer_error *err)
     return st == SSFER_OK ? st : ssfer_fail(err, st, "%s", ssfer_compute_error(p->cx)->message);
 }
 
+/* The losses of pictures first to first + count - 1. With grads: grads += their gradients, weighted. */
+static ssfer_status pass_part(pretrain *p, const float *params, float *grads, const ssfer_batch *batch, size_t first,
+                              size_t count)
+{
+    const ssfer_mae_config *c = &p->model.mae.config;
+    const float *images = batch->images + first * c->channels * c->image_size * c->image_size;
+    const ssfer_mask mask = ssfer_mae_mask(&p->masks, first);
+    TRY(ssfer_mae_forward(p->cx, params, &p->acts, images, mask, count));
+    TRY(ssfer_mae_loss(p->cx, &p->acts, p->losses + first, images, grads ? p->weights + first : NULL, mask, count));
+    return grads ? ssfer_mae_backward(p->cx, params, grads, &p->acts, mask, count) : SSFER_OK;
+}
+
 /* The losses of a batch. With grads: grads += the gradient of their mean. */
 static ssfer_status pass(pretrain *p, const float *params, float *grads, const ssfer_batch *batch, uint32_t epoch,
                          ssfer_loop_sums *sums)
@@ -200,14 +215,13 @@ static ssfer_status pass(pretrain *p, const float *params, float *grads, const s
         ssfer_mae_masks_draw(&p->masks, b, p->options->training.seed, STAGE, epoch, batch->indices[b]);
         p->weights[b] = 1.0f / (float)batch->count;
     }
-    const ssfer_mask mask = ssfer_mae_mask(&p->masks);
-    TRY(ssfer_mae_forward(p->cx, params, &p->acts, batch->images, mask, batch->count));
-    TRY(ssfer_mae_loss(p->cx, &p->acts, p->losses, batch->images, grads ? p->weights : NULL, mask, batch->count));
+    for (size_t first = 0; first < batch->count; first += p->part)
+        TRY(pass_part(p, params, grads, batch, first, ssfer_min_size(p->part, batch->count - first)));
     for (size_t b = 0; b < batch->count; b++)
         sums->loss += (double)p->losses[b];
     sums->images += batch->count;
     sums->wait_s += batch->wait_s;
-    return grads ? ssfer_mae_backward(p->cx, params, grads, &p->acts, mask, batch->count) : SSFER_OK;
+    return SSFER_OK;
 }
 
 static ssfer_status gradients(void *user, const float *params, float *grads, const ssfer_loop_position *at,

@@ -85,10 +85,13 @@ ssfer_status ssfer_semi_step_init(ssfer_semi_step *s, const ssfer_semi_options *
     s->targets = ssfer_calloc(B * K, sizeof *s->targets);
     s->weights = ssfer_calloc(B, sizeof *s->weights);
     s->opinions = ssfer_calloc(s->batch * K, sizeof *s->opinions);
-    if (!s->targets || !s->weights || !s->opinions)
+    s->logits = ssfer_calloc(B * s->vit->config.classes, sizeof *s->logits);
+    if (!s->targets || !s->weights || !s->opinions || !s->logits)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
-    TRY(ssfer_vit_acts_init(&s->teacher, cx, s->vit, B, false, err));
-    return ssfer_vit_acts_init(&s->student, cx, s->vit, B, true, err);
+    /* a selection's own term joins the pictures of a batch */
+    s->part = s->select.method->extra_loss ? B : ssfer_stack_part(B, ssfer_vit_tokens(&s->vit->config));
+    TRY(ssfer_vit_acts_init(&s->teacher, cx, s->vit, s->part, false, err));
+    return ssfer_vit_acts_init(&s->student, cx, s->vit, s->part, true, err);
 }
 
 ssfer_status ssfer_semi_step_open(ssfer_semi_step *s, const ssfer_log *log, ssfer_error *err)
@@ -131,6 +134,7 @@ void ssfer_semi_step_deinit(ssfer_semi_step *s)
     ssfer_free(s->targets);
     ssfer_free(s->weights);
     ssfer_free(s->opinions);
+    ssfer_free(s->logits);
     *s = (ssfer_semi_step){0};
 }
 
@@ -145,14 +149,46 @@ ssfer_status ssfer_semi_step_start_epoch(ssfer_semi_step *s, const ssfer_loop_po
     return ssfer_unlabeled_seek(s->unlabeled, number, err);
 }
 
-/* One pass of the student: the losses of both heads, and gradients. select (NULL: none): as the loss takes it. */
-static ssfer_status learn(ssfer_semi_step *s, const float *params, float *grads, const float *images,
-                          const ssfer_lesson *lesson, const ssfer_select *select, double extra, double losses[2])
+/* What the student meets at once. select (NULL: none) and extra: as the loss takes them. */
+typedef struct encounter {
+    const float *images;
+    ssfer_lesson lesson;
+    const ssfer_select *select;
+    double extra;
+    uint64_t step;
+    uint32_t micro_batch;
+} encounter;
+
+static ssfer_lesson part_of(const ssfer_lesson *all, size_t first, size_t count, size_t K)
 {
-    const ssfer_stack_call call = {.batch = lesson->count, .drop = true, .first_only = true};
-    TRY(ssfer_vit_forward(s->cx, params, &s->student, images, &call));
-    TRY(ssfer_semi_loss_compute(s->cx, &s->loss, losses, s->student.logits, lesson, select, extra));
-    return ssfer_vit_backward(s->cx, params, grads, &s->student, s->loss.dlogits, &call);
+    const bool aux = all->aux_targets;
+    return (ssfer_lesson){.targets = all->targets + first * K,
+                          .weights = all->weights + first,
+                          .aux_targets = aux ? all->aux_targets + first * K : NULL,
+                          .aux_weights = aux ? all->aux_weights + first : NULL,
+                          .count = count};
+}
+
+/* The student's pass, part by part: the losses of both heads, and gradients. Its logits remain in s->logits. */
+static ssfer_status learn(ssfer_semi_step *s, const float *params, float *grads, const encounter *e, double losses[2])
+{
+    const size_t outputs = s->vit->config.classes;
+    losses[0] = losses[1] = 0.0;
+    for (size_t first = 0, part = 0; first < e->lesson.count; first += s->part, part++) {
+        const size_t count = ssfer_min_size(s->part, e->lesson.count - first);
+        const ssfer_lesson lesson = part_of(&e->lesson, first, count, s->pseudo.classes);
+        const ssfer_stack_call call = {.batch = count, .drop = true, .first_only = true};
+        double values[2];
+        ssfer_stack_draw_drop_path(&s->student.stack, count, s->options->training.seed, STAGE, e->step, e->micro_batch,
+                                   (uint32_t)part);
+        TRY(ssfer_vit_forward(s->cx, params, &s->student, e->images + first * s->unlabeled->floats, &call));
+        memcpy(s->logits + first * outputs, s->student.logits, count * outputs * sizeof *s->logits);
+        TRY(ssfer_semi_loss_compute(s->cx, &s->loss, values, s->student.logits, &lesson, e->select, e->extra));
+        TRY(ssfer_vit_backward(s->cx, params, grads, &s->student, s->loss.dlogits, &call));
+        losses[0] += values[0];
+        losses[1] += values[1];
+    }
+    return SSFER_OK;
 }
 
 /* One stream of masks a step and purpose: labeled pictures' at the micro-batch's own number, unlabeled ones' after. */
@@ -165,19 +201,22 @@ static ssfer_status learn_labeled(ssfer_semi_step *s, const float *params, float
                                   const ssfer_loop_position *at, uint32_t micro_batch, double losses[2])
 {
     const size_t K = s->pseudo.classes;
-    ssfer_lesson lesson = {.targets = s->targets, .weights = s->weights, .count = batch->count};
+    encounter e = {.images = batch->images,
+                   .lesson = {.targets = s->targets, .weights = s->weights, .count = batch->count},
+                   .step = at->step,
+                   .micro_batch = micro_batch};
     ssfer_targets_from_labels(s->targets, batch->labels, batch->count, K, s->options->smoothing);
     for (size_t b = 0; b < batch->count; b++)
         s->weights[b] = 1.0f / (float)batch->count;
     if (s->options->abc) {
         ssfer_rng rng = masks_of(s, at, micro_batch);
         ssfer_abc_mark_labeled(&s->abc, batch->labels, batch->count, &rng);
-        lesson.aux_targets = s->targets;
-        lesson.aux_weights = s->abc.marks;
+        e.lesson.aux_targets = s->targets;
+        e.lesson.aux_weights = s->abc.marks;
     }
-    TRY(learn(s, params, grads, batch->images, &lesson, NULL, 0.0, losses));
+    TRY(learn(s, params, grads, &e, losses));
     if (s->select.method->see_labeled) { /* the targets have done their work */
-        ssfer_semi_loss_head(&s->loss, s->targets, s->student.logits, 0, batch->count);
+        ssfer_semi_loss_head(&s->loss, s->targets, s->logits, 0, batch->count);
         ssfer_softmax_rows(s->targets, s->targets, batch->count, K);
         s->select.method->see_labeled(&s->select, s->targets, batch->labels, batch->count);
     }
@@ -188,14 +227,15 @@ static ssfer_status learn_labeled(ssfer_semi_step *s, const float *params, float
 static ssfer_status ask_teacher(ssfer_semi_step *s, const ssfer_loop_position *at, uint32_t micro_batch)
 {
     const ssfer_semi_options *o = s->options;
-    const size_t K = s->pseudo.classes, B = o->training.batch;
-    for (size_t first = 0; first < s->batch; first += B) {
-        const ssfer_stack_call call = {.batch = B, .first_only = true};
+    const size_t K = s->pseudo.classes;
+    for (size_t first = 0; first < s->batch; first += s->part) {
+        const size_t count = ssfer_min_size(s->part, s->batch - first);
+        const ssfer_stack_call call = {.batch = count, .first_only = true};
         TRY(ssfer_vit_forward(s->cx, at->average, &s->teacher, s->unlabeled->weak + first * s->unlabeled->floats,
                               &call));
-        ssfer_semi_loss_head(&s->loss, s->opinions + first * K, s->teacher.logits, 0, B);
+        ssfer_semi_loss_head(&s->loss, s->opinions + first * K, s->teacher.logits, 0, count);
         if (o->abc)
-            ssfer_semi_loss_head(&s->loss, s->abc.targets + first * K, s->teacher.logits, 1, B);
+            ssfer_semi_loss_head(&s->loss, s->abc.targets + first * K, s->teacher.logits, 1, count);
     }
     ssfer_pseudo_make(&s->pseudo, &s->select, s->opinions, s->unlabeled->pictures, s->batch);
     ssfer_pseudo_record_batch(&s->record, &s->pseudo, s->unlabeled->truth, s->batch);
@@ -270,18 +310,20 @@ static ssfer_status learn_unlabeled(ssfer_semi_step *s, const float *params, flo
     for (size_t first = 0, chunk = 0; first < kept; first += B, chunk++) {
         const size_t real = ssfer_min_size(kept - first, B);
         const size_t count = ssfer_min_size(ssfer_align_size(real, CHUNK_STEP), B);
-        const ssfer_lesson lesson = {.targets = s->pseudo.targets + first * K,
-                                     .weights = s->pseudo.weights + first,
-                                     .aux_targets = o->abc ? s->abc.targets + first * K : NULL,
-                                     .aux_weights = o->abc ? s->abc.weights + first : NULL,
-                                     .count = count};
-        double parts[2];
-        ssfer_stack_draw_drop_path(&s->student.stack, count, o->training.seed, STAGE, at->step,
-                                   micro_batch + 1 + (uint32_t)chunk);
-        TRY(learn(s, params, grads, s->unlabeled->strong + first * s->unlabeled->floats, &lesson,
-                  extra ? &s->select : NULL, extra ? o->selection.fairness / (double)chosen : 0.0, parts));
-        losses[0] += parts[0] / o->unlabeled_weight;
-        losses[1] += parts[1];
+        const ssfer_lesson all = {.targets = s->pseudo.targets,
+                                  .weights = s->pseudo.weights,
+                                  .aux_targets = o->abc ? s->abc.targets : NULL,
+                                  .aux_weights = o->abc ? s->abc.weights : NULL};
+        const encounter e = {.images = s->unlabeled->strong + first * s->unlabeled->floats,
+                             .lesson = part_of(&all, first, count, K),
+                             .select = extra ? &s->select : NULL,
+                             .extra = extra ? o->selection.fairness / (double)chosen : 0.0,
+                             .step = at->step,
+                             .micro_batch = micro_batch + 1 + (uint32_t)chunk};
+        double values[2];
+        TRY(learn(s, params, grads, &e, values));
+        losses[0] += values[0] / o->unlabeled_weight;
+        losses[1] += values[1];
     }
     return SSFER_OK;
 }
@@ -292,7 +334,6 @@ static ssfer_status learn_batch(ssfer_semi_step *s, const float *params, float *
     const ssfer_semi_options *o = s->options;
     const size_t unlabeled = at->epoch >= o->burn_in ? s->batch : 0;
     double labeled_losses[2], unlabeled_losses[2] = {0.0, 0.0};
-    ssfer_stack_draw_drop_path(&s->student.stack, batch->count, o->training.seed, STAGE, at->step, micro_batch);
     TRY(learn_labeled(s, params, grads, batch, at, micro_batch, labeled_losses));
     if (unlabeled) {
         TRY(ask_teacher(s, at, micro_batch));

@@ -26,8 +26,10 @@ typedef struct ssfer_semi_step {
     ssfer_semi_loss loss;
     size_t *balanced;         /* the labeled pictures, those of small classes over and over; or NULL */
     float *targets, *weights; /* (B, K), (B): of labeled pictures */
+    float *logits;            /* (B, outputs): the student's */
     float *opinions;          /* (mu B, K): the teacher's logits */
     size_t batch;             /* mu B */
+    size_t part;              /* pictures that go through a model at a time, nn/stack.h */
 } ssfer_semi_step;
 
 /* For the model of the weights in `model`, which are read now if a head is added to them. Refuses what the labels do

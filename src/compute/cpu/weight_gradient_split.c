@@ -167,7 +167,7 @@ ssfer_status CPU(weight_gradient)(ssfer_compute *cx, float *dw, float *db, const
                  strips = ssfer_min_size(d.out, d.in) / WIDE;
     const size_t fewest = (blocks + PANEL_BLOCKS - 1) / PANEL_BLOCKS;
     const size_t panels = fewest >= T ? (fewest + T - 1) / T * T : blocks < T ? blocks : T;
-    const size_t shares = (T + panels - 1) / panels;
+    const size_t shares = ssfer_min_size((T + panels - 1) / panels, strips);
     const size_t panel_bytes = (size_t)PANEL_BLOCKS * PANEL_STEPS * SPLIT * sizeof(uint16_t);
     char *memory = ssfer_cpu_scratch(cx, T * panel_bytes);
     g.strips = ssfer_cpu_scratch_slot(cx, SSFER_CPU_WEIGHTS, strips * g.steps * SPLIT * sizeof *g.strips);

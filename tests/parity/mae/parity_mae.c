@@ -211,7 +211,7 @@ static void check_fixed_tables(const network *n)
 
 static void run_forward(network *n)
 {
-    const ssfer_mask mask = ssfer_mae_mask(&n->masks);
+    const ssfer_mask mask = ssfer_mae_mask(&n->masks, 0);
     must(ssfer_mae_forward(n->cx, n->model.params, &n->acts, n->images, mask, n->batch),
          ssfer_compute_error(n->cx)->message);
 }
@@ -256,7 +256,7 @@ static void check_training(network *n, bool norm_pix, const cJSON *tolerances)
     snprintf(name, sizeof name, "loss_norm_pix_%s", kind);
     snprintf(file, sizeof file, "%s_grads_norm_pix_%s.safetensors", n->name, kind);
     ssfer_tensor_set *grads = read_set(file);
-    const ssfer_mask mask = ssfer_mae_mask(&n->masks);
+    const ssfer_mask mask = ssfer_mae_mask(&n->masks, 0);
     n->model.mae.config.norm_pix = norm_pix;
     run_forward(n);
     must(ssfer_mae_loss(n->cx, &n->acts, n->losses, n->images, NULL, mask, n->batch), "loss");

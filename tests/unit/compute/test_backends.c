@@ -194,9 +194,10 @@ static void test_linear(void **state)
                     dw = {"linear dw", run_linear_dw, true};
     /* products of our own: one block and one piece, several of each, several panels, rows past the last block, an inner
      * index in several parts (widths for y and dx, rows for dw), either operand of dw the wider one */
-    static const shape panels[] = {{.n = {1, 16, 32}},    {.n = {12, 192, 32}},   {.n = {37, 400, 64}},
-                                   {.n = {301, 208, 96}}, {.n = {37, 1632, 32}},  {.n = {290, 32, 1568}},
-                                   {.n = {33, 32, 320}},  {.n = {1700, 352, 32}}, {.n = {1700, 64, 576}}};
+    static const shape panels[] = {{.n = {1, 16, 32}},    {.n = {12, 192, 32}},  {.n = {37, 400, 64}},
+                                   {.n = {301, 208, 96}}, {.n = {37, 1632, 32}}, {.n = {290, 32, 1568}},
+                                   {.n = {33, 32, 32}},   {.n = {33, 32, 320}},  {.n = {1700, 352, 32}},
+                                   {.n = {1700, 64, 576}}};
     shape shapes[3 * COUNT(sizes) + 1 + COUNT(panels)];
     size_t count = 0;
     for (size_t i = 0; i < COUNT(sizes); i++) /* each size in each place, beside sizes that differ */

@@ -71,7 +71,7 @@ static void check_by_differences(float drop_path, bool first_only)
     vit_case c;
     vit_case_open(&c, SSFER_BACKEND_REF, 1, &config, 5);
     const ssfer_stack_call call = {.batch = 5, .drop = drop_path > 0.0f, .first_only = first_only};
-    ssfer_stack_draw_drop_path(&c.acts.stack, 5, 7, 2, 3, 0);
+    ssfer_stack_draw_drop_path(&c.acts.stack, 5, 7, 2, 3, 0, 0);
     vit_case_gradients(&c, 0, &call);
     worst = 0.0;
     for (size_t i = 0; i < c.vit.table.count; i++)
@@ -100,7 +100,7 @@ static void test_drop_path_drops(void **state)
     const ssfer_vit_config config = vit_case_config(0.6f);
     vit_case c;
     vit_case_open(&c, SSFER_BACKEND_REF, 1, &config, 5);
-    ssfer_stack_draw_drop_path(&c.acts.stack, 5, 7, 2, 3, 0);
+    ssfer_stack_draw_drop_path(&c.acts.stack, 5, 7, 2, 3, 0, 0);
     for (size_t branch = 0; branch < 2 * config.depth; branch++) {
         size_t dropped = 0;
         for (size_t b = 0; b < 5; b++)
@@ -148,8 +148,8 @@ static void test_first_only_changes_nothing(void **state)
         vit_case all, first;
         vit_case_open(&all, SSFER_BACKEND_REF, 1, &config, 4);
         vit_case_open(&first, SSFER_BACKEND_REF, 1, &config, 4);
-        ssfer_stack_draw_drop_path(&all.acts.stack, 4, 7, 2, 3, 0);
-        ssfer_stack_draw_drop_path(&first.acts.stack, 4, 7, 2, 3, 0);
+        ssfer_stack_draw_drop_path(&all.acts.stack, 4, 7, 2, 3, 0, 0);
+        ssfer_stack_draw_drop_path(&first.acts.stack, 4, 7, 2, 3, 0, 0);
         vit_case_gradients(&all, 0, &(ssfer_stack_call){.batch = 4, .drop = drop});
         vit_case_gradients(&first, 0, &(ssfer_stack_call){.batch = 4, .drop = drop, .first_only = true});
         worst = 0.0;
@@ -215,8 +215,8 @@ static void test_cpu_is_the_reference(void **state)
             const ssfer_stack_call call = {.batch = 5, .drop = true, .first_only = first_only};
             vit_case cpu;
             vit_case_open(&cpu, SSFER_BACKEND_CPU, threads, &config, 5);
-            ssfer_stack_draw_drop_path(&ref.acts.stack, 5, 7, 2, 3, 0);
-            ssfer_stack_draw_drop_path(&cpu.acts.stack, 5, 7, 2, 3, 0);
+            ssfer_stack_draw_drop_path(&ref.acts.stack, 5, 7, 2, 3, 0, 0);
+            ssfer_stack_draw_drop_path(&cpu.acts.stack, 5, 7, 2, 3, 0, 0);
             vit_case_clear(&ref);
             vit_case_gradients(&ref, 0, &call);
             vit_case_gradients(&cpu, 0, &call);
@@ -240,11 +240,11 @@ static void test_no_memory_of_earlier_steps(void **state)
     vit_case fresh, used;
     vit_case_open(&fresh, SSFER_BACKEND_CPU, 2, &config, 6);
     vit_case_open(&used, SSFER_BACKEND_CPU, 2, &config, 6);
-    ssfer_stack_draw_drop_path(&used.acts.stack, 6, 1, 2, 3, 0);
+    ssfer_stack_draw_drop_path(&used.acts.stack, 6, 1, 2, 3, 0, 0);
     vit_case_gradients(&used, 0, &(ssfer_stack_call){.batch = 6, .drop = true});
     vit_case_clear(&used);
-    ssfer_stack_draw_drop_path(&used.acts.stack, 3, 7, 2, 3, 0);
-    ssfer_stack_draw_drop_path(&fresh.acts.stack, 3, 7, 2, 3, 0);
+    ssfer_stack_draw_drop_path(&used.acts.stack, 3, 7, 2, 3, 0, 0);
+    ssfer_stack_draw_drop_path(&fresh.acts.stack, 3, 7, 2, 3, 0, 0);
     vit_case_gradients(&used, 2, &call);
     vit_case_gradients(&fresh, 2, &call);
     assert_memory_equal(used.grads, fresh.grads, fresh.vit.table.block_floats * sizeof *fresh.grads);

@@ -77,7 +77,7 @@ static void close_net(net *n)
 static double loss_of(net *n)
 {
     double sum = 0.0;
-    const ssfer_mask mask = ssfer_mae_mask(&n->masks);
+    const ssfer_mask mask = ssfer_mae_mask(&n->masks, 0);
     must(ssfer_mae_forward(n->cx, n->params, &n->acts, n->images, mask, BATCH), ssfer_compute_error(n->cx));
     must(ssfer_mae_loss(n->cx, &n->acts, n->losses, n->images, NULL, mask, BATCH), ssfer_compute_error(n->cx));
     for (size_t b = 0; b < BATCH; b++)
@@ -87,7 +87,7 @@ static double loss_of(net *n)
 
 static void gradients(net *n)
 {
-    const ssfer_mask mask = ssfer_mae_mask(&n->masks);
+    const ssfer_mask mask = ssfer_mae_mask(&n->masks, 0);
     memset(n->grads, 0, n->mae.table.block_floats * sizeof *n->grads);
     loss_of(n);
     must(ssfer_mae_loss(n->cx, &n->acts, n->losses, n->images, n->weights, mask, BATCH), ssfer_compute_error(n->cx));

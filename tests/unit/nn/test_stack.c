@@ -110,7 +110,7 @@ static void test_drop_path_rates(void **state)
     enum { MANY = 4000 };
     stack_case c;
     open_case(&c, &CONFIG, MANY, true);
-    ssfer_stack_draw_drop_path(&c.acts, MANY, 1, 2, 3, 0);
+    ssfer_stack_draw_drop_path(&c.acts, MANY, 1, 2, 3, 0, 0);
     for (size_t branch = 0; branch < 8; branch++) {
         const double rate = 0.6 * (double)(branch / 2) / 3;
         size_t dropped = 0;
@@ -139,12 +139,12 @@ static void test_drop_path_streams(void **state)
     stack_case c;
     open_case(&c, &CONFIG, 64, true);
     for (size_t i = 0; i < 5; i++) {
-        ssfer_stack_draw_drop_path(&c.acts, 64, names[i].seed, names[i].stage, names[i].step, names[i].micro_batch);
+        ssfer_stack_draw_drop_path(&c.acts, 64, names[i].seed, names[i].stage, names[i].step, names[i].micro_batch, 0);
         memcpy(drawn[i], c.acts.drop, sizeof drawn[i]);
         for (size_t k = 0; k < i; k++)
             assert_memory_not_equal(drawn[i], drawn[k], sizeof drawn[i]);
     }
-    ssfer_stack_draw_drop_path(&c.acts, 64, 1, 2, 3, 0);
+    ssfer_stack_draw_drop_path(&c.acts, 64, 1, 2, 3, 0, 0);
     assert_memory_equal(c.acts.drop, drawn[0], sizeof drawn[0]);
     close_case(&c);
 }
@@ -160,11 +160,11 @@ static void test_nothing_drops_without_a_draw(void **state)
     memcpy(plain, c.acts.normed, sizeof plain);
     forward(&c, &(ssfer_stack_call){.batch = B, .drop = true});
     assert_memory_equal(c.acts.normed, plain, sizeof plain);
-    ssfer_stack_draw_drop_path(&c.acts, B, 1, 2, 3, 0);
+    ssfer_stack_draw_drop_path(&c.acts, B, 1, 2, 3, 0, 0);
     forward(&c, &(ssfer_stack_call){.batch = B}); /* drawn, but not asked for */
     assert_memory_equal(c.acts.normed, plain, sizeof plain);
     assert_null(inference.acts.drop);
-    ssfer_stack_draw_drop_path(&inference.acts, B, 1, 2, 3, 0);
+    ssfer_stack_draw_drop_path(&inference.acts, B, 1, 2, 3, 0, 0);
     forward(&inference, &(ssfer_stack_call){.batch = B, .drop = true});
     for (size_t i = 0; i < B * N * C; i++)
         assert_true(fabs((double)((const float *)inference.acts.normed)[i] - (double)plain[i]) < 3e-6);
@@ -218,7 +218,7 @@ static void test_checkpoint(void **state)
             assert_true(c.table.block_floats <= 4096);
             memset(grads[i], 0, sizeof grads[i]);
             for (uint64_t step = 0; step < 2; step++) { /* the second one meets buffers that are not fresh */
-                ssfer_stack_draw_drop_path(&c.acts, B, 1, 2, step, 0);
+                ssfer_stack_draw_drop_path(&c.acts, B, 1, 2, step, 0, 0);
                 forward(&c, &call);
                 assert_int_equal(ssfer_stack_backward(c.cx, c.params, grads[i], &c.acts, c.input, &call), SSFER_OK);
             }
@@ -241,7 +241,7 @@ static void test_drop_path_of_one_block(void **state)
     stack_case c;
     config.depth = 1;
     open_case(&c, &config, 64, true);
-    ssfer_stack_draw_drop_path(&c.acts, 64, 1, 2, 3, 0);
+    ssfer_stack_draw_drop_path(&c.acts, 64, 1, 2, 3, 0, 0);
     for (size_t i = 0; i < 2 * 64; i++)
         assert_true(c.acts.drop[i] == 1.0f);
     close_case(&c);

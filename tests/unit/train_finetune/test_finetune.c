@@ -52,6 +52,34 @@ static void test_learns(void **state)
     expect_no_leftovers(&s);
 }
 
+/* A batch of 4 pictures of 1,025 tokens goes through the model in two parts: what two batches of 2 would give, up to
+ * rounding. */
+static void test_parts(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    ssfer_evaluation e[2] = {{0}, {0}};
+    ssfer_error err;
+    make_split(&s, "set", "train", 8);
+    make_split(&s, "set", "valid", 2);
+    assert_int_equal(ssfer_stack_part(4, 1025), 2);
+    for (size_t i = 0; i < 2; i++) {
+        set_up(&r, &s, "set", i ? "batches" : "parts");
+        r.options.model.image_size = 32;
+        r.options.model.patch_size = 1;
+        r.options.model.drop_path = 0.0f;
+        r.options.training.batch = i ? 2 : 4;
+        r.options.training.accumulate = i ? 2 : 1;
+        r.options.training.epochs = 2;
+        if (run(&r, &e[i], &err) != SSFER_OK)
+            fail_msg("%s", err.message);
+    }
+    if (!(fabs(e[0].cross_entropy - e[1].cross_entropy) <= 1e-4 * e[1].cross_entropy))
+        fail_msg("in parts %.9g, in batches %.9g", e[0].cross_entropy, e[1].cross_entropy);
+    ssfer_evaluation_deinit(&e[0]);
+    ssfer_evaluation_deinit(&e[1]);
+}
+
 /* The same seed gives the same bytes, another seed others. */
 static void test_repeats(void **state)
 {
@@ -695,6 +723,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_learns),
+        TEST(test_parts),
         TEST(test_repeats),
         TEST(test_layer_decay),
         TEST(test_stop_anywhere),

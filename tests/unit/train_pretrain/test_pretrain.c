@@ -249,6 +249,26 @@ static void test_accumulation(void **state)
     assert_true(fabs(once.validation_loss - twice.validation_loss) <= 1e-4 * once.validation_loss);
 }
 
+/* A batch of 4 whose encoder sees 769 tokens a picture goes through the model in two parts. */
+static void test_parts(void **state)
+{
+    (void)state;
+    ssfer_error err = {0};
+    ssfer_pretrain_result parts, batches;
+    ssfer_pretrain_options o = small_options(scratch_path("parts"));
+    o.model.image_size = 64;
+    o.model.patch_size = 2;
+    o.model.mask_ratio = 0.25;
+    assert_int_equal(ssfer_stack_part(BATCH, 769), BATCH / 2);
+    o.training.epochs = 1;
+    must(ssfer_pretrain(&o, &parts, &err), &err);
+    o.training.out = scratch_path("batches");
+    o.training.batch = BATCH / 2;
+    o.training.accumulate = 2;
+    must(ssfer_pretrain(&o, &batches, &err), &err);
+    assert_true(fabs(parts.validation_loss - batches.validation_loss) <= 1e-4 * parts.validation_loss);
+}
+
 /* ---- where a run starts ------------------------------------------------------------------------------------------ */
 
 /* With a constant rate, two epochs and then two more are four. */
@@ -408,9 +428,10 @@ static void test_not_finite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resume),     cmocka_unit_test(test_run),     cmocka_unit_test(test_accumulation),
-        cmocka_unit_test(test_continue),   cmocka_unit_test(test_init),    cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_damaged), cmocka_unit_test(test_long_and_thin),
+        cmocka_unit_test(test_resume),        cmocka_unit_test(test_run),        cmocka_unit_test(test_accumulation),
+        cmocka_unit_test(test_parts),         cmocka_unit_test(test_continue),   cmocka_unit_test(test_init),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_not_finite), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_long_and_thin),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
 }

@@ -186,6 +186,33 @@ static void test_sources(void **state)
     expect_trained(&r);
 }
 
+/* A batch of 624 pictures of 5 tokens goes through both models in two parts: what two batches of 312 would give, up to
+ * rounding, when every picture comes as often. */
+static void test_parts(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    double loss[2], kept[2];
+    make_split(&s, "train", 16);
+    make_split(&s, "valid", 8);
+    make_stage2(&s, 10);
+    assert_int_equal(ssfer_stack_part(624, 5), 312);
+    for (size_t i = 0; i < 2; i++) {
+        set_up(&r, &s, i ? "batches" : "parts");
+        r.options.model.drop_path = 0.0f;
+        r.options.mu = 1;
+        r.options.training.batch = i ? 312 : 624;
+        r.options.training.accumulate = i ? 2 : 1;
+        r.options.training.epochs = 4;
+        expect_trained(&r);
+        loss[i] = last_figure(&s, i ? "batches" : "parts", "validation_loss");
+        kept[i] = last_figure(&s, i ? "batches" : "parts", "pseudo_label_rate");
+    }
+    assert_true(kept[0] > 0.0);
+    if (!(fabs(loss[0] - loss[1]) <= 1e-3 * loss[1]))
+        fail_msg("in parts %.9g (%g kept), in batches %.9g (%g kept)", loss[0], kept[0], loss[1], kept[1]);
+}
+
 /* What is held out for validation is not learned from, with or without its label. */
 static void test_holdout(void **state)
 {
@@ -393,6 +420,7 @@ int main(void)
         TEST(test_pseudo_mixup),
         TEST(test_abc),
         TEST(test_sources),
+        TEST(test_parts),
         TEST(test_holdout),
         TEST(test_balance),
         TEST(test_released),
