@@ -1,6 +1,6 @@
 /* y = epilogue(x b + bias) for weights b that were packed before, by panels of x and strips of b; for one C file a kind
- * of arithmetic, which says what a block is and how two packed pieces are multiplied (product_amx.c, product_avx512.c,
- * product_split.c).
+ * of arithmetic, which says what a block is and how two packed pieces are multiplied (product_avx512.c,
+ * product_tiles.c).
  *
  * The caches decide. A thread packs a panel of x, some blocks of ROWS rows, which stays in its second-level cache;
  * walks b by strips of COLUMNS columns; cuts the inner index into pieces of DEPTH, whose part of b stays in the
@@ -57,7 +57,7 @@ typedef struct panel_product {
 static bool worth_streaming(const panel_product *p)
 {
     const size_t bytes = p->M * p->J * sizeof(act);
-    return !p->wide && p->K <= PANEL_DEPTH && bytes > ((size_t)8 << 20) && (uintptr_t)p->y % LINE == 0;
+    return !p->wide && p->K <= PANEL_DEPTH && bytes > ((size_t)4 << 20) && (uintptr_t)p->y % LINE == 0;
 }
 
 static inline void store_floats(float *to, __m512 low, __m512 high, bool stream)
