@@ -33,6 +33,7 @@ part() {
     training)
       for precision in fp32 bf16; do
         compare vit_vs_pytorch.py "${each[@]}" "${base[@]}" --batch-size 16 --precision "$precision"
+        compare vit_vs_pytorch.py "${each[@]}" "${tiny[@]}" --batch-size 16 --precision "$precision"
         compare vit_vs_pytorch.py "${each[@]}" "${tiny[@]}" --batch-size 64 --precision "$precision"
       done
       ;;

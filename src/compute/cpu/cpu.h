@@ -2,8 +2,8 @@
  *
  * The kernel sources are compiled once per instruction-set level (x86-64 baseline, v3 = AVX2 + FMA, v4 = AVX-512) with
  * CPU_LEVEL naming it, once more for products in float32 by AMX (CPU_SPLIT: split_tiles.h), and twice for activations
- * in bfloat16 (CPU_BF16): v4 with AVX512-BF16, without and with AMX; cpu/context.c picks the best that the processor has
- * when a context is created. A name CPU(x) therefore exists as cpu_x_base, cpu_x_v3, cpu_x_v4, cpu_x_v4_split,
+ * in bfloat16 (CPU_BF16): v4 with AVX512-BF16, without and with AMX; cpu/context.c picks the best that the processor
+ * has when a context is created. A name CPU(x) therefore exists as cpu_x_base, cpu_x_v3, cpu_x_v4, cpu_x_v4_split,
  * cpu_x_v4_bf16 and cpu_x_v4_amx. */
 #ifndef SSFER_COMPUTE_CPU_CPU_H
 #define SSFER_COMPUTE_CPU_CPU_H

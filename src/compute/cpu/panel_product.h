@@ -24,9 +24,11 @@
  * `packed` of these, and the functions declared here. */
 enum { COLUMNS = 2 * VECTOR, LINE = 64 /* bytes of a cache line */, UNIT = 32 /* parts of K are multiples of it */ };
 
-/* Columns `first` to first + 31 of b (K, J), stored as it is or transposed, as (J, K): to [K][32][PARTS], in any order
- * that leaves pieces of DEPTH in their place. */
-static void pack_strip(packed *to, const float *w, size_t first, size_t K, size_t J, bool transposed);
+/* A strip of 32 columns of b (K, J): to [K][32][PARTS], in any order that leaves pieces of UNIT in their place. Either
+ * all of it from b's transpose (J, K), of which w is the first row, or `rows` rows of b, at most UNIT of them, of which
+ * w is the first one. */
+static void pack_transposed(packed *to, const float *w, size_t K);
+static void pack_rows(packed *to, const float *w, size_t rows, size_t J);
 /* Rows `first` on, columns k to k + depth - 1, of x (M, K): to [blocks][depth][ROWS][PARTS], likewise; rows from M on
  * are zeros. */
 static void pack_panel(packed *to, const act *x, size_t first, size_t blocks, size_t k, size_t depth, size_t M,
@@ -233,9 +235,16 @@ size_t CPU(product_bytes)(size_t K, size_t J)
 void CPU(product_pack)(ssfer_compute *cx, void *packed_w, const float *w, size_t K, size_t J, bool transposed)
 {
     packed *to = packed_w;
-#pragma omp parallel for num_threads((int)cx->threads) schedule(static)
-    for (size_t j = 0; j < J; j += COLUMNS)
-        pack_strip(to + j * K * PARTS, w, j, K, J, transposed);
+    const size_t T = cx->threads, strips = J / COLUMNS;
+#pragma omp parallel for num_threads((int)T) schedule(static)
+    for (size_t t = 0; t < T; t++) {
+        const size_t first = t * strips / T, end = (t + 1) * strips / T;
+        for (size_t j = first; transposed && j < end; j++)
+            pack_transposed(to + j * COLUMNS * K * PARTS, w + j * COLUMNS * K, K);
+        for (size_t k = 0; !transposed && k < K; k += UNIT) /* of a row, what lies side by side */
+            for (size_t j = first; j < end; j++)
+                pack_rows(to + (j * K + k) * COLUMNS * PARTS, w + k * J + j * COLUMNS, K - k < UNIT ? K - k : UNIT, J);
+    }
 }
 
 ssfer_status CPU(product)(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const void *packed_w, const float *bias,

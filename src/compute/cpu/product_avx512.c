@@ -24,16 +24,17 @@ static void transpose_to(float *to, size_t pitch, const float *from, size_t stri
         _mm512_storeu_si512(to + i * pitch, r[i]);
 }
 
-static void pack_strip(packed *to, const float *w, size_t first, size_t K, size_t J, bool transposed)
+static void pack_transposed(packed *to, const float *w, size_t K)
 {
-    if (transposed) {
-        for (size_t k = 0; k < K; k += VECTOR)
-            for (size_t j = 0; j < COLUMNS; j += VECTOR)
-                transpose_to(to + k * COLUMNS + j, COLUMNS, w + (first + j) * K + k, K, VECTOR);
-        return;
-    }
-    for (size_t k = 0; k < K; k++)
-        memcpy(to + k * COLUMNS, w + k * J + first, COLUMNS * sizeof *to);
+    for (size_t k = 0; k < K; k += VECTOR)
+        for (size_t j = 0; j < COLUMNS; j += VECTOR)
+            transpose_to(to + k * COLUMNS + j, COLUMNS, w + j * K + k, K, VECTOR);
+}
+
+static void pack_rows(packed *to, const float *w, size_t rows, size_t J)
+{
+    for (size_t k = 0; k < rows; k++)
+        memcpy(to + k * COLUMNS, w + k * J, COLUMNS * sizeof *to);
 }
 
 static void pack_panel(packed *to, const act *x, size_t first, size_t blocks, size_t k, size_t depth, size_t M,

@@ -21,13 +21,13 @@ bool CPU(product_fits)(size_t K, size_t J)
     return K % TILE_K == 0 && J % COLUMNS == 0 && depth * ROWS * PARTS * sizeof(packed) <= PANEL_BYTES;
 }
 
-static void pack_transposed_strip(packed *to, const float *w, size_t first, size_t K)
+static void pack_transposed(packed *to, const float *w, size_t K)
 {
     for (size_t k = 0; k < K; k += TILE_K, to += PIECE)
         for (size_t t = 0; t < 2; t++) {
             __m512i rows[PARTS][TILE], lines[PARTS];
             for (size_t i = 0; i < TILE; i++) {
-                piece_row_of_floats(lines, w + (first + t * TILE + i) * K + k);
+                piece_row_of_floats(lines, w + (t * TILE + i) * K + k);
                 for (size_t p = 0; p < PARTS; p++)
                     rows[p][i] = lines[p];
             }
@@ -38,21 +38,17 @@ static void pack_transposed_strip(packed *to, const float *w, size_t first, size
         }
 }
 
-static void pack_strip(packed *to, const float *w, size_t first, size_t K, size_t J, bool transposed)
+static void pack_rows(packed *to, const float *w, size_t rows, size_t J)
 {
-    if (transposed) {
-        pack_transposed_strip(to, w, first, K);
-        return;
+    (void)rows; /* K is a multiple of UNIT */
+    for (size_t i = 0; i < TILE; i++) {
+        const float *even = w + 2 * i * J;
+        __m512i lines[2][PARTS];
+        piece_pairs_of_floats(lines, even, even + J);
+        for (size_t t = 0; t < 2; t++)
+            for (size_t p = 0; p < PARTS; p++)
+                _mm512_storeu_si512(to + p * PART + t * TILE_ACTS + i * TILE_K, lines[t][p]);
     }
-    for (size_t k = 0; k < K; k += TILE_K, to += PIECE)
-        for (size_t i = 0; i < TILE; i++) {
-            const float *row = w + (k + 2 * i) * J + first;
-            __m512i lines[2][PARTS];
-            piece_pairs_of_floats(lines, row, row + J);
-            for (size_t t = 0; t < 2; t++)
-                for (size_t p = 0; p < PARTS; p++)
-                    _mm512_storeu_si512(to + p * PART + t * TILE_ACTS + i * TILE_K, lines[t][p]);
-        }
 }
 
 static void pack_panel(packed *to, const act *x, size_t first, size_t blocks, size_t k, size_t depth, size_t M,
