@@ -9,8 +9,7 @@
 
 size_t ssfer_bench_vit_rows(const ssfer_bench_vit_options *o)
 {
-    const size_t side = o->config.image_size / o->config.patch_size;
-    return o->batch * (side * side + 1);
+    return o->batch * ssfer_vit_tokens(&o->config);
 }
 
 size_t ssfer_bench_vit_pixels(const ssfer_bench_vit_options *o)

@@ -307,13 +307,13 @@ static ssfer_status learn_unlabeled(ssfer_semi_step *s, const float *params, flo
         s->pseudo.weights[b] *= (float)(o->unlabeled_weight / (double)s->batch);
     for (size_t b = 0; o->abc && b < kept; b++)
         s->abc.weights[b] /= (float)s->batch;
+    const ssfer_lesson all = {.targets = s->pseudo.targets,
+                              .weights = s->pseudo.weights,
+                              .aux_targets = o->abc ? s->abc.targets : NULL,
+                              .aux_weights = o->abc ? s->abc.weights : NULL};
     for (size_t first = 0, chunk = 0; first < kept; first += B, chunk++) {
         const size_t real = ssfer_min_size(kept - first, B);
         const size_t count = ssfer_min_size(ssfer_align_size(real, CHUNK_STEP), B);
-        const ssfer_lesson all = {.targets = s->pseudo.targets,
-                                  .weights = s->pseudo.weights,
-                                  .aux_targets = o->abc ? s->abc.targets : NULL,
-                                  .aux_weights = o->abc ? s->abc.weights : NULL};
         const encounter e = {.images = s->unlabeled->strong + first * s->unlabeled->floats,
                              .lesson = part_of(&all, first, count, K),
                              .select = extra ? &s->select : NULL,

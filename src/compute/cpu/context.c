@@ -34,18 +34,28 @@ static bool have_amx(void)
 #endif
 extern const ssfer_backend ssfer_backend_cpu_base;
 
-ssfer_cpu_level ssfer_cpu_best_level(void)
+ssfer_cpu_level ssfer_cpu_vector_level(void)
 {
 #ifdef SSFER_CPU_X86
     __builtin_cpu_init();
     bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
     if (v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
-        return have_amx() ? SSFER_CPU_V4_SPLIT : SSFER_CPU_V4;
+        return SSFER_CPU_V4;
     if (v3)
         return SSFER_CPU_V3;
 #endif
     return SSFER_CPU_BASE;
+}
+
+ssfer_cpu_level ssfer_cpu_best_level(void)
+{
+    const ssfer_cpu_level level = ssfer_cpu_vector_level();
+#ifdef SSFER_CPU_X86
+    if (level == SSFER_CPU_V4 && have_amx())
+        return SSFER_CPU_V4_SPLIT;
+#endif
+    return level;
 }
 
 const ssfer_backend *ssfer_cpu_backend(ssfer_cpu_level level)
@@ -69,7 +79,7 @@ const ssfer_backend *ssfer_cpu_backend(ssfer_cpu_level level)
 const ssfer_backend *ssfer_cpu_backend_bf16(size_t rank)
 {
 #ifdef SSFER_CPU_X86
-    if (ssfer_cpu_best_level() >= SSFER_CPU_V4 && __builtin_cpu_supports("avx512bf16")) {
+    if (ssfer_cpu_vector_level() == SSFER_CPU_V4 && __builtin_cpu_supports("avx512bf16")) {
         const bool amx = have_amx();
         if (rank == 0 && amx)
             return &ssfer_backend_cpu_v4_amx;

@@ -101,10 +101,9 @@ void cpu_winograd_v4(const ssfer_winograd *w);
 
 void ssfer_winograd_run(const ssfer_winograd *w)
 {
-    switch (ssfer_cpu_best_level()) {
+    switch (ssfer_cpu_vector_level()) {
 #ifdef SSFER_CPU_X86
     case SSFER_CPU_V4:
-    case SSFER_CPU_V4_SPLIT:
         cpu_winograd_v4(w);
         return;
     case SSFER_CPU_V3:

@@ -1,10 +1,10 @@
 /* The CPU backend: oneDNN for the matrix products, fused kernels of our own for what lies between them.
  *
  * The kernel sources are compiled once per instruction-set level (x86-64 baseline, v3 = AVX2 + FMA, v4 = AVX-512) with
- * CPU_LEVEL naming it, once more for products in float32 by AMX (CPU_SPLIT: split_tiles.h), and twice for activations
- * in bfloat16 (CPU_BF16): v4 with AVX512-BF16, without and with AMX; cpu/context.c picks the best that the processor
- * has when a context is created. A name CPU(x) therefore exists as cpu_x_base, cpu_x_v3, cpu_x_v4, cpu_x_v4_split,
- * cpu_x_v4_bf16 and cpu_x_v4_amx. */
+ * CPU_LEVEL naming it, twice for activations in bfloat16 (CPU_BF16): v4 with AVX512-BF16, without and with AMX
+ * (CPU_TILES); and once more for float32 with products by AMX (split_tiles.h). cpu/context.c picks the best that the
+ * processor has when a context is created. A name CPU(x) therefore exists as cpu_x_base, cpu_x_v3, cpu_x_v4,
+ * cpu_x_v4_split, cpu_x_v4_bf16 and cpu_x_v4_amx. */
 #ifndef SSFER_COMPUTE_CPU_CPU_H
 #define SSFER_COMPUTE_CPU_CPU_H
 
@@ -20,6 +20,8 @@ typedef enum ssfer_cpu_level {
 
 /* The best level that this processor runs, and the table of a level. Tests walk them all. */
 ssfer_cpu_level ssfer_cpu_best_level(void);
+/* The best one without tiles, up to V4: cheap, where asking for tiles is a system call. */
+ssfer_cpu_level ssfer_cpu_vector_level(void);
 const ssfer_backend *ssfer_cpu_backend(ssfer_cpu_level level); /* NULL: not compiled for this architecture */
 
 /* The tables whose activations are bfloat16, the best first: AMX, AVX512-BF16. NULL: fewer than that on this processor

@@ -85,8 +85,7 @@ void CPU(product_pack)(ssfer_compute *cx, void *packed, const float *w, size_t K
 ssfer_status CPU(product)(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const void *packed, const float *bias,
                           ssfer_linear_dims d, ssfer_epilogue epilogue);
 #endif
-#if defined CPU_AMX || defined CPU_SPLIT
-#    define CPU_TILES
+#ifdef CPU_TILES
 /* linear_backward_dw for dy as acts and widths that are multiples of 32; db may be NULL. */
 bool CPU(weight_gradient_fits)(ssfer_linear_dims d);
 ssfer_status CPU(weight_gradient)(ssfer_compute *cx, float *dw, float *db, const ssfer_act *dy, const ssfer_act *x,

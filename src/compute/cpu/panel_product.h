@@ -187,11 +187,15 @@ static size_t depth_parts(size_t K)
     return (K + PANEL_DEPTH - 1) / PANEL_DEPTH;
 }
 
+static size_t block_bytes(size_t K)
+{
+    return ROWS * ssfer_min_size(K, PANEL_DEPTH) * PARTS * sizeof(packed);
+}
+
 /* The most blocks that a panel has room for. */
 static size_t panel_blocks(size_t K)
 {
-    const size_t depth = K < PANEL_DEPTH ? K : PANEL_DEPTH, fit = PANEL_BYTES / (ROWS * depth * PARTS * sizeof(packed));
-    return fit < PANEL_BLOCKS ? fit : PANEL_BLOCKS;
+    return ssfer_min_size(PANEL_BYTES / block_bytes(K), PANEL_BLOCKS);
 }
 
 static depth_part depth_part_of(size_t K, size_t i)
@@ -255,8 +259,7 @@ ssfer_status CPU(product)(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, c
     const size_t blocks = (p.M + ROWS - 1) / ROWS, strips = p.J / COLUMNS;
     const size_t by_rows = row_shares(blocks, cx->threads), by_columns = cx->threads / by_rows;
     const size_t most = panel_blocks(p.K), sums_bytes = most * ROWS * COLUMNS * sizeof(float);
-    const size_t depth = p.K < PANEL_DEPTH ? p.K : PANEL_DEPTH;
-    const size_t part_bytes = sums_bytes + ssfer_align_size(most * ROWS * depth * PARTS * sizeof(packed), LINE);
+    const size_t part_bytes = sums_bytes + ssfer_align_size(most * block_bytes(p.K), LINE);
     char *memory = ssfer_cpu_scratch(cx, cx->threads * part_bytes);
     if (!memory)
         return cx->error.status;

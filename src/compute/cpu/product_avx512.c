@@ -10,7 +10,7 @@ typedef act packed;
 
 bool CPU(product_fits)(size_t K, size_t J)
 {
-    return K % VECTOR == 0 && J % COLUMNS == 0 && K * ROWS * sizeof(act) <= PANEL_BYTES;
+    return K % VECTOR == 0 && J % COLUMNS == 0 && panel_blocks(K) > 0;
 }
 
 /* Sixteen columns of 16 rows, which lie `stride` floats apart, become 16 rows of them, `pitch` floats apart. */

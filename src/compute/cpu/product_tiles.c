@@ -3,12 +3,12 @@
  * products of tiles take less time than one in AVX-512: 300 GFLOP/s of a core beside 190. */
 #include "compute/cpu/tile_piece.h"
 
-#ifdef CPU_SPLIT
-/* A panel of 768 columns is 144 KiB a block; sums stay in the tiles all along. */
-enum { DEPTH = 24 * TILE_K, PANEL_DEPTH = DEPTH, PANEL_BYTES = 1200 << 10 };
-#else
+#ifdef CPU_BF16
 /* A piece of b is 16 KiB. */
 enum { DEPTH = 8 * TILE_K, PANEL_DEPTH = 1 << 24, PANEL_BYTES = 768 << 10 };
+#else
+/* A panel of 768 columns is 144 KiB a block; sums stay in the tiles all along. */
+enum { DEPTH = 24 * TILE_K, PANEL_DEPTH = DEPTH, PANEL_BYTES = 1200 << 10 };
 #endif
 enum { ROWS = PIECE_SIDE, PANEL_BLOCKS = 8 };
 typedef uint16_t packed;
@@ -17,8 +17,7 @@ typedef uint16_t packed;
 
 bool CPU(product_fits)(size_t K, size_t J)
 {
-    const size_t depth = K < PANEL_DEPTH ? K : PANEL_DEPTH;
-    return K % TILE_K == 0 && J % COLUMNS == 0 && depth * ROWS * PARTS * sizeof(packed) <= PANEL_BYTES;
+    return K % TILE_K == 0 && J % COLUMNS == 0 && panel_blocks(K) > 0;
 }
 
 static void pack_transposed(packed *to, const float *w, size_t K)
@@ -45,9 +44,8 @@ static void pack_rows(packed *to, const float *w, size_t rows, size_t J)
         const float *even = w + 2 * i * J;
         __m512i lines[2][PARTS];
         piece_pairs_of_floats(lines, even, even + J);
-        for (size_t t = 0; t < 2; t++)
-            for (size_t p = 0; p < PARTS; p++)
-                _mm512_storeu_si512(to + p * PART + t * TILE_ACTS + i * TILE_K, lines[t][p]);
+        piece_put(to, 0, i, lines[0]);
+        piece_put(to, 1, i, lines[1]);
     }
 }
 
@@ -59,12 +57,10 @@ static void pack_panel(packed *to, const act *x, size_t first, size_t blocks, si
             const size_t row = first + b * ROWS + i;
             const act *from = x + row * K + k;
             for (size_t j = 0; j < depth; j += TILE_K) {
-                __m512i lines[PARTS];
+                __m512i lines[PARTS] = {_mm512_setzero_si512()};
                 if (row < M)
                     piece_row(lines, from + j);
-                for (size_t p = 0; p < PARTS; p++)
-                    _mm512_storeu_si512(to + j / TILE_K * PIECE + p * PART + i * TILE_K,
-                                        row < M ? lines[p] : _mm512_setzero_si512());
+                piece_put(to + j / TILE_K * PIECE, 0, i, lines);
             }
         }
 }

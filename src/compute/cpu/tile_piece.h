@@ -16,10 +16,10 @@
 
 #include "compute/cpu/kernels.h"
 
-#ifdef CPU_SPLIT
-#    include "compute/cpu/split_tiles.h"
-#else
+#ifdef CPU_BF16
 #    include "compute/cpu/plain_tiles.h"
+#else
+#    include "compute/cpu/split_tiles.h"
 #endif
 
 enum {
@@ -28,6 +28,13 @@ enum {
     SUMS = TILE * TILE,    /* of a tile of sums */
     BLOCK_SUMS = 4 * SUMS, /* of the four tiles */
 };
+
+/* Writes line i of tile 0 or 1 of a piece; counted from tile 0, lines 16 to 31 are those of tile 1. */
+static inline void piece_put(uint16_t *piece, size_t tile, size_t i, const __m512i lines[PARTS])
+{
+    for (size_t p = 0; p < PARTS; p++)
+        _mm512_storeu_si512(piece + p * PART + tile * TILE_ACTS + i * TILE_K, lines[p]);
+}
 
 /* Row i of a block of sums: columns 0 to 15, and 16 to 31. */
 static inline const float *block_low(const float *sums, size_t i)

@@ -36,9 +36,8 @@ static void pack_right(uint16_t *to, const act *from, size_t pitch, size_t rows)
     for (size_t i = 0; i < TILE; i++) {
         __m512i lines[2][PARTS];
         piece_pairs(lines, row_of(from, pitch, rows, 2 * i), row_of(from, pitch, rows, 2 * i + 1));
-        for (size_t t = 0; t < 2; t++)
-            for (size_t p = 0; p < PARTS; p++)
-                _mm512_storeu_si512(to + p * PART + t * TILE_ACTS + i * TILE_K, lines[t][p]);
+        piece_put(to, 0, i, lines[0]);
+        piece_put(to, 1, i, lines[1]);
     }
 }
 
@@ -75,8 +74,7 @@ static void pack_left(uint16_t *to, const act *from, size_t pitch, size_t rows)
  */
 static void pack(const gradient *g, uint16_t *to, bool wider, size_t step, size_t block, bool with_db)
 {
-    const size_t first = step * TILE_K, rows = g->M - first < TILE_K ? g->M - first : TILE_K,
-                 column = block * PIECE_SIDE;
+    const size_t first = step * TILE_K, rows = ssfer_min_size(g->M - first, TILE_K), column = block * PIECE_SIDE;
     if (wider == g->dy_wider) {
         const act *from = g->dy + first * g->J + column;
         pack_left(to, from, g->J, rows);
