@@ -3,9 +3,9 @@
 #include "base/memory.h"
 #include "base/size.h"
 #include "compute/cpu/conv_winograd.h"
+#include "compute/cpu/onednn.h"
 
 #include <omp.h>
-#include <oneapi/dnnl/dnnl.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -52,6 +52,7 @@ struct ssfer_conv_call {
     bool by_winograd;
     ssfer_winograd winograd;
     dnnl_primitive_t primitive; /* of the ssfer_conv */
+    bool moves_stack;           /* onednn.h */
     dnnl_stream_t stream;
     dnnl_exec_arg_t args[5];
 };
@@ -521,6 +522,7 @@ ssfer_status ssfer_conv_call_create(ssfer_conv_call **out, const ssfer_conv *con
         return SSFER_OK;
     }
     call->primitive = conv->primitive;
+    call->moves_stack = ssfer_onednn_moves_stack(conv->desc);
     call->args[3] = (dnnl_exec_arg_t){DNNL_ARG_WEIGHTS, conv->weights};
     call->args[4] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, conv->bias};
     dnnl_status_t code = dnnl_stream_create(&call->stream, conv->engine, dnnl_stream_default_flags);
@@ -556,8 +558,11 @@ ssfer_status ssfer_conv_call_run(ssfer_conv_call *call, ssfer_error *err)
         ssfer_winograd_run(&call->winograd);
         return SSFER_OK;
     }
+    ssfer_onednn_call onednn;
+    ssfer_onednn_begin(&onednn, (size_t)omp_get_max_threads(), call->moves_stack);
     dnnl_status_t code = dnnl_primitive_execute(call->primitive, call->stream, 5, call->args);
     if (code == dnnl_success)
         code = dnnl_stream_wait(call->stream);
+    ssfer_onednn_end(&onednn);
     return code == dnnl_success ? SSFER_OK : dnnl_failed(code, "run a layer", err);
 }

@@ -3,9 +3,8 @@
 
 #include "base/memory.h"
 #include "compute/cpu/device.h"
+#include "compute/cpu/onednn.h"
 
-#include <omp.h>
-#include <oneapi/dnnl/dnnl.h>
 #include <string.h>
 
 #if DNNL_VERSION_MAJOR >= 3
@@ -18,7 +17,8 @@ typedef const dnnl_memory_desc_t *desc_view;
 
 typedef struct cached_product {
     ssfer_matmul key;
-    bool own_layout; /* b in the layout that the primitive asked for */
+    bool own_layout;  /* b in the layout that the primitive asked for */
+    bool moves_stack; /* onednn.h */
     dnnl_primitive_t primitive;
     dnnl_memory_t a, b, bias, y; /* handles are set to the caller's pointers at each call */
 } cached_product;
@@ -207,9 +207,11 @@ static dnnl_status_t make_primitive(cached_product *f, dnnl_engine_t engine, con
 #endif
     if (code == dnnl_success)
         code = dnnl_primitive_create(&f->primitive, desc);
-    if (code == dnnl_success)
+    if (code == dnnl_success) {
+        f->moves_stack = ssfer_onednn_moves_stack(desc);
         code = dnnl_memory_create(&f->b, dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0), engine,
                                   DNNL_MEMORY_NONE);
+    }
     if (desc)
         dnnl_primitive_desc_destroy(desc);
     return code;
@@ -275,21 +277,15 @@ static cached_product *find_product(ssfer_compute *cx, const ssfer_matmul *key, 
         ssfer_fail(&cx->error, SSFER_ERR_MEMORY, "compute: out of memory");
         return NULL;
     }
+    ssfer_onednn_call call;
+    ssfer_onednn_begin(&call, cx->threads, false);
     dnnl_status_t code = cached_product_init(&p->cache[p->count], p->engine, key, own_layout);
+    ssfer_onednn_end(&call);
     if (code != dnnl_success) {
         dnnl_fail(&cx->error, "building a matrix product", code);
         return NULL;
     }
     return &p->cache[p->count++];
-}
-
-/* oneDNN takes its thread count from OpenMP's setting of the calling thread. That setting is the caller's, who may use
- * OpenMP too: whoever borrows it gives the value returned here back to omp_set_num_threads. */
-static int borrow_threads(const ssfer_compute *cx)
-{
-    int before = omp_get_max_threads();
-    omp_set_num_threads((int)cx->threads);
-    return before;
 }
 
 /* Runs it with b where the product's memory object points. */
@@ -305,34 +301,34 @@ static ssfer_status run_product(ssfer_compute *cx, cached_product *f, dnnl_memor
         dnnl_memory_set_data_handle(f->bias, (void *)(uintptr_t)bias);
         args[count++] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, f->bias};
     }
+    ssfer_onednn_call call;
+    ssfer_onednn_begin(&call, cx->threads, f->moves_stack);
     dnnl_status_t code = dnnl_primitive_execute(f->primitive, p->stream, count, args);
     if (code == dnnl_success)
         code = dnnl_stream_wait(p->stream);
+    ssfer_onednn_end(&call);
     return code == dnnl_success ? SSFER_OK : dnnl_fail(&cx->error, "a matrix product", code);
 }
 
 ssfer_status ssfer_cpu_matmul(ssfer_compute *cx, const ssfer_matmul *product, void *y, const void *a, const void *b,
                               const float *bias)
 {
-    int before = borrow_threads(cx); /* before the primitive is built: it is planned for that many */
     cached_product *f = find_product(cx, product, false);
-    ssfer_status st = cx->error.status;
-    if (f) {
-        dnnl_memory_set_data_handle(f->b, (void *)(uintptr_t)b);
-        st = run_product(cx, f, f->b, y, a, bias);
-    }
-    omp_set_num_threads(before);
-    return st;
+    if (!f)
+        return cx->error.status;
+    dnnl_memory_set_data_handle(f->b, (void *)(uintptr_t)b);
+    return run_product(cx, f, f->b, y, a, bias);
 }
 
 ssfer_status ssfer_cpu_sgemm(ssfer_compute *cx, const ssfer_matmul *product, float *y, const float *a, const float *b)
 {
     const dnnl_dim_t m = (dnnl_dim_t)product->m, k = (dnnl_dim_t)product->k, n = (dnnl_dim_t)product->n;
-    int before = borrow_threads(cx);
+    ssfer_onednn_call call;
+    ssfer_onednn_begin(&call, cx->threads, true);
     dnnl_status_t code =
         dnnl_sgemm(product->a_transposed ? 'T' : 'N', product->b_transposed ? 'T' : 'N', m, n, k, 1.0f, a,
                    product->a_transposed ? m : k, b, product->b_transposed ? k : n, product->add ? 1.0f : 0.0f, y, n);
-    omp_set_num_threads(before);
+    ssfer_onednn_end(&call);
     return code == dnnl_success ? SSFER_OK : dnnl_fail(&cx->error, "a matrix product", code);
 }
 
@@ -445,8 +441,12 @@ static dnnl_memory_t find_copy(ssfer_compute *cx, const cached_product *f, const
         return NULL;
     entry->transposed = f->key.b_transposed;
     dnnl_status_t code = dnnl_memory_create(&entry->copy, desc_of(f->b), p->engine, DNNL_MEMORY_ALLOCATE);
-    if (code == dnnl_success)
+    if (code == dnnl_success) {
+        ssfer_onednn_call call;
+        ssfer_onednn_begin(&call, cx->threads, false);
         code = reorder(p, entry->copy, w, &f->key);
+        ssfer_onednn_end(&call);
+    }
     if (code == dnnl_success)
         return entry->copy;
     if (entry->copy)
@@ -459,12 +459,9 @@ static dnnl_memory_t find_copy(ssfer_compute *cx, const cached_product *f, const
 ssfer_status ssfer_cpu_matmul_copied(ssfer_compute *cx, const ssfer_matmul *product, void *y, const void *a,
                                      const float *w, const float *bias)
 {
-    int before = borrow_threads(cx);
     cached_product *f = find_product(cx, product, true);
     dnnl_memory_t copy = f ? find_copy(cx, f, w) : NULL;
-    ssfer_status st = copy ? run_product(cx, f, copy, y, a, bias) : cx->error.status;
-    omp_set_num_threads(before);
-    return st;
+    return copy ? run_product(cx, f, copy, y, a, bias) : cx->error.status;
 }
 
 void *ssfer_cpu_weights_packed(ssfer_compute *cx, const float *w, size_t size_bytes, bool *is_new)
