@@ -96,7 +96,7 @@ static ssfer_status evaluate(evaluation *e, const eval_args *a, const ssfer_cli 
     if (st == SSFER_OK)
         st = ssfer_metrics_create(&e->metrics, ssfer_dataset_class_names(e->set), e->model.vit.config.classes, err);
     if (st == SSFER_OK)
-        st = ssfer_evaluate(e->cx, e->model.params, &e->acts, e->loader, e->metrics, cli->progress, err);
+        st = ssfer_evaluate(e->cx, e->model.params, &e->acts, e->loader, e->metrics, cli->progress, NULL, err);
     const size_t bad = e->loader ? ssfer_loader_get_stats(e->loader).bad : 0;
     if (st == SSFER_OK && bad)
         ssfer_warn(&cli->log, "%zu of %zu pictures could not be read and are left out", bad,

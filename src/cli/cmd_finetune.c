@@ -1,7 +1,7 @@
 #include "cli/commands.h"
+#include "cli/signals.h"
 #include "cli/stage_args.h"
 #include "train/folds.h"
-#include "train/signal.h"
 
 #include <string.h>
 
@@ -250,11 +250,9 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
     if (st != SSFER_OK)
         return ssfer_cli_usage(cli, err, "%s", err->message);
     options.model.drop_path = (float)args->training.drop_path;
-    st = ssfer_signals_install(err);
-    if (st == SSFER_OK) {
-        st = args->folds ? cross_validate(cli, &options, err) : ssfer_finetune(&options, &evaluation, err);
-        ssfer_signals_restore();
-    }
+    ssfer_signals_listen();
+    st = args->folds ? cross_validate(cli, &options, err) : ssfer_finetune(&options, &evaluation, err);
+    ssfer_signals_unlisten();
     if (st == SSFER_OK && !args->folds) {
         ssfer_evaluation_print(cli->out, &evaluation);
         ssfer_info(&cli->log, "the model is %s/model.safetensors", args->out);

@@ -1,8 +1,8 @@
 #include "cli/commands.h"
 #include "cli/mae_args.h"
+#include "cli/signals.h"
 #include "cli/stage_args.h"
 #include "train/pretrain.h"
-#include "train/signal.h"
 
 #include <math.h>
 #include <string.h>
@@ -113,11 +113,9 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
         return ssfer_cli_usage(cli, err, "%s", err->message);
     if ((a->init || a->continue_from) && !sizes_given(cli))
         options.model.embed_dim = 0; /* the checkpoint's */
-    st = ssfer_signals_install(err);
-    if (st == SSFER_OK) {
-        st = ssfer_pretrain(&options, &result, err);
-        ssfer_signals_restore();
-    }
+    ssfer_signals_listen();
+    st = ssfer_pretrain(&options, &result, err);
+    ssfer_signals_unlisten();
     if (st != SSFER_OK)
         return st;
     fprintf(cli->out, "pictures         %zu\n", result.training_pictures);

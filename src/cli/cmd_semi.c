@@ -1,7 +1,7 @@
 #include "cli/commands.h"
+#include "cli/signals.h"
 #include "cli/stage_args.h"
 #include "train/semi.h"
-#include "train/signal.h"
 
 typedef struct semi_args {
     const char *init, *out, *unlabeled, *strong;
@@ -173,11 +173,10 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
         st = ssfer_cli_usage(cli, err, "--released keeps the last weights; leave out --keep best");
     if (args->released)
         release_options(&options, cli);
-    if (st == SSFER_OK)
-        st = ssfer_signals_install(err);
     if (st == SSFER_OK) {
+        ssfer_signals_listen();
         st = ssfer_semi(&options, &evaluation, err);
-        ssfer_signals_restore();
+        ssfer_signals_unlisten();
     }
     if (st == SSFER_OK) {
         ssfer_evaluation_print(cli->out, &evaluation);

@@ -3,6 +3,7 @@
 #include "base/threads.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -155,5 +156,6 @@ int main(int argc, char **argv)
     keep_standard_descriptors();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe becomes a write error, reported like any other */
     signal(SIGXFSZ, SIG_IGN); /* and so does the limit of `ulimit -f` */
+    ssfer_signals_start();
     return finish_output(run_program(argc, argv));
 }

@@ -1,6 +1,6 @@
 #include "cli/stage_args.h"
 
-#include "train/signal.h"
+#include "cli/signals.h"
 
 void ssfer_training_from_args(ssfer_training_options *o, const ssfer_training_args *a, const char *out,
                               const ssfer_cli *cli)

@@ -5,7 +5,7 @@
 #include "nn/try.h"
 
 ssfer_status ssfer_evaluate(ssfer_compute *cx, const float *params, ssfer_vit_acts *acts, ssfer_loader *loader,
-                            ssfer_metrics *metrics, FILE *progress, ssfer_error *err)
+                            ssfer_metrics *metrics, FILE *progress, int (*stop)(void), ssfer_error *err)
 {
     ssfer_batch batch;
     ssfer_progress bar;
@@ -23,6 +23,8 @@ ssfer_status ssfer_evaluate(ssfer_compute *cx, const float *params, ssfer_vit_ac
         else
             st = ssfer_metrics_add(metrics, acts->logits, batch.labels, batch.indices, batch.count, err);
         ssfer_progress_update(&bar, done, NULL);
+        if (st == SSFER_OK && stop && stop())
+            st = ssfer_fail(err, SSFER_ERR_CANCELLED, "stopped while validating; go on with --resume");
         if (st == SSFER_OK)
             st = ssfer_loader_next(loader, &batch, err);
     }

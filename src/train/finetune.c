@@ -196,7 +196,10 @@ static ssfer_status judge(void *user, const float *weights, ssfer_metric *metric
                           ssfer_error *err)
 {
     finetune *f = user;
-    return ssfer_trainee_judge(&f->trainee, weights, metrics, count, score, err);
+    const double start_s = ssfer_clock_s();
+    const ssfer_status st = ssfer_trainee_judge(&f->trainee, weights, metrics, count, score, err);
+    f->window_s += ssfer_clock_s() - start_s; /* no part of the time that detect_share is a share of */
+    return st;
 }
 
 static ssfer_status store(void *user, const float *weights, ssfer_tensor_set *set, ssfer_error *err)

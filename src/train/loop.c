@@ -268,16 +268,29 @@ static bool is_judged(const loop *l)
     return l->task->judge && (!every || done % every == 0 || done == l->options->epochs);
 }
 
+/* Stopped meanwhile, it leaves a checkpoint behind the last step of the epoch. That is why it comes before
+ * task->describe, which tells what happened in the epoch's steps and forgets it. */
+static ssfer_status validate(loop *l, ssfer_metric *metrics, size_t *count, double *score, ssfer_error *err)
+{
+    const ssfer_status st = l->task->judge(l->task->user, weights_of(l), metrics, count, score, err);
+    if (st == SSFER_ERR_CANCELLED)
+        TRY(save(l, false, err));
+    return st;
+}
+
 /* Judges, records and saves after the last step of an epoch. */
 static ssfer_status end_epoch(loop *l, const pace *p, ssfer_error *err)
 {
     const double end_s = ssfer_clock_s();
     const ssfer_loop_options *o = l->options;
     ssfer_train_state *s = &l->state;
-    ssfer_metric metrics[SSFER_LOOP_MAX_METRICS];
-    size_t count = 0;
+    ssfer_metric metrics[SSFER_LOOP_MAX_METRICS], validated[SSFER_LOOP_MAX_METRICS];
+    size_t count = 0, validated_count = 0;
     double score = 0.0;
+    const bool judged = is_judged(l);
     count_time(l);
+    if (judged)
+        TRY(validate(l, validated, &validated_count, &score, err));
     l->lr =
         s->lr_scale * ssfer_schedule_at(&o->schedule, s->epoch, o->iterations - 1); /* resumed after the last step */
     metrics[count++] = (ssfer_metric){"epoch_loss", s->epoch_images ? s->epoch_loss / (double)s->epoch_images : 0.0};
@@ -289,12 +302,8 @@ static ssfer_status end_epoch(loop *l, const pace *p, ssfer_error *err)
         metrics[count++] = (ssfer_metric){"training_accuracy", (double)s->epoch_right / (double)s->epoch_images};
     if (l->task->describe)
         TRY(l->task->describe(l->task->user, metrics, &count, err));
-    const bool judged = is_judged(l);
-    if (judged) {
-        size_t own = 0;
-        TRY(l->task->judge(l->task->user, weights_of(l), metrics + count, &own, &score, err));
-        count += own;
-    }
+    for (size_t i = 0; i < validated_count; i++)
+        metrics[count++] = validated[i];
     TRY(ssfer_run_record(l->run, s->epoch + 1, s->step, metrics, count, err));
     const bool best = judged && l->task->score_name && (s->best_epoch == 0 || score > s->best);
     if (best) {

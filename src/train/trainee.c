@@ -79,7 +79,8 @@ ssfer_status ssfer_trainee_open_validation(ssfer_trainee *t, const ssfer_log *lo
 ssfer_status ssfer_trainee_evaluate(ssfer_trainee *t, const float *weights, ssfer_evaluation *evaluation,
                                     ssfer_error *err)
 {
-    TRY(ssfer_evaluate(t->cx, weights, &t->valid_acts, t->valid_loader, t->metrics, t->options->progress, err));
+    TRY(ssfer_evaluate(t->cx, weights, &t->valid_acts, t->valid_loader, t->metrics, t->options->progress,
+                       t->options->stop, err));
     return ssfer_metrics_compute(evaluation, t->metrics, err);
 }
 

@@ -57,8 +57,9 @@ static inline int stop_now(void)
     return ++polls == stop_at;
 }
 
-/* 24 pictures, batches of 4, two of them a step: 3 steps an epoch, 9 in all. */
-enum { STEPS = 9 };
+/* 24 pictures, batches of 4, two of them a step: 3 steps an epoch, 9 in all. It is asked whether to stop after each step
+ * and each batch of a validation: once at the end of an epoch, and once more when the model is done. */
+enum { STEPS = 9, EPOCH_STEPS = 3, EPOCH_POLLS = EPOCH_STEPS + 1, POLLS = STEPS + STEPS / EPOCH_STEPS + 1 };
 
 static char logged[8192];
 
