@@ -1,21 +1,86 @@
 #include "base/threads.h"
 
+#include <math.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-/* Containers limit CPU time rather than the mask: cgroup v2's cpu.max holds "QUOTA PERIOD" or "max PERIOD". */
-static size_t cgroup_limit(void)
+/* The first line of FOLDER/NAME; false if there is none. */
+static bool read_line(char *line, size_t size, const char *folder, const char *name)
 {
-    size_t limit = 0;
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
-    if (f) {
-        double quota, period;
-        if (fscanf(f, "%lf %lf", &quota, &period) == 2 && quota > 0 && period > 0)
-            limit = (size_t)((quota + period - 1) / period);
+    char path[1024];
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path)
+        return false;
+    FILE *f = fopen(path, "re");
+    const bool read = f && fgets(line, (int)size, f);
+    if (f)
         fclose(f);
+    return read;
+}
+
+/* Processors that the quota of one control group lends, HUGE_VAL without one. Version 2: cpu.max holds "QUOTA PERIOD"
+ * or "max PERIOD"; version 1: two files, quota -1 for none. All are whole microseconds. */
+static double quota_of(const char *folder)
+{
+    char line[128];
+    long long quota = 0, period = 0;
+    if (read_line(line, sizeof line, folder, "cpu.max"))
+        return sscanf(line, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0
+                   ? (double)quota / (double)period
+                   : HUGE_VAL;
+    if (!read_line(line, sizeof line, folder, "cpu.cfs_quota_us") || (quota = atoll(line)) <= 0 ||
+        !read_line(line, sizeof line, folder, "cpu.cfs_period_us") || (period = atoll(line)) <= 0)
+        return HUGE_VAL;
+    return (double)quota / (double)period;
+}
+
+/* The least quota of a group and those that it lies in, up to `root`. */
+static double quota_up(const char *root, const char *group)
+{
+    char folder[1024];
+    double least = HUGE_VAL;
+    if ((size_t)snprintf(folder, sizeof folder, "%s%s", root, strcmp(group, "/") == 0 ? "" : group) >= sizeof folder)
+        return least;
+    for (const size_t shortest = strlen(root);;) {
+        least = fmin(least, quota_of(folder));
+        char *slash = strrchr(folder, '/');
+        if (strlen(folder) <= shortest || !slash)
+            return least;
+        *slash = 0;
     }
-    return limit;
+}
+
+/* Inside a container the group's path may be that of the host, of which only the root is mounted: that is asked too. */
+static double quota_in(const char *root, const char *group)
+{
+    return fmin(quota_up(root, group), quota_of(root));
+}
+
+size_t ssfer_thread_quota(const char *groups, const char *mounts)
+{
+    char line[1024], root[512];
+    double least = HUGE_VAL;
+    FILE *f = fopen(groups, "re");
+    while (f && fgets(line, sizeof line, f)) { /* "0::/PATH" for version 2, "4:cpu,cpuacct:/PATH" for version 1 */
+        line[strcspn(line, "\n")] = 0;
+        char *kinds = strchr(line, ':'), *group = kinds ? strchr(kinds + 1, ':') : NULL;
+        if (!group || group[1] != '/')
+            continue;
+        *group++ = 0;
+        bool cpu = kinds[1] == 0;
+        for (char *save, *kind = strtok_r(kinds + 1, ",", &save); kind && !cpu; kind = strtok_r(NULL, ",", &save))
+            cpu = strcmp(kind, "cpu") == 0;
+        if (!cpu)
+            continue;
+        least = fmin(least, quota_in(mounts, group));
+        if ((size_t)snprintf(root, sizeof root, "%s/cpu", mounts) < sizeof root)
+            least = fmin(least, quota_in(root, group));
+    }
+    if (f)
+        fclose(f);
+    return isfinite(least) ? (size_t)fmax(1.0, ceil(fmin(least, 1e6))) : 0;
 }
 
 size_t ssfer_thread_default(void)
@@ -28,8 +93,8 @@ size_t ssfer_thread_default(void)
         long online = sysconf(_SC_NPROCESSORS_ONLN);
         count = online > 0 ? (size_t)online : 1;
     }
-    size_t limit = cgroup_limit();
-    if (limit && limit < count)
-        count = limit;
+    const size_t quota = ssfer_thread_quota("/proc/self/cgroup", "/sys/fs/cgroup");
+    if (quota && quota < count)
+        count = quota;
     return count ? count : 1;
 }

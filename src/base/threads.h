@@ -2,9 +2,15 @@
 #ifndef SSFER_BASE_THREADS_H
 #define SSFER_BASE_THREADS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* Processors that this process may run on (affinity mask and cgroup quota respected), at least 1. */
+/* Processors that this process may run on (affinity mask and quotas of its control groups respected), at least 1. */
 size_t ssfer_thread_default(void);
+
+/* Processors, rounded up, that the control groups listed in the file `groups` (of the form of /proc/self/cgroup) and
+ * those above them lend, which lie below `mounts` (/sys/fs/cgroup); 0: no quota. Both versions of control groups are
+ * known. */
+size_t ssfer_thread_quota(const char *groups, const char *mounts);
 
 #endif

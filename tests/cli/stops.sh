@@ -17,10 +17,9 @@ stop_once() {
     --heads 2 --batch-size 16 --epochs 100000 --valid-every 1000 --warmup-epochs 1 --threads "$((1 + RANDOM % 2))" \
     --precision "$3" --out "$folder" "${resume[@]}" > out 2> err &
   local child=$!
-  for ((i = 0; i < 2000; i++)); do # from when it trains; before that a signal may simply end it
-    { grep -q "^epoch" err || ! kill -0 "$child"; } 2> /dev/null && break
+  while ! grep -q "^epoch" err && kill -0 "$child"; do # before it trains a signal may simply end it
     sleep 0.01
-  done
+  done 2> /dev/null
   sleep "$(printf '0.%03d' "$5")"
   kill -s "$4" "$child"
   wait "$child"

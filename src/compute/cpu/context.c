@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "compute/cpu/device.h"
+#include "compute/cpu/neighbours.h"
 
 #ifdef SSFER_CPU_X86
 #    include <cpuid.h>
@@ -113,6 +114,7 @@ void ssfer_cpu_destroy(ssfer_compute *cx)
     for (size_t i = 0; i < SSFER_CPU_SLOTS; i++)
         ssfer_free(device->scratch[i]);
     ssfer_free(device);
+    ssfer_neighbours_forget();
 }
 
 void *ssfer_cpu_scratch_slot(ssfer_compute *cx, ssfer_cpu_slot slot, size_t size_bytes)

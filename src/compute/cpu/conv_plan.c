@@ -1,7 +1,9 @@
 #include "base/memory.h"
 #include "compute/cpu/block_ops.h"
 #include "compute/cpu/conv_graph_impl.h"
+#include "compute/cpu/neighbours.h"
 
+#include <omp.h>
 #include <string.h>
 
 enum { BLOCK = SSFER_CONV_BLOCK };
@@ -435,6 +437,7 @@ static void run_op(const ssfer_conv_workspace *ws, const ssfer_conv_op *op)
 
 ssfer_status ssfer_conv_workspace_run(ssfer_conv_workspace *workspace, ssfer_error *err)
 {
+    ssfer_neighbours_look((size_t)omp_get_max_threads());
     const ssfer_conv_plan *p = workspace->plan;
     ssfer_status st = SSFER_OK;
     for (size_t i = 0; i < p->graph->op_count && st == SSFER_OK; i++) {

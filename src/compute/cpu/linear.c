@@ -1,6 +1,7 @@
 /* The linear layer in terms of matrix products: converts what is not yet in the type of their operands. */
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/matmul.h"
+#include "compute/cpu/neighbours.h"
 
 #ifdef CPU_BF16
 static const ssfer_precision ACT = SSFER_PRECISION_BF16;
@@ -48,6 +49,7 @@ static const void *packed(ssfer_compute *cx, const float *w, size_t K, size_t J,
 ssfer_status CPU(linear_forward)(ssfer_compute *cx, ssfer_act *y, const ssfer_act *x, const float *w, const float *b,
                                  ssfer_linear_dims d, ssfer_epilogue epilogue)
 {
+    ssfer_neighbours_look(cx->threads);
 #ifdef CPU_PRODUCT
     if (CPU(product_fits)(d.in, d.out)) {
         const void *weights = packed(cx, w, d.in, d.out, true, ssfer_cpu_weights_copied(cx, w, false));
