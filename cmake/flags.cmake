@@ -15,8 +15,6 @@ if(SSFER_SANITIZE)
   target_compile_options(ssfer_flags INTERFACE -fsanitize=${SSFER_SANITIZE} -fno-sanitize-recover=all
     -fno-omit-frame-pointer -g)
   target_link_options(ssfer_flags INTERFACE -fsanitize=${SSFER_SANITIZE})
-  # Run-time dispatch uses ifunc resolvers, which run before a sanitizer is ready.
-  target_compile_definitions(ssfer_flags INTERFACE SSFER_NO_SIMD_CLONES)
 endif()
 if(SSFER_COVERAGE)
   target_compile_options(ssfer_flags INTERFACE --coverage -O0 -g)

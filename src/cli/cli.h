@@ -13,6 +13,7 @@ typedef enum ssfer_precision_choice { SSFER_CHOICE_AUTO, SSFER_CHOICE_FP32, SSFE
 typedef struct ssfer_common_args {
     int64_t threads;    /* >= 1: the default is already resolved */
     const char *device; /* "auto", "cpu", "cuda" or "cuda:3" */
+    int cpu;            /* index into SSFER_CPU_LEVEL_CHOICES */
     int precision;      /* ssfer_precision_choice */
     int64_t seed;
     bool quiet, verbose, help;

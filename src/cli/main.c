@@ -1,4 +1,5 @@
 /* The program: finds the command, parses its options, runs it, and turns its status into a line and an exit code. */
+#include "base/cpu_level.h"
 #include "base/memory.h"
 #include "base/threads.h"
 #include "cli/commands.h"
@@ -62,10 +63,12 @@ static ssfer_status check_device(const ssfer_common_args *common, ssfer_error *e
     if (strncmp(common->device, "cuda", 4) == 0)
         return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "--device %s: this program was built without CUDA; give cpu",
                           common->device);
-    if (common->precision == SSFER_CHOICE_BF16 && !ssfer_compute_has(SSFER_PRECISION_BF16))
-        return ssfer_fail(err, SSFER_ERR_UNSUPPORTED,
-                          "--precision bf16: this processor has no bfloat16 products (AVX512-BF16); give fp32");
-    return SSFER_OK;
+    ssfer_status st = ssfer_cpu_level_set(SSFER_CPU_LEVEL_CHOICES[common->cpu], err);
+    if (st == SSFER_OK && common->precision == SSFER_CHOICE_BF16 && !ssfer_compute_has(SSFER_PRECISION_BF16))
+        st = ssfer_fail(err, SSFER_ERR_UNSUPPORTED,
+                        "--precision bf16: it needs AVX512-BF16, and the level here is '%s'; give fp32",
+                        ssfer_cpu_level_name(ssfer_cpu_level_in_use()));
+    return st;
 }
 
 static void set_up(ssfer_cli *cli)
@@ -94,6 +97,7 @@ static int run_command(ssfer_cli *cli, int argc, char **argv)
     } else if (st == SSFER_OK) {
         set_up(cli);
         st = check_device(&cli->common, &err);
+        cli->usage_error = st == SSFER_ERR_ARGUMENT; /* SSFER_CPU */
         if (st == SSFER_OK)
             st = command->run(cli, args, &err);
     }

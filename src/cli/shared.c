@@ -1,4 +1,5 @@
 /* Tables that commands share: the common options, and those of every training command. */
+#include "base/cpu_level.h"
 #include "cli/cli.h"
 
 #include <math.h>
@@ -22,6 +23,10 @@ const ssfer_option SSFER_COMMON_OPTIONS[] = {
      .min = 1, .max = 1024, .help = "threads to use"},
     {SSFER_OPTION_STRING(ssfer_common_args, device), .name = "device", .value = "auto|cpu|cuda[:N]", .initial = "auto",
      .check = check_device, .help = "where to compute"},
+    {SSFER_OPTION_CHOICE(ssfer_common_args, cpu), .name = "cpu", .choices = SSFER_CPU_LEVEL_CHOICES, .initial = "auto",
+     .help =
+         "vector instructions to compute with, at most those that this processor has; auto: what SSFER_CPU says, or "
+         "the best"},
     {SSFER_OPTION_CHOICE(ssfer_common_args, precision), .name = "precision", .choices = PRECISION_CHOICES,
      .initial = "auto",
      .help = "number format of matrix products: bf16 is twice as fast where the processor can; auto: fp32"},

@@ -11,11 +11,12 @@ ssfer_status ssfer_compute_create(ssfer_compute **out, ssfer_backend_kind kind, 
     const ssfer_backend *backend = &ssfer_backend_ref;
     *out = NULL;
     if (kind == SSFER_BACKEND_CPU)
-        backend =
-            precision == SSFER_PRECISION_BF16 ? ssfer_cpu_backend_bf16(0) : ssfer_cpu_backend(ssfer_cpu_best_level());
+        backend = ssfer_cpu_backend_best(precision);
     if (!backend || backend->precision != precision)
         return ssfer_fail(err, SSFER_ERR_UNSUPPORTED,
-                          "compute: this processor has no bfloat16 products (AVX512-BF16); use fp32");
+                          "compute: bfloat16 products need AVX512-BF16, and this process computes at the level '%s'; "
+                          "use fp32",
+                          ssfer_cpu_level_name(ssfer_cpu_level_in_use()));
     return ssfer_compute_create_with(out, backend, threads, err);
 }
 
@@ -63,7 +64,7 @@ ssfer_precision ssfer_compute_precision(const ssfer_compute *cx)
 
 bool ssfer_compute_has(ssfer_precision precision)
 {
-    return precision == SSFER_PRECISION_FP32 || ssfer_cpu_backend_bf16(0);
+    return ssfer_cpu_backend_best(precision) != NULL;
 }
 
 size_t ssfer_compute_act_bytes(const ssfer_compute *cx)

@@ -37,7 +37,7 @@ ssfer_status ssfer_compute_create(ssfer_compute **out, ssfer_backend_kind kind, 
 void ssfer_compute_destroy(ssfer_compute *compute);
 size_t ssfer_compute_threads(const ssfer_compute *compute);
 ssfer_precision ssfer_compute_precision(const ssfer_compute *compute);
-bool ssfer_compute_has(ssfer_precision precision); /* whether this machine's CPU backend can */
+bool ssfer_compute_has(ssfer_precision precision);            /* whether the CPU backend can, at the level in use */
 size_t ssfer_compute_act_bytes(const ssfer_compute *compute); /* of one activation: 4 or 2 */
 const char *ssfer_precision_name(ssfer_precision precision);  /* "fp32", "bf16" */
 const char *ssfer_compute_backend_name(const ssfer_compute *compute);

@@ -1,10 +1,12 @@
 #include "image/affine.h"
 
+#include "base/cpu_level.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
-#if defined(__x86_64__) && !defined(SSFER_NO_SIMD_CLONES)
+#ifdef __x86_64__
 #    define WITH_AVX2
 #    include <immintrin.h>
 #endif
@@ -169,7 +171,7 @@ void ssfer_affine_apply(ssfer_image *image, uint8_t *scratch, ssfer_affine m, co
     const source in = {scratch, image->width, image->height, 3 * image->width};
     memcpy(scratch, image->data, in.stride * in.height);
 #ifdef WITH_AVX2
-    const bool avx2 = __builtin_cpu_supports("avx2");
+    const bool avx2 = ssfer_cpu_level_in_use() >= SSFER_CPU_LEVEL_AVX2;
 #endif
     for (size_t y = 0; y < in.height; y++) {
         uint8_t *out = image->data + y * in.stride;

@@ -149,22 +149,25 @@ static void equalize(ssfer_image *image, uint8_t *scratch, double argument, cons
     look_up(image, &t);
 }
 
-SIMD_CLONES
-static void invert(ssfer_image *image, uint8_t *scratch, double argument, const uint8_t fill[3])
+#define SIMD_OP(name)                                                                                                  \
+    SIMD_CLONES(void, name, (ssfer_image * image, uint8_t * scratch, double argument, const uint8_t fill[3]),          \
+                (image, scratch, argument, fill))
+
+SIMD_BODY void invert_body(ssfer_image *image, uint8_t *scratch, double argument, const uint8_t fill[3])
 {
     (void)scratch, (void)argument, (void)fill;
     uint8_t *p = image->data;
     for (size_t i = 0, n = bytes_of(image); i < n; i++)
         p[i] = (uint8_t)(255 - p[i]);
 }
+SIMD_OP(invert)
 
 static int clamped(double argument, int lo, int hi)
 {
     return argument <= lo ? lo : argument >= hi ? hi : (int)argument;
 }
 
-SIMD_CLONES
-static void posterize(ssfer_image *image, uint8_t *scratch, double bits, const uint8_t fill[3])
+SIMD_BODY void posterize_body(ssfer_image *image, uint8_t *scratch, double bits, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
     uint8_t mask = (uint8_t)(0xFF00u >> clamped(bits, 0, 8));
@@ -172,9 +175,9 @@ static void posterize(ssfer_image *image, uint8_t *scratch, double bits, const u
     for (size_t i = 0, n = bytes_of(image); i < n; i++)
         p[i] &= mask;
 }
+SIMD_OP(posterize)
 
-SIMD_CLONES
-static void solarize(ssfer_image *image, uint8_t *scratch, double threshold, const uint8_t fill[3])
+SIMD_BODY void solarize_body(ssfer_image *image, uint8_t *scratch, double threshold, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
     int limit = clamped(ceil(threshold), 0, 256);
@@ -182,9 +185,9 @@ static void solarize(ssfer_image *image, uint8_t *scratch, double threshold, con
     for (size_t i = 0, n = bytes_of(image); i < n; i++)
         p[i] = (uint8_t)(p[i] < limit ? p[i] : 255 - p[i]);
 }
+SIMD_OP(solarize)
 
-SIMD_CLONES
-static void solarize_add(ssfer_image *image, uint8_t *scratch, double add, const uint8_t fill[3])
+SIMD_BODY void solarize_add_body(ssfer_image *image, uint8_t *scratch, double add, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
     int more = clamped(add, 0, 255);
@@ -194,22 +197,22 @@ static void solarize_add(ssfer_image *image, uint8_t *scratch, double add, const
         p[i] = (uint8_t)(p[i] < 128 ? sum : p[i]);
     }
 }
+SIMD_OP(solarize_add)
 
 /* --- blends: away from (factor > 1) or towards (factor < 1) a dull version of the picture --- */
 
-static inline uint8_t blend(uint8_t dull, uint8_t pixel, float factor)
+SIMD_BODY uint8_t blend(uint8_t dull, uint8_t pixel, float factor)
 {
     float value = (float)dull + factor * (float)(pixel - dull); /* Pillow computes in float32 and truncates */
     return (uint8_t)(value <= 0.0f ? 0.0f : value >= 255.0f ? 255.0f : value);
 }
 
-static inline uint8_t luma(const uint8_t *p) /* ITU-R BT.601 in 16-bit fixed point */
+SIMD_BODY uint8_t luma(const uint8_t *p) /* ITU-R BT.601 in 16-bit fixed point */
 {
     return (uint8_t)((19595u * p[0] + 38470u * p[1] + 7471u * p[2] + 32768u) >> 16);
 }
 
-SIMD_CLONES
-static void color(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
+SIMD_BODY void color_body(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
     uint8_t *p = image->data, *end = p + bytes_of(image);
@@ -219,9 +222,9 @@ static void color(ssfer_image *image, uint8_t *scratch, double factor, const uin
             p[c] = blend(gray, p[c], (float)factor);
     }
 }
+SIMD_OP(color)
 
-SIMD_CLONES
-static void contrast(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
+SIMD_BODY void contrast_body(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
     uint64_t sum = 0;
@@ -233,19 +236,19 @@ static void contrast(ssfer_image *image, uint8_t *scratch, double factor, const 
     for (size_t i = 0; i < 3 * pixels; i++)
         p[i] = blend(mean, p[i], (float)factor);
 }
+SIMD_OP(contrast)
 
-SIMD_CLONES
-static void brightness(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
+SIMD_BODY void brightness_body(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
 {
     (void)scratch, (void)fill;
     uint8_t *p = image->data;
     for (size_t i = 0, n = bytes_of(image); i < n; i++)
         p[i] = blend(0, p[i], (float)factor);
 }
+SIMD_OP(brightness)
 
 /* The dull version is the picture smoothed by [1 1 1; 1 5 1; 1 1 1] / 13; its border row and columns stay. */
-SIMD_CLONES
-static void sharpness(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
+SIMD_BODY void sharpness_body(ssfer_image *image, uint8_t *scratch, double factor, const uint8_t fill[3])
 {
     (void)fill;
     size_t stride = 3 * image->width;
@@ -263,6 +266,7 @@ static void sharpness(ssfer_image *image, uint8_t *scratch, double factor, const
         }
     }
 }
+SIMD_OP(sharpness)
 
 /* --- geometry --- */
 

@@ -15,8 +15,6 @@
 
 enum { FRACTION_BITS = 32 - 8 - 2 /* Pillow's: 8-bit samples, and room for a sum of weights up to 2 */, BLOCK = 16 };
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
 /* --- weights --- */
 
 static double bilinear(double x)
@@ -127,15 +125,15 @@ static void deinit_axis(ssfer_resample_axis *axis)
 
 /* --- the kernel --- */
 
-ALWAYS_INLINE uint8_t round_sum(int32_t sum)
+SIMD_BODY uint8_t round_sum(int32_t sum)
 {
     sum >>= FRACTION_BITS;
     return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
 /* `n` is a constant at every call: the inner loop unrolls and the sums stay in registers. */
-ALWAYS_INLINE void weigh_fixed(uint8_t *restrict out, const uint8_t *restrict in, size_t pitch, size_t lanes,
-                               const int32_t *restrict weights, size_t n)
+SIMD_BODY void weigh_fixed(uint8_t *restrict out, const uint8_t *restrict in, size_t pitch, size_t lanes,
+                           const int32_t *restrict weights, size_t n)
 {
     for (size_t i = 0; i < lanes; i++) {
         int32_t sum = 1 << (FRACTION_BITS - 1);
@@ -146,8 +144,8 @@ ALWAYS_INLINE void weigh_fixed(uint8_t *restrict out, const uint8_t *restrict in
     }
 }
 
-ALWAYS_INLINE void weigh_any(uint8_t *restrict out, const uint8_t *restrict in, size_t pitch, size_t lanes,
-                             const int32_t *restrict weights, size_t n)
+SIMD_BODY void weigh_any(uint8_t *restrict out, const uint8_t *restrict in, size_t pitch, size_t lanes,
+                         const int32_t *restrict weights, size_t n)
 {
     enum { CHUNK = 64 };
     for (size_t start = 0; start < lanes; start += CHUNK) {
@@ -164,7 +162,7 @@ ALWAYS_INLINE void weigh_any(uint8_t *restrict out, const uint8_t *restrict in, 
 }
 
 /* out[i] = round(sum of weights[t] * in[t * pitch + i]), i < lanes, t < n. */
-ALWAYS_INLINE void weigh(uint8_t *out, const uint8_t *in, size_t pitch, size_t lanes, const int32_t *weights, size_t n)
+SIMD_BODY void weigh(uint8_t *out, const uint8_t *in, size_t pitch, size_t lanes, const int32_t *weights, size_t n)
 {
     switch (n) {
     case 1:
@@ -203,8 +201,7 @@ typedef struct plane {
     size_t stride, width, height, channels; /* channels: bytes a pixel, 1 or 3 */
 } plane;
 
-SIMD_CLONES
-static void vertical_pass(plane out, plane in, const ssfer_resample_axis *axis, size_t first_row)
+SIMD_BODY void vertical_pass_body(plane out, plane in, const ssfer_resample_axis *axis, size_t first_row)
 {
     size_t lanes = out.width * out.channels;
     for (size_t y = 0; y < out.height; y++) {
@@ -213,9 +210,10 @@ static void vertical_pass(plane out, plane in, const ssfer_resample_axis *axis, 
               axis->weights + y * axis->taps, span.count);
     }
 }
+SIMD_CLONES(void, vertical_pass, (plane out, plane in, const ssfer_resample_axis *axis, size_t first_row),
+            (out, in, axis, first_row))
 
-SIMD_CLONES
-static void weigh_columns(uint8_t *out, const uint8_t *in, const ssfer_resample_axis *axis, size_t channels)
+SIMD_BODY void weigh_columns_body(uint8_t *out, const uint8_t *in, const ssfer_resample_axis *axis, size_t channels)
 {
     for (size_t x = 0; x < axis->out; x++) {
         struct ssfer_resample_span span = axis->spans[x];
@@ -226,12 +224,14 @@ static void weigh_columns(uint8_t *out, const uint8_t *in, const ssfer_resample_
             weigh(out + BLOCK * x, in + BLOCK * span.first, BLOCK, BLOCK, weights, span.count);
     }
 }
+SIMD_CLONES(void, weigh_columns, (uint8_t * out, const uint8_t *in, const ssfer_resample_axis *axis, size_t channels),
+            (out, in, axis, channels))
 
 typedef uint8_t bytes16 __attribute__((vector_size(16)));
 
 /* Each round interleaves rows i and i + 8, which rotates the bits of (row, column) by one; after four rounds row and
  * column have changed places. */
-ALWAYS_INLINE void transpose16(bytes16 block[BLOCK])
+SIMD_BODY void transpose16(bytes16 block[BLOCK])
 {
     for (int round = 0; round < 4; round++) {
         bytes16 next[BLOCK];
@@ -313,8 +313,7 @@ static void nearest(plane out, plane in, const ssfer_resample_axis *horizontal, 
 
 /* Whether R = G = B in `count` pixels: no byte differs from the next one inside a pixel. A block of 16 pixels has the
  * same places to look at as any other, so it is compared with a mask. */
-SIMD_CLONES
-static bool is_gray_row(const uint8_t *p, size_t count)
+SIMD_BODY bool is_gray_row_body(const uint8_t *p, size_t count)
 {
     enum { STEP = 3 * BLOCK };
     static const uint8_t inside[STEP] = {255, 255, 0,   255, 255, 0,   255, 255, 0,   255, 255, 0,   255, 255, 0,   255,
@@ -331,6 +330,7 @@ static bool is_gray_row(const uint8_t *p, size_t count)
         any |= (uint8_t)((p[at] ^ p[at + 1]) | (p[at] ^ p[at + 2]));
     return !any;
 }
+SIMD_CLONES(bool, is_gray_row, (const uint8_t *p, size_t count), (p, count))
 
 static bool is_gray(plane rgb)
 {
@@ -340,19 +340,21 @@ static bool is_gray(plane rgb)
     return true;
 }
 
-SIMD_CLONES
-static void take_first_channel(uint8_t *restrict gray, const uint8_t *restrict rgb, size_t count)
+SIMD_BODY void take_first_channel_body(uint8_t *restrict gray, const uint8_t *restrict rgb, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         gray[i] = rgb[3 * i];
 }
+SIMD_CLONES(void, take_first_channel, (uint8_t *restrict gray, const uint8_t *restrict rgb, size_t count),
+            (gray, rgb, count))
 
-SIMD_CLONES
-static void replicate_channel(uint8_t *restrict rgb, const uint8_t *restrict gray, size_t count)
+SIMD_BODY void replicate_channel_body(uint8_t *restrict rgb, const uint8_t *restrict gray, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         rgb[3 * i] = rgb[3 * i + 1] = rgb[3 * i + 2] = gray[i];
 }
+SIMD_CLONES(void, replicate_channel, (uint8_t *restrict rgb, const uint8_t *restrict gray, size_t count),
+            (rgb, gray, count))
 
 /* --- all together --- */
 

@@ -36,6 +36,34 @@ expect_error 2 "ssfer: error: --quiet and --verbose exclude each other; give one
 run version $'--a\nb\e[31m'
 expect_error 2 "unknown option"
 
+# The instruction-set level: never above the machine's, in words what is used.
+unset SSFER_CPU
+run --version
+expect_out_has "CPU level: "
+best=$(sed -n 's/^CPU level: //p' "$work/.out")
+for level in generic avx2 avx512 avx512-bf16 amx; do
+  SSFER_CPU=$level run version
+  if [ "$code" -eq 0 ]; then
+    expect_err ""
+    [[ $level == "$best" ]] && expect_out_has "CPU level: $level" ||
+      expect_out_has "CPU level: $level (this machine has $best)"
+    SSFER_CPU=amx run version --cpu $level # the option counts more
+    expect_code 0
+  else
+    expect_error 1 "ssfer: error: SSFER_CPU: this machine does not have '$level'; give $best"
+    run version --cpu $level
+    expect_error 1 "ssfer: error: --cpu: this machine does not have '$level'; give $best"
+  fi
+done
+run version --cpu generic
+expect_code 0
+run version --cpu generic --precision bf16
+expect_error 1 "--precision bf16: it needs AVX512-BF16, and the level here is 'generic'; give fp32"
+run version --cpu sse9
+expect_error 2 "ssfer: error: --cpu: there is no 'sse9'; give one of auto|generic|avx2|avx512|avx512-bf16|amx"
+SSFER_CPU=sse9 run version
+expect_error 2 "ssfer: error: SSFER_CPU: there is no 'sse9'; give one of auto|generic|avx2|avx512|avx512-bf16|amx"
+
 for command in $("$program" --commands); do
   run "$command" --no-such-option
   expect_error 2 "unknown option '--no-such-option'; see 'ssfer $command --help'"

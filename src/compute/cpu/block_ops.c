@@ -12,15 +12,15 @@ enum { B = SSFER_CONV_BLOCK };
 
 /* ---- maximum pooling ---- */
 
-static void max_into(float *restrict m, const float *restrict x)
+SIMD_BODY void max_into(float *restrict m, const float *restrict x)
 {
     for (int i = 0; i < B; i++)
         m[i] = x[i] > m[i] ? x[i] : m[i];
 }
 
 /* One row of output pixels; rows [y0, y1) of the input contribute, at least one. */
-SIMD_CLONES
-static void pool_row(float *restrict out, const float *restrict in, const ssfer_block_pool *p, size_t y0, size_t y1)
+SIMD_BODY void pool_row_body(float *restrict out, const float *restrict in, const ssfer_block_pool *p, size_t y0,
+                             size_t y1)
 {
     for (size_t ox = 0; ox < p->out_width; ox++) {
         size_t left = ox * p->stride, end = ssfer_min_size(left + p->kernel, p->width + p->pad);
@@ -33,6 +33,9 @@ static void pool_row(float *restrict out, const float *restrict in, const ssfer_
         memcpy(out + ox * B, m, sizeof m);
     }
 }
+SIMD_CLONES(void, pool_row,
+            (float *restrict out, const float *restrict in, const ssfer_block_pool *p, size_t y0, size_t y1),
+            (out, in, p, y0, y1))
 
 void ssfer_block_max_pool(float *out, const float *in, size_t blocks, const ssfer_block_pool *p)
 {
@@ -68,12 +71,15 @@ void ssfer_block_upsample(float *out, const float *in, size_t blocks, size_t hei
     }
 }
 
-SIMD_CLONES
-static void add_piece(float *restrict out, const float *restrict a, const float *restrict b, float alpha, size_t count)
+SIMD_BODY void add_piece_body(float *restrict out, const float *restrict a, const float *restrict b, float alpha,
+                              size_t count)
 {
     for (size_t i = 0; i < count; i++)
         out[i] = a[i] + alpha * b[i];
 }
+SIMD_CLONES(void, add_piece,
+            (float *restrict out, const float *restrict a, const float *restrict b, float alpha, size_t count),
+            (out, a, b, alpha, count))
 
 void ssfer_block_add(float *out, const float *a, const float *b, float alpha, size_t count)
 {
@@ -89,8 +95,8 @@ void ssfer_block_add(float *out, const float *a, const float *b, float alpha, si
 /* ---- moving channels ---- */
 
 /* One output block: lanes 0, 2, 4, 6 from four lanes of a, the others from b. */
-SIMD_CLONES
-static void interleave_block(float *restrict out, const float *restrict a, const float *restrict b, size_t pixels)
+SIMD_BODY void interleave_block_body(float *restrict out, const float *restrict a, const float *restrict b,
+                                     size_t pixels)
 {
     for (size_t p = 0; p < pixels; p++)
         for (size_t i = 0; i < B / 2; i++) {
@@ -98,6 +104,8 @@ static void interleave_block(float *restrict out, const float *restrict a, const
             out[p * B + 2 * i + 1] = b[p * B + i];
         }
 }
+SIMD_CLONES(void, interleave_block,
+            (float *restrict out, const float *restrict a, const float *restrict b, size_t pixels), (out, a, b, pixels))
 
 void ssfer_block_interleave(float *out, const float *a, const float *b, size_t channels, size_t pixels)
 {

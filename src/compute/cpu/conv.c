@@ -71,12 +71,13 @@ ssfer_status ssfer_conv_engine_create(ssfer_conv_engine **out, ssfer_error *err)
     ssfer_conv_engine *e = ssfer_calloc(1, sizeof *e);
     if (!e)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "convolution: out of memory");
-    dnnl_status_t code = dnnl_engine_create(&e->engine, dnnl_cpu, 0);
-    if (code == dnnl_success)
+    ssfer_status st = ssfer_onednn_engine_create(&e->engine, err);
+    dnnl_status_t code = dnnl_success;
+    if (st == SSFER_OK)
         code = dnnl_stream_create(&e->stream, e->engine, dnnl_stream_default_flags);
-    if (code != dnnl_success) {
+    if (st != SSFER_OK || code != dnnl_success) {
         ssfer_conv_engine_destroy(e);
-        return dnnl_failed(code, "create an engine", err);
+        return st != SSFER_OK ? st : dnnl_failed(code, "create a stream", err);
     }
     *out = e;
     return SSFER_OK;

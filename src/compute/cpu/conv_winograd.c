@@ -1,7 +1,7 @@
 #include "compute/cpu/conv_winograd.h"
 
+#include "base/cpu_level.h"
 #include "base/size.h"
-#include "compute/cpu/cpu.h"
 
 enum { IN = SSFER_WINOGRAD_IN, OUT = SSFER_WINOGRAD_OUT, PRODUCTS = SSFER_WINOGRAD_PRODUCTS };
 
@@ -101,16 +101,12 @@ void cpu_winograd_v4(const ssfer_winograd *w);
 
 void ssfer_winograd_run(const ssfer_winograd *w)
 {
-    switch (ssfer_cpu_vector_level()) {
 #ifdef SSFER_CPU_X86
-    case SSFER_CPU_V4:
-        cpu_winograd_v4(w);
+    const ssfer_cpu_level level = ssfer_cpu_level_in_use();
+    if (level >= SSFER_CPU_LEVEL_AVX2) {
+        level >= SSFER_CPU_LEVEL_AVX512 ? cpu_winograd_v4(w) : cpu_winograd_v3(w);
         return;
-    case SSFER_CPU_V3:
-        cpu_winograd_v3(w);
-        return;
-#endif
-    default:
-        cpu_winograd_base(w);
     }
+#endif
+    cpu_winograd_base(w);
 }

@@ -50,7 +50,7 @@ size_t ssfer_winograd_block_tiles(size_t in_channels, size_t tiles);
 /* Scratch for `threads` threads; memory of threads that take no part is never touched. */
 size_t ssfer_winograd_scratch_bytes(size_t in_channels, size_t height, size_t width, size_t threads);
 
-/* Runs it on the best instruction-set level. Uses the calling thread's OpenMP threads, at most `threads`; inside a
+/* Runs it at the instruction-set level in use. Uses the calling thread's OpenMP threads, at most `threads`; inside a
  * parallel region just that thread. Same bits for any thread count. */
 void ssfer_winograd_run(const ssfer_winograd *w);
 

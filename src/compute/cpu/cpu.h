@@ -2,31 +2,21 @@
  *
  * The kernel sources are compiled once per instruction-set level (x86-64 baseline, v3 = AVX2 + FMA, v4 = AVX-512) with
  * CPU_LEVEL naming it, twice for activations in bfloat16 (CPU_BF16): v4 with AVX512-BF16, without and with AMX
- * (CPU_TILES); and once more for float32 with products by AMX (split_tiles.h). cpu/context.c picks the best that the
- * processor has when a context is created. A name CPU(x) therefore exists as cpu_x_base, cpu_x_v3, cpu_x_v4,
- * cpu_x_v4_split, cpu_x_v4_bf16 and cpu_x_v4_amx. */
+ * (CPU_TILES); and once more for float32 with products by AMX (split_tiles.h). base/cpu_level.h says which level a
+ * process computes at; a context gets the table of that level, or the next below it that there is. A name CPU(x)
+ * therefore exists as cpu_x_base, cpu_x_v3, cpu_x_v4, cpu_x_v4_split, cpu_x_v4_bf16 and cpu_x_v4_amx. */
 #ifndef SSFER_COMPUTE_CPU_CPU_H
 #define SSFER_COMPUTE_CPU_CPU_H
 
+#include "base/cpu_level.h"
 #include "compute/backend.h"
 
-typedef enum ssfer_cpu_level {
-    SSFER_CPU_BASE,
-    SSFER_CPU_V3,
-    SSFER_CPU_V4,
-    SSFER_CPU_V4_SPLIT,
-    SSFER_CPU_LEVELS
-} ssfer_cpu_level;
+/* The table made for a level, NULL if there is none: not for this architecture, or not for this precision. Tests walk
+ * those up to the level in use. */
+const ssfer_backend *ssfer_cpu_backend(ssfer_cpu_level level, ssfer_precision precision);
 
-/* The best level that this processor runs, and the table of a level. Tests walk them all. */
-ssfer_cpu_level ssfer_cpu_best_level(void);
-/* The best one without tiles, up to V4: cheap, where asking for tiles is a system call. */
-ssfer_cpu_level ssfer_cpu_vector_level(void);
-const ssfer_backend *ssfer_cpu_backend(ssfer_cpu_level level); /* NULL: not compiled for this architecture */
-
-/* The tables whose activations are bfloat16, the best first: AMX, AVX512-BF16. NULL: fewer than that on this processor
- * and system; `rank` 0 is what contexts get. */
-const ssfer_backend *ssfer_cpu_backend_bf16(size_t rank);
+/* What contexts get: the best table up to the level in use. NULL: none has bfloat16. */
+const ssfer_backend *ssfer_cpu_backend_best(ssfer_precision precision);
 
 /* ---- what the kernels share (cpu/context.c) ---- */
 

@@ -60,12 +60,13 @@ ssfer_status ssfer_cpu_products_create(ssfer_cpu_products **out, ssfer_error *er
     ssfer_cpu_products *p = ssfer_calloc(1, sizeof *p);
     if (!p)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "compute: out of memory");
-    dnnl_status_t code = dnnl_engine_create(&p->engine, dnnl_cpu, 0);
-    if (code == dnnl_success)
+    ssfer_status st = ssfer_onednn_engine_create(&p->engine, err);
+    dnnl_status_t code = dnnl_success;
+    if (st == SSFER_OK)
         code = dnnl_stream_create(&p->stream, p->engine, dnnl_stream_default_flags);
-    if (code != dnnl_success) {
+    if (st != SSFER_OK || code != dnnl_success) {
         ssfer_cpu_products_destroy(p);
-        return dnnl_fail(err, "creating the engine", code);
+        return st != SSFER_OK ? st : dnnl_fail(err, "creating the stream", code);
     }
     *out = p;
     return SSFER_OK;

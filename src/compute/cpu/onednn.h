@@ -1,4 +1,5 @@
-/* How oneDNN is called: with the context's number of threads, and with no signal handler on a stack that is not one.
+/* How oneDNN is used: at the instruction-set level of this process, with the context's number of threads, and with no
+ * signal handler on a stack that is not one.
  *
  * Some of oneDNN's matrix products (sgemm, and the primitives named "gemm:jit", which call the same kernels) point the
  * stack pointer into a workspace on the heap while they compute (seen in 2.6 with AVX2 and AVX-512). A signal handler
@@ -9,11 +10,19 @@
 #ifndef SSFER_COMPUTE_CPU_ONEDNN_H
 #define SSFER_COMPUTE_CPU_ONEDNN_H
 
+#include "base/status.h"
+
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include <oneapi/dnnl/dnnl.h>
+
+/* The one place where an engine is made, since oneDNN takes a level before everything else, and once in a process. A
+ * level lowered by SSFER_CPU or --cpu counts more than oneDNN's own DNNL_MAX_CPU_ISA; one that is not leaves oneDNN
+ * alone. Errors: those of ssfer_cpu_level_check; SSFER_ERR_UNSUPPORTED if oneDNN works at another level already, or
+ * does not start; SSFER_ERR_MEMORY. */
+ssfer_status ssfer_onednn_engine_create(dnnl_engine_t *out, ssfer_error *err);
 
 /* Whether kernels of this kind may move the stack pointer: all whose names do not begin with "brg" or "jit", which were
  * seen to keep it. */

@@ -506,16 +506,19 @@ int main(void)
 {
     ssfer_error err = {0};
     if (!ssfer_compute_has(SSFER_PRECISION_BF16)) {
-        print_message("skipped: this processor has no AVX512-BF16\n");
-        return ssfer_compute_create(&bf16[0], SSFER_BACKEND_CPU, SSFER_PRECISION_BF16, 1, &err) !=
-               SSFER_ERR_UNSUPPORTED;
+        if (ssfer_compute_create(&bf16[0], SSFER_BACKEND_CPU, SSFER_PRECISION_BF16, 1, &err) != SSFER_ERR_UNSUPPORTED)
+            return 1;
+        print_message("skipped: no AVX512-BF16\n");
+        return 77;
     }
     if (ssfer_compute_create(&reference, SSFER_BACKEND_REF, SSFER_PRECISION_FP32, 1, &err) != SSFER_OK)
         return 1;
-    for (size_t rank = 0; rank < MAX_TABLES && ssfer_cpu_backend_bf16(rank); rank++)
-        for (size_t threads = 1; threads <= MAX_THREADS; threads++, contexts++)
-            if (ssfer_compute_create_with(&bf16[contexts], ssfer_cpu_backend_bf16(rank), threads, &err) != SSFER_OK)
+    for (int level = 0; level <= (int)ssfer_cpu_level_in_use(); level++) {
+        const ssfer_backend *backend = ssfer_cpu_backend((ssfer_cpu_level)level, SSFER_PRECISION_BF16);
+        for (size_t threads = 1; backend && threads <= MAX_THREADS; threads++, contexts++)
+            if (ssfer_compute_create_with(&bf16[contexts], backend, threads, &err) != SSFER_OK)
                 return 1;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rounding),
         cmocka_unit_test(test_linear),

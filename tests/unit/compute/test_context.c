@@ -30,14 +30,24 @@ static void test_properties(void **state)
     assert_int_equal(ssfer_compute_threads(cx), ssfer_thread_default());
     assert_int_equal(ssfer_compute_threads(ref), 3);
     assert_string_equal(ssfer_compute_backend_name(ref), "ref");
-    assert_string_equal(ssfer_compute_backend_name(cx), ssfer_cpu_backend(ssfer_cpu_best_level())->name);
+    assert_string_equal(ssfer_compute_backend_name(cx), ssfer_cpu_backend_best(SSFER_PRECISION_FP32)->name);
     assert_int_equal(ssfer_compute_error(cx)->status, SSFER_OK);
     ssfer_compute_destroy(cx);
     ssfer_compute_destroy(ref);
     ssfer_compute_destroy(NULL);
-    for (size_t level = 0; level <= ssfer_cpu_best_level(); level++)
-        assert_non_null(ssfer_cpu_backend((ssfer_cpu_level)level));
-    assert_null(ssfer_cpu_backend(SSFER_CPU_LEVELS));
+    assert_non_null(ssfer_cpu_backend(SSFER_CPU_LEVEL_GENERIC, SSFER_PRECISION_FP32));
+    assert_null(ssfer_cpu_backend(SSFER_CPU_LEVEL_GENERIC, SSFER_PRECISION_BF16));
+    assert_null(ssfer_cpu_backend(SSFER_CPU_LEVEL_COUNT, SSFER_PRECISION_FP32));
+    /* a context gets a table of the level in use, or the nearest below it */
+    const ssfer_backend *const wanted[SSFER_CPU_LEVEL_COUNT] = {
+        ssfer_cpu_backend(SSFER_CPU_LEVEL_GENERIC, SSFER_PRECISION_FP32),
+        ssfer_cpu_backend(SSFER_CPU_LEVEL_AVX2, SSFER_PRECISION_FP32),
+        ssfer_cpu_backend(SSFER_CPU_LEVEL_AVX512, SSFER_PRECISION_FP32),
+        ssfer_cpu_backend(SSFER_CPU_LEVEL_AVX512, SSFER_PRECISION_FP32),
+        ssfer_cpu_backend(SSFER_CPU_LEVEL_AMX, SSFER_PRECISION_FP32),
+    };
+    assert_ptr_equal(ssfer_cpu_backend_best(SSFER_PRECISION_FP32), wanted[ssfer_cpu_level_in_use()]);
+    assert_int_equal(ssfer_compute_has(SSFER_PRECISION_BF16), ssfer_cpu_level_in_use() >= SSFER_CPU_LEVEL_AVX512_BF16);
 }
 
 static void test_too_many_threads(void **state)

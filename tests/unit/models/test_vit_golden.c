@@ -21,7 +21,7 @@
 
 #define U 0x1p-24
 
-static ssfer_compute *contexts[1 + SSFER_CPU_LEVELS]; /* the reference first */
+static ssfer_compute *contexts[1 + SSFER_CPU_LEVEL_COUNT]; /* the reference first */
 
 typedef struct golden {
     ssfer_compute *cx;
@@ -272,9 +272,11 @@ static int open_contexts(void **state)
     (void)state;
     if (ssfer_compute_create(&contexts[0], SSFER_BACKEND_REF, SSFER_PRECISION_FP32, 1, NULL) != SSFER_OK)
         return -1;
-    for (size_t level = 0; level <= ssfer_cpu_best_level(); level++)
-        if (ssfer_compute_create_with(&contexts[1 + level], ssfer_cpu_backend((ssfer_cpu_level)level), 2, NULL))
+    for (int level = 0; level <= (int)ssfer_cpu_level_in_use(); level++) {
+        const ssfer_backend *backend = ssfer_cpu_backend((ssfer_cpu_level)level, SSFER_PRECISION_FP32);
+        if (backend && ssfer_compute_create_with(&contexts[1 + level], backend, 2, NULL))
             return -1;
+    }
     return 0;
 }
 
