@@ -117,15 +117,15 @@ static ssfer_status names_from_json(char ***names, size_t expected, const char *
 {
     ssfer_json *json = NULL;
     TRY(ssfer_json_parse(&json, text, strlen(text), "classes", err));
-    size_t n = ssfer_json_count(json), i = 0;
+    size_t n = ssfer_json_kind_of(json) == SSFER_JSON_ARRAY ? ssfer_json_count(json) : 0;
     ssfer_status st = SSFER_OK;
     if (n != expected)
         st = ssfer_fail(err, SSFER_ERR_FORMAT, "%zu class names for %zu outputs", n, expected);
     const char **found = st == SSFER_OK ? ssfer_calloc(n, sizeof *found) : NULL;
     if (st == SSFER_OK && !found)
         st = ssfer_fail(err, SSFER_ERR_MEMORY, "class names: out of memory");
-    for (const ssfer_json *v = ssfer_json_first(json); st == SSFER_OK && v; v = ssfer_json_next(v))
-        st = ssfer_json_to_string(&found[i++], v, "a class name", err);
+    for (size_t i = 0; st == SSFER_OK && i < n; i++)
+        st = ssfer_json_to_string(&found[i], ssfer_json_at(json, i), "a class name", err);
     if (st == SSFER_OK)
         st = ssfer_names_copy(names, found, n, err);
     ssfer_free(found);

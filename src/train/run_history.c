@@ -129,12 +129,11 @@ static bool add_record(ssfer_history *h, const ssfer_json *record)
     ssfer_json_get_string(&stage, record, "stage", "record", NULL);
     ssfer_json_get_double(&epoch, record, "epoch", "record", NULL);
     ssfer_json_get_double(&step, record, "step", "record", NULL);
-    for (const ssfer_json *v = ssfer_json_first(record); v; v = ssfer_json_next(v)) {
-        const char *key = ssfer_json_key_of(v);
-        if (strcmp(key, "epoch") == 0 || strcmp(key, "step") == 0 || ssfer_json_kind_of(v) != SSFER_JSON_NUMBER)
+    for (ssfer_json_iter i = ssfer_json_each(record); ssfer_json_next(&i);) {
+        if (strcmp(i.key, "epoch") == 0 || strcmp(i.key, "step") == 0 ||
+            ssfer_json_to_double(&value, i.value, i.key, NULL) != SSFER_OK)
             continue;
-        ssfer_json_to_double(&value, v, key, NULL);
-        if (!add_point(find_or_add(h, stage, key), epoch, step, value))
+        if (!add_point(find_or_add(h, stage, i.key), epoch, step, value))
             return false;
     }
     return true;

@@ -112,9 +112,9 @@ static void test_json(void **state)
     assert_true(accuracy == e.accuracy); /* the same double comes back */
     assert_int_equal(ssfer_json_kind_of(ssfer_json_find(json, "auroc_macro")), SSFER_JSON_NULL);
     assert_int_equal(ssfer_json_count(ssfer_json_find(json, "confusion")), CASE_CLASSES);
-    assert_int_equal(ssfer_json_count(ssfer_json_first(ssfer_json_find(json, "confusion"))), CASE_CLASSES);
+    assert_int_equal(ssfer_json_count(ssfer_json_at(ssfer_json_find(json, "confusion"), 0)), CASE_CLASSES);
     assert_int_equal(ssfer_json_count(ssfer_json_find(json, "calibration")), SSFER_CALIBRATION_BINS);
-    const ssfer_json *second = ssfer_json_next(ssfer_json_first(ssfer_json_find(json, "classes")));
+    const ssfer_json *second = ssfer_json_at(ssfer_json_find(json, "classes"), 1);
     assert_int_equal(ssfer_json_to_string(&name, second, "json", NULL), SSFER_OK);
     assert_string_equal(name, CASE_NAMES[1]);
     const ssfer_json *per_class = ssfer_json_find(ssfer_json_find(json, "per_class"), CASE_NAMES[1]);
