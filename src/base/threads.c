@@ -1,7 +1,10 @@
 #include "base/threads.h"
 
+#include "base/number.h"
+
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Containers limit CPU time rather than the mask: cgroup v2's cpu.max holds "QUOTA PERIOD" or "max PERIOD". */
@@ -10,9 +13,12 @@ static size_t cgroup_limit(void)
     size_t limit = 0;
     FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
     if (f) {
-        double quota, period;
-        if (fscanf(f, "%lf %lf", &quota, &period) == 2 && quota > 0 && period > 0)
-            limit = (size_t)((quota + period - 1) / period);
+        char text[64] = "";
+        size_t quota = 0, period = 0, length;
+        if (fgets(text, sizeof text, f) && text[length = strcspn(text, " ")] &&
+            ssfer_parse_size(&quota, text, length) == SSFER_OK &&
+            ssfer_parse_size(&period, text + length + 1, strcspn(text + length + 1, "\n")) == SSFER_OK && period)
+            limit = quota / period + (quota % period != 0);
         fclose(f);
     }
     return limit;

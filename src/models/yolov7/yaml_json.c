@@ -1,5 +1,6 @@
 #include "models/yolov7/yaml_json.h"
 
+#include "base/number.h"
 #include "io/json.h"
 
 #include <math.h>
@@ -49,7 +50,7 @@ static bool scalar_text(char *out, size_t size, const ssfer_json *value)
         if (ssfer_json_to_int(&whole, value, "", NULL) == SSFER_OK)
             n = snprintf(out, size, "%lld", (long long)whole);
         else if (ssfer_json_to_double(&number, value, "", NULL) == SSFER_OK)
-            n = ssfer_yolo_number_text(out, size, number);
+            n = ssfer_snprintf(out, size, "%.17g", number);
         break;
     default:
         break;

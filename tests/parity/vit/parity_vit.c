@@ -5,6 +5,7 @@
 #include "models/classifier.h"
 #include "nn/optimizer.h"
 #include "nn/targets.h"
+#include "point_number.h"
 
 #include <math.h>
 #include <string.h>
@@ -336,7 +337,7 @@ static void check_ema(void)
             continue;
         /* a rate of 0 leaves the parameters as they are: the step is the average alone */
         const ssfer_adamw_args still = {
-            .eps = 1e-8, .step = 1, .grad_scale = 1.0, .ema_decay = strtod(want->name + sizeof prefix - 1, NULL)};
+            .eps = 1e-8, .step = 1, .grad_scale = 1.0, .ema_decay = point_number(want->name + sizeof prefix - 1)};
         char name[96];
         snprintf(name, sizeof name, "sequence.%s", strrchr(want->name, '.') + 1);
         size_t count;
