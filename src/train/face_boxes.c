@@ -14,8 +14,7 @@
 static const char FORMAT_NAME[] = "ssfer-face-boxes";
 enum { FORMAT_VERSION = 1, BATCH = 16, SIDE = 224 /* of the default box */, STRIDE = 32 /* of the usual detectors */ };
 #define MAX_FILE_BYTES ((size_t)1 << 30)
-#define MAX_PX 1e6 /* of a coordinate: far beyond any picture, and its square far from a float's limits */
-#define FEW 0.02   /* a share of pictures with one face below which FaceMix is mixup but in name */
+#define FEW 0.02 /* a share of pictures with one face below which FaceMix is mixup but in name */
 
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
 
@@ -36,11 +35,10 @@ static ssfer_status hash_file(char out[24], const char *path, ssfer_error *err)
     return SSFER_OK;
 }
 
-/* Whether it can be a face: FaceMix divides by its area. */
-static bool is_box(const double box[4])
+bool ssfer_face_boxes_is_box(const double box[4])
 {
     for (int k = 0; k < 4; k++)
-        if (!(fabs(box[k]) <= MAX_PX))
+        if (!(fabs(box[k]) <= SSFER_FACE_BOX_MAX_PX))
             return false;
     return (float)box[2] > (float)box[0] && (float)box[3] > (float)box[1];
 }
@@ -56,7 +54,7 @@ static ssfer_status read_entry(double box[4], bool *found, const ssfer_json_iter
     const bool four = ssfer_json_kind_of(entry->value) == SSFER_JSON_ARRAY && ssfer_json_count(entry->value) == 4;
     while (four && k < 4 && ssfer_json_to_double(&box[k], ssfer_json_at(entry->value, k), "", NULL) == SSFER_OK)
         k++;
-    if (k < 4 || !is_box(box))
+    if (k < 4 || !ssfer_face_boxes_is_box(box))
         return ssfer_fail(err, SSFER_ERR_FORMAT,
                           "%s: %.200s: a face is null or [left, top, right, bottom] in pixels; remove the file or give "
                           "another",
@@ -197,7 +195,7 @@ static void keep(ssfer_face_boxes *b, size_t sample, const ssfer_faces *faces)
     double box[4];
     for (int k = 0; k < 4 && faces->count == 1; k++)
         box[k] = (double)faces->faces[0].box[k];
-    const bool one = faces->count == 1 && is_box(box);
+    const bool one = faces->count == 1 && ssfer_face_boxes_is_box(box);
     b->state[sample] = one ? SSFER_FACE_BOX_ONE : SSFER_FACE_BOX_NONE;
     if (one)
         memcpy(b->boxes[sample], faces->faces[0].box, sizeof b->boxes[sample]);

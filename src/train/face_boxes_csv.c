@@ -50,17 +50,18 @@ static ssfer_status read_record(ssfer_face_boxes *b, const ssfer_dataset *set, c
     const size_t sample = find_sample(set, csv->fields[columns[PATH]]);
     if (sample == SIZE_MAX)
         return SSFER_OK;
-    float *box = b->boxes[sample];
+    double box[4];
     for (size_t k = 0; k < 4; k++) {
-        double value;
         const char *text = csv->fields[columns[BOX + k]];
-        if (ssfer_parse_double(&value, text, strlen(text)) != SSFER_OK)
+        if (ssfer_parse_double(&box[k], text, strlen(text)) != SSFER_OK)
             return ssfer_fail(err, SSFER_ERR_FORMAT, "%s:%zu: '%.40s' is not a number", csv->name, csv->line, text);
-        box[k] = (float)value;
     }
-    if (!(box[2] > box[0] && box[3] > box[1]))
-        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s:%zu: a box from %g,%g to %g,%g has no area", csv->name, csv->line,
-                          (double)box[0], (double)box[1], (double)box[2], (double)box[3]);
+    if (!ssfer_face_boxes_is_box(box))
+        return ssfer_fail(err, SSFER_ERR_FORMAT,
+                          "%s:%zu: a box from %g,%g to %g,%g has no area, or lies beyond any picture", csv->name,
+                          csv->line, box[0], box[1], box[2], box[3]);
+    for (size_t k = 0; k < 4; k++)
+        b->boxes[sample][k] = (float)box[k];
     /* A second face: which of them the label is of is not known. */
     b->state[sample] = b->state[sample] == SSFER_FACE_BOX_UNKNOWN ? SSFER_FACE_BOX_ONE : SSFER_FACE_BOX_NONE;
     return SSFER_OK;

@@ -276,6 +276,8 @@ static void test_csv_refused(void **state)
         {"path,x1,y1,x2,y2\na/0.png,1,2,3,nan\n", SSFER_ERR_FORMAT, "boxes.csv:2: 'nan' is not a number"},
         {"path,x1,y1,x2,y2\na/0.png,1,2,3,\n", SSFER_ERR_FORMAT, "boxes.csv:2: '' is not a number"},
         {"path,x1,y1,x2,y2\na/0.png,3,2,1,4\n", SSFER_ERR_FORMAT, "boxes.csv:2: a box from 3,2 to 1,4 has no area"},
+        {"path,x1,y1,x2,y2\na/0.png,3,2,5,1e39\n", SSFER_ERR_FORMAT, "or lies beyond any picture"},
+        {"path,x1,y1,x2,y2\na/0.png,3,2,5,1e309\n", SSFER_ERR_FORMAT, "'1e309' is not a number"},
         {"path,x1,y1,x2,y2\nc.png,1,2,3,4\n", SSFER_ERR_ARGUMENT,
          "boxes.csv: none of the training pictures has one face in it"},
     };
