@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Sets everything up, builds, and runs every test: in the optimised build with warnings as errors, under AddressSanitizer
-# and UndefinedBehaviorSanitizer, the batch loader under ThreadSanitizer, the program under valgrind, and every parser
-# for a short time under libFuzzer.
+# Sets everything up, builds, and runs every test: in the optimised build with warnings as errors, the same in a locale
+# with a decimal comma, under AddressSanitizer and UndefinedBehaviorSanitizer, the batch loader under ThreadSanitizer, the
+# program under valgrind, and every parser for a short time under libFuzzer.
 #
 #   ./test.sh                 all of it (on 2 cores below 15 minutes)
-#   ./test.sh release tsan    only these parts: release, asan-ubsan, tsan, valgrind, fuzz
+#   ./test.sh release tsan    only these parts: release, locale, asan-ubsan, tsan, valgrind, fuzz
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(release asan-ubsan tsan valgrind fuzz)
+[ ${#parts[@]} -gt 0 ] || parts=(release locale asan-ubsan tsan valgrind fuzz)
 for part in "${parts[@]}"; do
   case $part in
-    release | asan-ubsan | tsan | valgrind | fuzz) ;;
+    release | locale | asan-ubsan | tsan | valgrind | fuzz) ;;
     *)
-      echo "test: error: there is no part '$part'; give release, asan-ubsan, tsan, valgrind or fuzz" >&2
+      echo "test: error: there is no part '$part'; give release, locale, asan-ubsan, tsan, valgrind or fuzz" >&2
       exit 2
       ;;
   esac
@@ -49,6 +49,11 @@ run_part() {
     release)
       tools/build.sh release -- -DSSFER_WERROR=ON -DSSFER_TESTS=ON
       run_ctest release
+      ;;
+    locale)
+      # The same tests in a locale whose decimal point is a comma, as in a program that embeds the library.
+      tools/build.sh release -- -DSSFER_WERROR=ON -DSSFER_TESTS=ON
+      SSFER_TEST_LOCALE=comma LD_PRELOAD=$PWD/build/release/tests/libcomma_preload.so run_ctest release -LE 'slow|parity'
       ;;
     asan-ubsan)
       tools/build.sh asan-ubsan

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the seeds of the fuzzers of src/data and io/tar: tests/fuzz/corpus/{tar,data_text}. Only Python's library.
+"""Makes the seeds of the fuzzers of src/data and io/tar: tests/fuzz/corpus/{tar,data_text}, npy/label.npy. Only Python's library.
 
 Small tars of every header kind, cut behind their last member (the zero blocks of the end add nothing), and texts."""
 import io
@@ -58,7 +58,7 @@ TEXTS = {
 
 
 def main():
-    for folder in ("tar", "data_text"):
+    for folder in ("tar", "data_text", "npy"):
         (OUT / folder).mkdir(parents=True, exist_ok=True)
     make_tar("ustar.tar", tarfile.USTAR_FORMAT, plain)
     make_tar("links.tar", tarfile.GNU_FORMAT, links)
@@ -69,7 +69,7 @@ def main():
     for name, text in TEXTS.items():
         (OUT / "data_text" / name).write_bytes(text.encode())
     header = "{'descr': '<U1', 'fortran_order': False, 'shape': (), }".ljust(117) + "\n"
-    (OUT / "data_text" / "label.npy").write_bytes(b"\x93NUMPY\1\0\x76\0" + header.encode() + b"1\0\0\0")
+    (OUT / "npy" / "label.npy").write_bytes(b"\x93NUMPY\1\0\x76\0" + header.encode() + b"1\0\0\0")
 
 
 if __name__ == "__main__":

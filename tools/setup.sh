@@ -8,9 +8,9 @@ set -euo pipefail
 
 packages=(build-essential cmake ninja-build pkg-config
   libdnnl-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libcairo2-dev fonts-dejavu-core
-  libzip-dev libarchive-dev libcjson-dev libyaml-dev libcmocka-dev)
+  libzip-dev libarchive-dev libjansson-dev libyaml-dev libcmocka-dev)
 if [ "${1:-}" = test ]; then
-  packages+=(valgrind clang-14 libclang-rt-14-dev)
+  packages+=(valgrind clang-14 libclang-rt-14-dev locales)
 fi
 
 fail() {

@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "base/number.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@ void ssfer_log_write(const ssfer_log *log, ssfer_log_level level, const char *fo
     char line[1024];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    ssfer_vsnprintf(line, sizeof line, format, args);
     va_end(args);
     log->write(log->user, level, line);
 }

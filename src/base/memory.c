@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#include "base/number.h"
 
 #include "base/size.h"
 
@@ -75,11 +76,11 @@ char *ssfer_format(const char *format, ...)
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, format, args);
+    int length = ssfer_vsnprintf(NULL, 0, format, args);
     va_end(args);
     char *text = length < 0 ? NULL : ssfer_malloc((size_t)length + 1);
     if (text)
-        vsnprintf(text, (size_t)length + 1, format, again);
+        ssfer_vsnprintf(text, (size_t)length + 1, format, again);
     va_end(again);
     return text;
 }

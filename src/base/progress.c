@@ -1,4 +1,5 @@
 #include "base/progress.h"
+#include "base/number.h"
 
 #include "base/clock.h"
 #include "base/size.h"
@@ -45,8 +46,8 @@ static size_t format_share(char *out, size_t size, const ssfer_progress *bar, do
         cells[i] = i < filled ? '=' : i == filled ? '>' : ' ';
     cells[WIDTH] = 0;
     format_time(left, sizeof left, bar->done ? elapsed_s * (1.0 / share - 1.0) : 0.0);
-    return (size_t)snprintf(out, size, "[%s] %3.0f %%  %zu/%zu  ETA %s", cells, 100.0 * share, bar->done, bar->total,
-                            left);
+    return (size_t)ssfer_snprintf(out, size, "[%s] %3.0f %%  %zu/%zu  ETA %s", cells, 100.0 * share, bar->done,
+                                  bar->total, left);
 }
 
 void ssfer_progress_update(ssfer_progress *bar, size_t done, const char *note)
@@ -61,8 +62,8 @@ void ssfer_progress_update(ssfer_progress *bar, size_t done, const char *note)
     char line[512], share[128];
     format_share(share, sizeof share, bar, elapsed);
     double rate = elapsed > 0 ? (double)done / elapsed : 0.0;
-    int length = snprintf(line, sizeof line, "%s %s  %.*f %s/s%s%s", bar->label, share, rate < 10 ? 1 : 0, rate,
-                          bar->unit, note ? "  " : "", note ? note : "");
+    int length = ssfer_snprintf(line, sizeof line, "%s %s  %.*f %s/s%s%s", bar->label, share, rate < 10 ? 1 : 0, rate,
+                                bar->unit, note ? "  " : "", note ? note : "");
     size_t columns = ssfer_min_size(terminal_columns(bar->stream) - 1, sizeof line - 1);
     if (length > 0 && (size_t)length > columns)
         line[columns] = 0; /* a line that wraps would scroll instead of being redrawn */

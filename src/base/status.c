@@ -1,4 +1,5 @@
 #include "base/status.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -19,7 +20,7 @@ ssfer_status ssfer_fail(ssfer_error *err, ssfer_status status, const char *forma
         char text[SSFER_ERROR_MESSAGE_SIZE]; /* apart, since an argument may be err->message itself */
         va_list args;
         va_start(args, format);
-        vsnprintf(text, sizeof text, format, args);
+        ssfer_vsnprintf(text, sizeof text, format, args);
         va_end(args);
         make_one_line(text);
         memcpy(err->message, text, sizeof text);
@@ -34,7 +35,7 @@ ssfer_status ssfer_fail_prefix(ssfer_error *err, ssfer_status status, const char
         char text[SSFER_ERROR_MESSAGE_SIZE], whole[2 * SSFER_ERROR_MESSAGE_SIZE + 2];
         va_list args;
         va_start(args, format);
-        vsnprintf(text, sizeof text, format, args);
+        ssfer_vsnprintf(text, sizeof text, format, args);
         va_end(args);
         snprintf(whole, sizeof whole, "%s: %s", text, err->message);
         whole[SSFER_ERROR_MESSAGE_SIZE - 1] = 0;
@@ -78,9 +79,12 @@ ssfer_status ssfer_fail_errno(ssfer_error *err, const char *path, const char *do
     enum { PATH_SHOWN = 300 }; /* so that the cause is never what is cut off */
     size_t length = strlen(path);
     bool cut = length > PATH_SHOWN;
-    return ssfer_fail(err, SSFER_ERR_IO, "%s%s: %s%s%s%s", cut ? "..." : "", cut ? path + length - PATH_SHOWN : path,
-                      doing ? doing : "", doing ? ": " : "", cause ? strerror(cause) : "the system refused",
-                      advice_for(cause));
+    const locale_t before = ssfer_c_locale_enter(); /* one message, one language */
+    const ssfer_status st = ssfer_fail(err, SSFER_ERR_IO, "%s%s: %s%s%s%s", cut ? "..." : "",
+                                       cut ? path + length - PATH_SHOWN : path, doing ? doing : "", doing ? ": " : "",
+                                       cause ? strerror(cause) : "the system refused", advice_for(cause));
+    ssfer_c_locale_leave(before);
+    return st;
 }
 
 const char *ssfer_status_name(ssfer_status status)

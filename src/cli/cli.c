@@ -1,5 +1,7 @@
 #include "cli/commands.h"
 
+#include "base/number.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,7 @@ ssfer_status ssfer_cli_usage(ssfer_cli *cli, ssfer_error *err, const char *forma
     char text[SSFER_ERROR_MESSAGE_SIZE];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    ssfer_vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     cli->usage_error = true;
     return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s; see 'ssfer %s --help'", text, cli->command->name);

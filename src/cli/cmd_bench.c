@@ -1,4 +1,6 @@
 #include "bench/detect.h"
+
+#include "base/number.h"
 #include "bench/loader.h"
 #include "bench/mae.h"
 #include "bench/predict.h"
@@ -204,14 +206,14 @@ static void print_breakdown(FILE *out, const ssfer_breakdown *b)
     fprintf(out, "  %-20s %10s %8s %9s %8s\n", "operation", "ms", "share", "GFLOP/s", "of bare");
     for (size_t i = 0; i < count; i++) {
         const ssfer_breakdown_row *r = &rows[i];
-        fprintf(out, "  %-20s %10.3f %6.1f %%", r->name, r->ms, 100 * r->share);
+        ssfer_fprintf(out, "  %-20s %10.3f %6.1f %%", r->name, r->ms, 100 * r->share);
         if (r->gflops > 0.0)
-            fprintf(out, " %9.1f", r->gflops);
+            ssfer_fprintf(out, " %9.1f", r->gflops);
         if (r->limit_gflops > 0.0)
-            fprintf(out, " %6.0f %%", 100 * r->gflops / r->limit_gflops);
+            ssfer_fprintf(out, " %6.0f %%", 100 * r->gflops / r->limit_gflops);
         fputc('\n', out);
     }
-    fprintf(out, "  %-20s %10.3f\n", "the fastest step", 1e3 * b->fastest.seconds);
+    ssfer_fprintf(out, "  %-20s %10.3f\n", "the fastest step", 1e3 * b->fastest.seconds);
 }
 
 /* b: NULL without --breakdown. */
@@ -257,14 +259,14 @@ static void print_pictures(const ssfer_cli *cli, const bench_args *a, const ssfe
     else
         fprintf(cli->out, "predict, batch %zu, %lld threads, %s, %zu batches\n", batch_of(a),
                 (long long)cli->common.threads, precision_name(cli, a), r->steps);
-    fprintf(cli->out, "  %.1f images/s", r->images_per_second);
+    ssfer_fprintf(cli->out, "  %.1f images/s", r->images_per_second);
     if (r->per_core > 0.0)
-        fprintf(cli->out, ", %.1f a core", r->per_core);
+        ssfer_fprintf(cli->out, ", %.1f a core", r->per_core);
     fputs("\n ", cli->out);
     for (size_t i = 0; i < r->part_count; i++)
-        fprintf(cli->out, "%s %s %.3f ms (%.1f %%)", i ? "," : "", r->parts[i].name, r->parts[i].ms,
-                100 * share_of(r, i));
-    fprintf(cli->out, "; peak memory %.0f MiB\n", r->peak_rss_mib);
+        ssfer_fprintf(cli->out, "%s %s %.3f ms (%.1f %%)", i ? "," : "", r->parts[i].name, r->parts[i].ms,
+                      100 * share_of(r, i));
+    ssfer_fprintf(cli->out, "; peak memory %.0f MiB\n", r->peak_rss_mib);
 }
 
 static void print_table(const ssfer_cli *cli, const bench_args *a, const ssfer_bench_result *r)
@@ -272,12 +274,13 @@ static void print_table(const ssfer_cli *cli, const bench_args *a, const ssfer_b
     const bool forward_only = is_transformer(a) && a->mode != 0; /* the other parts are empty then */
     fprintf(cli->out, "%s %s, batch %zu, %lld threads, %s, %zu steps\n", a->what, mode_name(a), batch_of(a),
             (long long)cli->common.threads, precision_name(cli, a), r->steps);
-    fprintf(cli->out, "  %.1f images/s  (median; middle half within %.1f %%)\n", r->images_per_second, 100 * r->spread);
-    fprintf(cli->out, "  %.1f GFLOP/s, %.0f %% of the %.1f GFLOP/s that the bare products reach\n", r->gflops,
-            100 * r->gflops / r->limit_gflops, r->limit_gflops);
+    ssfer_fprintf(cli->out, "  %.1f images/s  (median; middle half within %.1f %%)\n", r->images_per_second,
+                  100 * r->spread);
+    ssfer_fprintf(cli->out, "  %.1f GFLOP/s, %.0f %% of the %.1f GFLOP/s that the bare products reach\n", r->gflops,
+                  100 * r->gflops / r->limit_gflops, r->limit_gflops);
     for (size_t i = 0; i < (forward_only ? 1 : r->part_count); i++)
-        fprintf(cli->out, "%s%s %.2f ms", i ? ", " : "  ", r->parts[i].name, r->parts[i].ms);
-    fprintf(cli->out, "; peak memory %.0f MiB\n", r->peak_rss_mib);
+        ssfer_fprintf(cli->out, "%s%s %.2f ms", i ? ", " : "  ", r->parts[i].name, r->parts[i].ms);
+    ssfer_fprintf(cli->out, "; peak memory %.0f MiB\n", r->peak_rss_mib);
 }
 
 /* ---- cases ---- */

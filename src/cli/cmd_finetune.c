@@ -1,5 +1,7 @@
 #include "cli/commands.h"
 #include "cli/signals.h"
+
+#include "base/number.h"
 #include "cli/stage_args.h"
 #include "train/folds.h"
 
@@ -223,12 +225,12 @@ static ssfer_status cross_validate(ssfer_cli *cli, const ssfer_finetune_options 
         return st;
     fprintf(cli->out, "%-10s %10s %14s %10s\n", "fold", "accuracy", "mean class", "macro F1");
     for (size_t i = 0; i < f.count; i++)
-        fprintf(cli->out, "%-10zu %8.2f %% %12.2f %% %8.2f %%\n", i + 1, 100 * f.fold[i].accuracy,
-                100 * f.fold[i].mean_class_accuracy, 100 * f.fold[i].macro_f1);
-    fprintf(cli->out, "%-10s %8.2f %% %12.2f %% %8.2f %%\n", "mean", 100 * f.mean.accuracy,
-            100 * f.mean.mean_class_accuracy, 100 * f.mean.macro_f1);
-    fprintf(cli->out, "%-10s %8.2f   %12.2f   %8.2f\n", "deviation", 100 * f.deviation.accuracy,
-            100 * f.deviation.mean_class_accuracy, 100 * f.deviation.macro_f1);
+        ssfer_fprintf(cli->out, "%-10zu %8.2f %% %12.2f %% %8.2f %%\n", i + 1, 100 * f.fold[i].accuracy,
+                      100 * f.fold[i].mean_class_accuracy, 100 * f.fold[i].macro_f1);
+    ssfer_fprintf(cli->out, "%-10s %8.2f %% %12.2f %% %8.2f %%\n", "mean", 100 * f.mean.accuracy,
+                  100 * f.mean.mean_class_accuracy, 100 * f.mean.macro_f1);
+    ssfer_fprintf(cli->out, "%-10s %8.2f   %12.2f   %8.2f\n", "deviation", 100 * f.deviation.accuracy,
+                  100 * f.deviation.mean_class_accuracy, 100 * f.deviation.macro_f1);
     return SSFER_OK;
 }
 

@@ -1,4 +1,6 @@
 #include "cli/commands.h"
+
+#include "base/number.h"
 #include "cli/mae_args.h"
 #include "cli/signals.h"
 #include "cli/stage_args.h"
@@ -120,7 +122,8 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
         return st;
     fprintf(cli->out, "pictures         %zu\n", result.training_pictures);
     if (result.held_out)
-        fprintf(cli->out, "held out         %zu\nvalidation loss  %.5f\n", result.held_out, result.validation_loss);
+        ssfer_fprintf(cli->out, "held out         %zu\nvalidation loss  %.5f\n", result.held_out,
+                      result.validation_loss);
     ssfer_info(&cli->log, "the model is %s/model.safetensors", a->out);
     return SSFER_OK;
 }

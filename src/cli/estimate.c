@@ -1,6 +1,7 @@
 #include "cli/estimate.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/size.h"
 #include "bench/mae.h"
 #include "bench/vit.h"
@@ -304,13 +305,13 @@ static void print_probe(FILE *out, const train_stage *stage, const estimate *e)
 static void format_time(char text[static 32], double seconds)
 {
     if (seconds < 90)
-        snprintf(text, 32, "%.0f s", seconds);
+        ssfer_snprintf(text, 32, "%.0f s", seconds);
     else if (seconds < 5400)
-        snprintf(text, 32, "%.0f min", seconds / 60);
+        ssfer_snprintf(text, 32, "%.0f min", seconds / 60);
     else if (seconds < 48 * 3600)
-        snprintf(text, 32, "%.1f h", seconds / 3600);
+        ssfer_snprintf(text, 32, "%.1f h", seconds / 3600);
     else
-        snprintf(text, 32, "%.1f days", seconds / 86400);
+        ssfer_snprintf(text, 32, "%.1f days", seconds / 86400);
 }
 
 /* ---- printing -----------------------------------------------------------------------------------------------------
@@ -334,7 +335,7 @@ static void print_stage(FILE *out, const train_stage *stage, const estimate *e)
     }
     fprintf(out, "%-11s %9s %8s %9s %6zu  ", stage->name, pictures, labeled, steps, e->batch);
     if (n->known)
-        fprintf(out, "%-18s %8.2f M %8.2f GB %10s\n", model, e->parameters / 1e6, e->bytes / 1e9, took);
+        ssfer_fprintf(out, "%-18s %8.2f M %8.2f GB %10s\n", model, e->parameters / 1e6, e->bytes / 1e9, took);
     else
         fprintf(out, "that of --init\n");
 }

@@ -1,6 +1,7 @@
 /* The program: finds the command, parses its options, runs it, and turns its status into a line and an exit code. */
 #include "base/cpu_level.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/threads.h"
 #include "cli/commands.h"
 #include "cli/help.h"
@@ -30,8 +31,10 @@ static int finish_output(int code)
     if (fflush(stdout) == 0 && !earlier)
         return code;
     char message[128];
+    const locale_t before = ssfer_c_locale_enter(); /* as everywhere else: in one language */
     snprintf(message, sizeof message, "standard output: cannot write: %s; the results are not complete",
              errno ? strerror(errno) : "an earlier write failed");
+    ssfer_c_locale_leave(before);
     report(message, EXIT_FAILED);
     return code == EXIT_OK ? EXIT_FAILED : code;
 }

@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -106,8 +107,8 @@ void ssfer_option_range(char *text, size_t size, const ssfer_option *o)
         return;
     bool whole = o->type == SSFER_OPTION_TYPE_INT; /* %g would write 1e+06 */
     char low[32], high[32];
-    snprintf(low, sizeof low, whole ? "%.0f" : "%g", o->min);
-    snprintf(high, sizeof high, whole ? "%.0f" : "%g", o->max);
+    ssfer_snprintf(low, sizeof low, whole ? "%.0f" : "%g", o->min);
+    ssfer_snprintf(high, sizeof high, whole ? "%.0f" : "%g", o->max);
     if (isinf(o->max))
         snprintf(text, size, o->above_min ? "greater than %s" : "at least %s", low);
     else if (o->above_min || o->below_max)
@@ -155,14 +156,10 @@ static bool in_range(const ssfer_option *o, double number)
 static ssfer_status read_int(int64_t *out, const ssfer_option *o, const char *label, const char *value,
                              ssfer_error *err)
 {
-    /* strtoll alone would take leading blanks and, with base 0, octal. */
-    const char *digits = value + (value[0] == '-' || value[0] == '+');
-    if (digits[0] == '\0' || digits[strspn(digits, "0123456789")] != '\0')
-        return fail_number(err, label, value, o, false);
-    errno = 0;
-    long long number = strtoll(value, NULL, 10);
-    if (errno == ERANGE || !in_range(o, (double)number))
-        return fail_number(err, label, value, o, true);
+    int64_t number = 0;
+    const ssfer_status st = ssfer_parse_int(&number, value, strlen(value));
+    if (st != SSFER_OK || !in_range(o, (double)number))
+        return fail_number(err, label, value, o, st != SSFER_ERR_FORMAT);
     *out = number;
     return SSFER_OK;
 }
@@ -170,15 +167,10 @@ static ssfer_status read_int(int64_t *out, const ssfer_option *o, const char *la
 static ssfer_status read_float(double *out, const ssfer_option *o, const char *label, const char *value,
                                ssfer_error *err)
 {
-    /* Only plain decimal numbers: strtod would also take nan, inf and hexadecimal. */
-    char *end = NULL;
-    if (value[0] == '\0' || value[strspn(value, "0123456789+-.eE")] != '\0')
-        return fail_number(err, label, value, o, false);
-    double number = strtod(value, &end);
-    if (*end != '\0')
-        return fail_number(err, label, value, o, false);
-    if (!isfinite(number) || !in_range(o, number))
-        return fail_number(err, label, value, o, true);
+    double number = 0.0;
+    const ssfer_status st = ssfer_parse_double(&number, value, strlen(value));
+    if (st != SSFER_OK || !in_range(o, number))
+        return fail_number(err, label, value, o, st != SSFER_ERR_FORMAT);
     *out = number;
     return SSFER_OK;
 }

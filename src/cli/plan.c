@@ -1,6 +1,7 @@
 #include "cli/plan.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "nn/try.h"
 
 #include <stdlib.h>
@@ -417,7 +418,7 @@ static ssfer_status read_split_keys(train_plan *plan, ssfer_error *err)
         return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: labels and fraction exclude each other; give one of them",
                           labels->where);
     if (fraction) /* a number in range: checked by the option of a stage */
-        plan->fraction = strtod(fraction->values[0], NULL);
+        (void)ssfer_parse_double(&plan->fraction, fraction->values[0], strlen(fraction->values[0]));
     plan->labels_from = labels ? labels->values[0] : NULL;
     return SSFER_OK;
 }

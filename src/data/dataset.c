@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "data/listing.h"
 #include "data/source.h"
 
@@ -364,19 +365,19 @@ static int32_t find_class(const ssfer_dataset_options *options, const char *name
  * K; with neither it is ambiguous, and so are numbers beyond. Returns false if not all names are numbers. */
 static bool map_numbers(const ssfer_dataset *set, const ssfer_dataset_options *options, int32_t *map, bool *ambiguous)
 {
-    long low = SSFER_MAX_CLASSES + 1, high = -1;
+    int64_t low = SSFER_MAX_CLASSES + 1, high = -1, n;
     for (size_t k = 0; k < set->class_count; k++) {
         const char *name = set->classes[k];
-        if (!*name || strlen(name) > 5 || strspn(name, "0123456789") != strlen(name))
+        if (strlen(name) > 5 || ssfer_parse_int(&n, name, strlen(name)) != SSFER_OK || *name < '0' || *name > '9')
             return false;
-        long n = strtol(name, NULL, 10);
         low = n < low ? n : low;
         high = n > high ? n : high;
+        map[k] = (int32_t)n;
     }
-    long classes = (long)options->class_count, start = low == 0 ? 0 : 1;
+    const int64_t classes = (int64_t)options->class_count, start = low == 0 ? 0 : 1;
     *ambiguous = high - start >= classes || (low > 0 && high < classes);
     for (size_t k = 0; k < set->class_count; k++)
-        map[k] = (int32_t)(strtol(set->classes[k], NULL, 10) - start);
+        map[k] -= (int32_t)start;
     return true;
 }
 

@@ -1,5 +1,7 @@
 #include "data/randaugment.h"
 
+#include "base/number.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -29,24 +31,13 @@ const ssfer_op *ssfer_randaugment_op(const ssfer_randaugment *policy, size_t i)
     return ssfer_op_find(op_names[i][policy->increasing]);
 }
 
-/* A plain decimal number, read the same way in every locale. */
+/* Digits and a point, without sign and exponent: a '-' begins another part. */
 static bool read_number(const char *text, size_t length, double *out)
 {
-    double value = 0.0, scale = 1.0;
-    bool point = false, digits = false;
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '.' && !point) {
-            point = true;
-        } else if (text[i] >= '0' && text[i] <= '9' && i < 18) {
-            digits = true;
-            value = value * 10.0 + (text[i] - '0');
-            scale *= point ? 10.0 : 1.0;
-        } else {
+    for (size_t i = 0; i < length; i++)
+        if (text[i] != '.' && (text[i] < '0' || text[i] > '9'))
             return false;
-        }
-    }
-    *out = value / scale; /* both exact below 2^53, so this is the nearest double */
-    return digits;
+    return ssfer_parse_double(out, text, length) == SSFER_OK;
 }
 
 enum part { PART_M, PART_N, PART_P, PART_MSTD, PART_MMAX, PART_INC, PART_COUNT };
@@ -128,8 +119,8 @@ ssfer_status ssfer_randaugment_parse(ssfer_randaugment *out, const char *text, s
     return SSFER_OK;
 }
 
-/* "0.5": the shortest decimal number that reads back as the same value. By integers, since printf's %f follows the
- * locale. Values are below 10^3, so 15 digits always suffice for what parse accepts. */
+/* "0.5": the shortest decimal number that reads back as the same value, without an exponent, whose '-' would begin
+ * another part. Values are below 10^3, so 15 digits always suffice for what parse accepts. */
 static void append_number(char *out, const char *key, double value)
 {
     size_t used = strlen(out);

@@ -1,6 +1,7 @@
 #include "data/source.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 
 #include <ctype.h>
 #include <glob.h>
@@ -72,7 +73,10 @@ static ssfer_status expand_range(ssfer_source_list *list, const char *item, size
     if (!numbers && !letters)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.200s: {%.40s} is not a range such as {00..15} or {a..f}", item,
                           inside);
-    long from = numbers ? strtol(inside, NULL, 10) : inside[0], to = numbers ? strtol(last, NULL, 10) : last[0];
+    int64_t from = inside[0], to = last[0];
+    if (numbers && (ssfer_parse_int(&from, inside, first_length) != SSFER_OK ||
+                    ssfer_parse_int(&to, last, last_length) != SSFER_OK))
+        numbers = false; /* cannot be: at most nine digits */
     bool padded = numbers && ((inside[0] == '0' && first_length > 1) || (last[0] == '0' && last_length > 1));
     int width = padded ? (int)(first_length > last_length ? first_length : last_length) : 1;
     ssfer_status st = SSFER_OK;

@@ -6,6 +6,7 @@
 #include "base/size.h"
 #include "io/json.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -81,6 +82,8 @@ ssfer_status ssfer_split_make(ssfer_split *out, const ssfer_dataset *set, double
     *out = (ssfer_split){0};
     if (!(fraction > 0.0 && fraction <= 1.0))
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "fraction %g: above 0 and at most 1 is possible", fraction);
+    if (seed > INT64_MAX) /* the largest integer of its file */
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "seed %" PRIu64 ": up to %" PRId64 " is possible", seed, INT64_MAX);
     if (ssfer_dataset_label(set, 0) == SSFER_LABEL_NONE || n > UINT32_MAX)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: a split needs labels", ssfer_dataset_source(set));
     unsigned char *chosen = ssfer_calloc(n, 1);
@@ -179,9 +182,9 @@ static ssfer_status check_header(const ssfer_json *document, const char *path, s
 static ssfer_status mark_labeled(unsigned char *chosen, const ssfer_dataset *set, const ssfer_json *labeled,
                                  const char *path, ssfer_error *err)
 {
-    for (const ssfer_json *v = ssfer_json_first(labeled); v; v = ssfer_json_next(v)) {
+    for (ssfer_json_iter entry = ssfer_json_each(labeled); ssfer_json_next(&entry);) {
         const char *name;
-        ssfer_status st = ssfer_json_to_string(&name, v, path, err);
+        ssfer_status st = ssfer_json_to_string(&name, entry.value, path, err);
         if (st != SSFER_OK)
             return st;
         size_t i = ssfer_dataset_find(set, name);
@@ -207,7 +210,7 @@ static ssfer_status read_split(ssfer_split *out, const ssfer_dataset *set, const
         st = ssfer_json_get_uint(&split.seed, document, "seed", path, err);
     if (st == SSFER_OK)
         st = ssfer_json_get_container(&labeled, document, "labeled", SSFER_JSON_ARRAY, path, err);
-    if (st == SSFER_OK && !ssfer_json_first(labeled))
+    if (st == SSFER_OK && !ssfer_json_count(labeled))
         st = ssfer_fail(err, SSFER_ERR_FORMAT, "%s: labels no sample at all", path);
     if (st == SSFER_OK)
         st = mark_labeled(chosen, set, labeled, path, err);

@@ -22,7 +22,8 @@ typedef struct ssfer_split {
 /* How many of n samples of a class are labeled. */
 size_t ssfer_split_class_count(double fraction, size_t n);
 
-/* Errors: SSFER_ERR_ARGUMENT (a fraction outside (0, 1], a set without labels), SSFER_ERR_MEMORY. */
+/* Errors: SSFER_ERR_ARGUMENT (a fraction outside (0, 1], a seed above INT64_MAX, a set
+ * without labels), SSFER_ERR_MEMORY. */
 ssfer_status ssfer_split_make(ssfer_split *out, const ssfer_dataset *set, double fraction, uint64_t seed,
                               ssfer_error *err);
 /* Written atomically. SSFER_ERR_UNSUPPORTED if a labeled sample's name is not UTF-8, which JSON cannot hold. */

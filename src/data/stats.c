@@ -1,6 +1,7 @@
 #include "data/stats.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/size.h"
 #include "io/json.h"
 
@@ -190,10 +191,10 @@ void ssfer_dataset_stats_print(const ssfer_dataset_stats *s, const ssfer_dataset
     if (s->class_count)
         fprintf(stream, "\n%-*s  pictures    share\n", width, "class");
     for (size_t k = 0; k < s->class_count; k++)
-        fprintf(stream, "%-*s  %8zu  %5.1f %%\n", width, ssfer_dataset_class_name(set, k), s->class_counts[k],
-                100.0 * (double)s->class_counts[k] / (double)s->count);
-    fprintf(stream, "\nmean        %.4f %.4f %.4f\n", s->mean[0], s->mean[1], s->mean[2]);
-    fprintf(stream, "deviation   %.4f %.4f %.4f\n", s->std[0], s->std[1], s->std[2]);
+        ssfer_fprintf(stream, "%-*s  %8zu  %5.1f %%\n", width, ssfer_dataset_class_name(set, k), s->class_counts[k],
+                      100.0 * (double)s->class_counts[k] / (double)s->count);
+    ssfer_fprintf(stream, "\nmean        %.4f %.4f %.4f\n", s->mean[0], s->mean[1], s->mean[2]);
+    ssfer_fprintf(stream, "deviation   %.4f %.4f %.4f\n", s->std[0], s->std[1], s->std[2]);
     fprintf(stream, "smallest    %zux%zu\n", s->smallest[0], s->smallest[1]);
     fprintf(stream, "largest     %zux%zu\n", s->largest[0], s->largest[1]);
     fprintf(stream, "unreadable  %zu\n", s->unreadable);

@@ -1,5 +1,7 @@
 #include "image/axis.h"
 
+#include "base/number.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,7 +93,7 @@ static void format_power(double value, char *out, size_t size)
     char text[32];
     int exponent = (int)floor(log10(fabs(value)) + 1e-9);
     double mantissa = value / pow(10.0, exponent);
-    snprintf(text, sizeof text, "%.2g", mantissa);
+    ssfer_snprintf(text, sizeof text, "%.2g", mantissa);
     snprintf(out, size, "%se%d", text, exponent);
 }
 
@@ -105,17 +107,17 @@ void ssfer_axis_format(const ssfer_axis *axis, double tick, char *out, size_t si
     } else if (axis->log) {
         bool plain = fabs(shown) >= 1e-3 * (1.0 - 1e-9) && fabs(shown) < 1e5;
         if (plain)
-            snprintf(out, size, "%.10g%s", shown, unit);
+            ssfer_snprintf(out, size, "%.10g%s", shown, unit);
         else
             format_power(shown, out, size);
     } else if ((step < 1e-4 && largest < 1e-2) || largest >= 1e10) {
         format_power(shown, out, size);
     } else if (largest >= 1e6 && step >= 1e5) {
-        snprintf(out, size, "%.10gM%s", round(shown / step) * (step / 1e6), unit);
+        ssfer_snprintf(out, size, "%.10gM%s", round(shown / step) * (step / 1e6), unit);
     } else if (largest >= 1e4 && step >= 100.0) {
-        snprintf(out, size, "%.10gk%s", round(shown / step) * (step / 1e3), unit);
+        ssfer_snprintf(out, size, "%.10gk%s", round(shown / step) * (step / 1e3), unit);
     } else {
         int decimals = step >= 1.0 || step <= 0.0 ? 0 : (int)ceil(-log10(step) - 1e-9);
-        snprintf(out, size, "%.*f%s", decimals > 9 ? 9 : decimals, shown, unit);
+        ssfer_snprintf(out, size, "%.*f%s", decimals > 9 ? 9 : decimals, shown, unit);
     }
 }

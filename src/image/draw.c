@@ -1,6 +1,7 @@
 #include "image/draw.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "image/canvas.h"
 #include "image/resample.h"
 
@@ -42,7 +43,7 @@ static double share_of(float probability)
 
 static void format_percent(char *out, size_t size, double share)
 {
-    snprintf(out, size, "%.0f %%", 100.0 * share);
+    ssfer_snprintf(out, size, "%.0f %%", 100.0 * share);
 }
 
 /* --- bars: one row a class, name, bar, share --- */

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/size.h"
 #include "image/axis.h"
 #include "image/canvas.h"
@@ -91,7 +92,7 @@ static double text_size(double width, double height)
 static void format_count(double count, char *out, size_t size)
 {
     char digits[32];
-    size_t length = (size_t)snprintf(digits, sizeof digits, "%.0f", count), used = 0;
+    size_t length = (size_t)ssfer_snprintf(digits, sizeof digits, "%.0f", count), used = 0;
     for (size_t i = 0; i < length && i < sizeof digits - 1 && used + 2 < size; i++) {
         if (i > 0 && (length - i) % 3 == 0)
             out[used++] = ',';
@@ -399,8 +400,8 @@ static void describe_accuracy(const ssfer_plot_confusion *plot, char *out, size_
     char count[48];
     format_count(total, count, sizeof count);
     if (total > 0.0)
-        snprintf(out, size, "accuracy %.2f %%, mean class accuracy %.2f %%, %s pictures", 100.0 * right / total,
-                 100.0 * recall / present, count);
+        ssfer_snprintf(out, size, "accuracy %.2f %%, mean class accuracy %.2f %%, %s pictures", 100.0 * right / total,
+                       100.0 * recall / present, count);
     else
         snprintf(out, size, "no pictures");
 }
@@ -418,7 +419,7 @@ static void draw_cell(ssfer_canvas *canvas, const ssfer_plot_confusion *plot, co
     if (size < 5.0)
         return; /* too many classes for text */
     uint32_t colour = share > 0.45 ? 0xFFFFFF : row == column ? SSFER_COLOUR_INK : SSFER_COLOUR_TEXT;
-    snprintf(text, sizeof text, share > 0.0 && share < 0.0995 ? "%.1f %%" : "%.0f %%", 100.0 * share);
+    ssfer_snprintf(text, sizeof text, share > 0.0 && share < 0.0995 ? "%.1f %%" : "%.0f %%", 100.0 * share);
     ssfer_canvas_text(canvas, x + m->cell / 2.0, y + 0.41 * m->cell, sum > 0.0 ? text : "\xE2\x80\x93",
                       (ssfer_text_style){size, colour, row == column, 0.5, 0.94 * m->cell});
     format_count(count, text, sizeof text);
@@ -540,11 +541,11 @@ static void format_value(const ssfer_plot_bars *plot, double value, char *out, s
     if (!isfinite(value))
         snprintf(out, size, "\xE2\x80\x93");
     else if (plot->percent)
-        snprintf(out, size, "%.1f %%", 100.0 * value);
+        ssfer_snprintf(out, size, "%.1f %%", 100.0 * value);
     else if (fabs(value) >= 1e6 || value == floor(value))
         format_count(value, out, size);
     else
-        snprintf(out, size, "%.3g", value);
+        ssfer_snprintf(out, size, "%.3g", value);
 }
 
 static void draw_group(ssfer_canvas *canvas, const ssfer_plot_bars *plot, size_t i, area a, const ssfer_axis *x,

@@ -1,6 +1,7 @@
 #include "import/import.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/progress.h"
 #include "image/codec.h"
 #include "import/finder.h"
@@ -187,17 +188,16 @@ static ssfer_status prepare(import_job *j, ssfer_error *err)
 /* 48 x 48 numbers from 0 to 255 with blanks between them. */
 static ssfer_status read_pixels(ssfer_image *image, const import_record *r, const char *file, ssfer_error *err)
 {
-    const char *at = r->pixels;
+    const char *at = r->pixels + strspn(r->pixels, " ");
     ssfer_status st = ssfer_image_create(image, PIXELS_SIDE, PIXELS_SIDE, err);
     for (size_t i = 0; st == SSFER_OK && i < PIXELS_SIDE * PIXELS_SIDE; i++) {
-        char *end = NULL;
-        long value = strtol(at, &end, 10);
-        if (end == at || value < 0 || value > 255)
+        int64_t value;
+        if (ssfer_scan_int(&value, &at) != SSFER_OK || value < 0 || value > 255)
             st = ssfer_fail(err, SSFER_ERR_FORMAT, "%s:%zu: pixel %zu is no number from 0 to 255", file, r->pixels_line,
                             i + 1);
         else
             memset(image->data + 3 * i, (int)value, 3);
-        at = end;
+        at += strspn(at, " ");
     }
     if (st == SSFER_OK && at[strspn(at, " \r")])
         st = ssfer_fail(err, SSFER_ERR_FORMAT, "%s:%zu: more than %d pixels", file, r->pixels_line,

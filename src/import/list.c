@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -32,12 +33,10 @@ ssfer_status ssfer_import_add(import_list *list, const import_record *record, ss
 
 bool ssfer_import_number(long *out, const char *text, long min, long max)
 {
-    char *end = NULL;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (end == text || *end || errno || value < min || value > max)
+    int64_t value;
+    if (ssfer_parse_int(&value, text, strlen(text)) != SSFER_OK || value < min || value > max)
         return false;
-    *out = value;
+    *out = (long)value;
     return true;
 }
 

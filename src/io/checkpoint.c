@@ -231,10 +231,10 @@ static ssfer_status put_own_metadata(ssfer_tensor_set *set, ssfer_torch_file *fi
     if (st != SSFER_OK || !bytes)
         return st;
     st = ssfer_json_parse(&document, (const char *)bytes, size, ssfer_torch_file_name(file), err);
-    for (const ssfer_json *v = ssfer_json_first(document); st == SSFER_OK && v; v = ssfer_json_next(v)) {
+    for (ssfer_json_iter i = ssfer_json_each(document); st == SSFER_OK && ssfer_json_next(&i);) {
         const char *text = NULL;
-        if (ssfer_json_key_of(v) && ssfer_json_to_string(&text, v, "", NULL) == SSFER_OK)
-            st = ssfer_tensor_set_put(set, ssfer_json_key_of(v), text, err);
+        if (i.key && ssfer_json_to_string(&text, i.value, "", NULL) == SSFER_OK)
+            st = ssfer_tensor_set_put(set, i.key, text, err);
     }
     ssfer_json_destroy(document);
     ssfer_free(bytes);

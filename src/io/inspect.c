@@ -1,5 +1,6 @@
 #include "io/inspect.h"
 
+#include "base/number.h"
 #include "io/json.h"
 #include "io/torch/torch_file.h"
 
@@ -29,8 +30,9 @@ static size_t count_layers(const ssfer_tensor_set *set, const char *prefix)
         const char *name = ssfer_tensor_set_at(set, i)->name;
         if (strncmp(name, prefix, length) != 0 || name[length] < '0' || name[length] > '9')
             continue;
-        unsigned long number = strtoul(name + length, NULL, 10);
-        if (number < 100000 && number >= count)
+        size_t number;
+        if (ssfer_parse_size(&number, name + length, strspn(name + length, "0123456789")) == SSFER_OK &&
+            number < 100000 && number >= count)
             count = number + 1;
     }
     return count;
@@ -50,7 +52,7 @@ static void __attribute__((format(printf, 2, 3))) describe(ssfer_checkpoint_gues
     size_t used = strlen(g->description);
     va_list args;
     va_start(args, format);
-    vsnprintf(g->description + used, sizeof g->description - used, format, args);
+    ssfer_vsnprintf(g->description + used, sizeof g->description - used, format, args);
     va_end(args);
 }
 
@@ -67,14 +69,13 @@ static bool guess_vit(ssfer_checkpoint_guess *g, const ssfer_tensor_set *set)
     const ssfer_tensor *patch = ssfer_tensor_set_find(set, "patch_embed.proj.weight");
     const ssfer_tensor *head = ssfer_tensor_set_find(set, "head.weight");
     const ssfer_tensor *decoder = ssfer_tensor_set_find(set, "decoder_embed.weight");
-    const char *heads = ssfer_tensor_set_get(set, "num_heads"); /* only our own files say */
     if (!patch || patch->ndim != 4)
         return false;
     g->kind = decoder ? "mae" : head ? "vit-classifier" : "vit-encoder";
     g->embed_dim = patch->shape[0];
     g->patch_size = patch->shape[2];
     g->depth = count_layers(set, "blocks.");
-    g->heads = heads ? strtoul(heads, NULL, 10) : 0;
+    (void)ssfer_tensor_set_get_size(&g->heads, set, "num_heads", NULL); /* only our own files say */
     g->image_size = image_side(set, ssfer_tensor_set_find(set, "pos_embed"), g->patch_size);
     g->description[0] = 0;
     describe(g, "%s: ", decoder ? "masked autoencoder (MAE)" : head ? "ViT classifier" : "ViT encoder without a head");

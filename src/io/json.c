@@ -1,158 +1,65 @@
-/* Reading of JSON: cJSON's parser behind checks of our own. Integers of 16 and more digits would lose bits in cJSON's
- * doubles, so before parsing they are made strings with a mark in front, and afterwards "raw" values, which keep their
- * digits. */
+/* Reading of JSON: jansson's parser behind a limit of the depth. */
 #include "io/json.h"
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 
-#include <cjson/cJSON.h>
-#include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 200, EXACT_DIGITS = 15 /* any integer of so many digits is exact as a double */, MARK = 1 };
+/* ---- parsing --------------------------------------------------------------------------------------------------- */
 
-/* ---- before and after the parser ----------------------------------------------------------------------------- */
-
-typedef struct scan {
-    const char *text;
-    size_t size;
-    char *out; /* NULL: only measure */
-    size_t written, long_integers;
-    unsigned depth, deepest;
-} scan;
-
-static void emit(scan *s, const char *text, size_t size)
+/* Where the text is nested too deep, or its size. Strings are skipped, so that their brackets do not count. */
+static size_t find_too_deep(const char *text, size_t size)
 {
-    if (s->out)
-        memcpy(s->out + s->written, text, size);
-    s->written += size;
-}
-
-/* The length of the string that starts at i, with its quotes. */
-static size_t string_length(const scan *s, size_t i)
-{
-    size_t end = i + 1;
-    while (end < s->size && s->text[end] != '"')
-        end += s->text[end] == '\\' ? 2 : 1;
-    return (end < s->size ? end + 1 : s->size) - i;
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* The length of the number that starts at i; *is_long: a whole number of more digits than a double surely holds. */
-static size_t number_length(const scan *s, size_t i, bool *is_long)
-{
-    size_t end = i + (s->text[i] == '-'), first = end;
-    while (end < s->size && is_digit(s->text[end]))
-        end++;
-    *is_long = end - first > EXACT_DIGITS;
-    size_t integer_end = end;
-    while (end < s->size && (is_digit(s->text[end]) || (s->text[end] && strchr("+-.eE", s->text[end]))))
-        end++;
-    *is_long = *is_long && end == integer_end;
-    return end - i;
-}
-
-static void pass(scan *s)
-{
-    for (size_t i = 0; i < s->size;) {
-        char c = s->text[i];
-        size_t length = 1;
-        bool is_long = false;
+    size_t depth = 0;
+    for (size_t i = 0; i < size; i++) {
+        const char c = text[i];
         if (c == '"')
-            length = string_length(s, i);
-        else if (c == '-' || is_digit(c))
-            length = number_length(s, i, &is_long);
-        else if (c == '{' || c == '[')
-            s->depth++;
-        else if (s->depth && (c == '}' || c == ']'))
-            s->depth--;
-        s->deepest = s->depth > s->deepest ? s->depth : s->deepest;
-        s->long_integers += is_long;
-        if (is_long)
-            emit(s, "\"\1", 2);
-        emit(s, s->text + i, length);
-        if (is_long)
-            emit(s, "\"", 1);
-        i += length;
+            for (i++; i < size && text[i] != '"'; i++)
+                i += text[i] == '\\';
+        else if ((c == '{' || c == '[') && ++depth > SSFER_JSON_MAX_DEPTH)
+            return i;
+        else if (depth && (c == '}' || c == ']'))
+            depth--;
     }
+    return size;
 }
 
-static bool is_marked(const char *text)
+static ssfer_status too_deep(const char *text, size_t at, const char *name, ssfer_error *err)
 {
-    return text && text[0] == MARK && (is_digit(text[1]) || text[1] == '-');
-}
-
-/* Marked strings become raw values. false: a number stood where a key belongs. The depth was bounded by the scan. */
-static bool unmark(cJSON *value)
-{
-    bool good = true;
-    for (; good && value; value = value->next) {
-        if (cJSON_IsString(value) && is_marked(value->valuestring)) {
-            memmove(value->valuestring, value->valuestring + 1, strlen(value->valuestring));
-            value->type = cJSON_Raw;
-        }
-        good = !is_marked(value->string) && unmark(value->child);
-    }
-    return good;
-}
-
-static ssfer_status bad_syntax(const char *text, size_t size, const char *at, const char *name, ssfer_error *err)
-{
-    size_t line = 1, column = 1, offset = at >= text ? (size_t)(at - text) : 0;
-    for (size_t i = 0; i < offset && i < size; i++) {
+    size_t line = 1, column = 1;
+    for (size_t i = 0; i < at; i++) {
         column = text[i] == '\n' ? 1 : column + 1;
         line += text[i] == '\n';
     }
-    if (offset + 1 >= size) /* cJSON points at the last character when it misses more */
-        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: line %zu: not valid JSON at its very end; the file may be cut",
-                          name, line);
-    return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: line %zu, column %zu: not valid JSON", name, line, column);
+    return ssfer_fail(err, SSFER_ERR_LIMIT, "%s: line %zu, column %zu: JSON nested deeper than %d", name, line, column,
+                      SSFER_JSON_MAX_DEPTH);
 }
 
-static bool only_space(const char *from, const char *end)
+static ssfer_status bad_syntax(const json_error_t *why, const char *name, ssfer_error *err)
 {
-    while (from < end && (*from == ' ' || *from == '\t' || *from == '\n' || *from == '\r'))
-        from++;
-    return from == end;
+    const enum json_error_code code = json_error_code(why);
+    if (code == json_error_out_of_memory)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", name);
+    return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: line %d, column %d: not valid JSON: %s%s", name, why->line,
+                      why->column, why->text, code == json_error_premature_end_of_input ? "; the file may be cut" : "");
 }
 
 ssfer_status ssfer_json_parse(ssfer_json **out, const char *text, size_t size_bytes, const char *name, ssfer_error *err)
 {
-    scan s = {.text = text, .size = size_bytes};
-    char *copy = NULL;
+    json_error_t why;
+    const size_t deep = find_too_deep(text, size_bytes);
     *out = NULL;
-    pass(&s);
-    if (s.deepest > MAX_DEPTH)
-        return ssfer_fail(err, SSFER_ERR_LIMIT, "%s: JSON nested deeper than %d", name, MAX_DEPTH);
-    if (s.long_integers) {
-        copy = ssfer_malloc(s.written);
-        if (!copy)
-            return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", name);
-        s = (scan){.text = text, .size = size_bytes, .out = copy};
-        pass(&s);
-        text = copy;
-        size_bytes = s.written;
-    }
-    const char *end = text;
-    cJSON *document = cJSON_ParseWithLengthOpts(text, size_bytes, &end, 0);
-    ssfer_status st = SSFER_OK;
-    if (!document || !only_space(end, text + size_bytes) || !unmark(document))
-        st = bad_syntax(text, size_bytes, end, name, err);
-    ssfer_free(copy);
-    if (st != SSFER_OK) {
-        cJSON_Delete(document);
-        return st;
-    }
-    *out = document;
-    return SSFER_OK;
+    if (deep < size_bytes)
+        return too_deep(text, deep, name, err);
+    const locale_t before = ssfer_c_locale_enter(); /* jansson's numbers know decimal points of one byte only */
+    *out = json_loadb(text, size_bytes, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
+    ssfer_c_locale_leave(before);
+    return *out ? SSFER_OK : bad_syntax(&why, name, err);
 }
 
 ssfer_status ssfer_json_read(ssfer_json **out, const char *path, size_t max_bytes, ssfer_error *err)
@@ -170,7 +77,7 @@ ssfer_status ssfer_json_read(ssfer_json **out, const char *path, size_t max_byte
 
 void ssfer_json_destroy(ssfer_json *document)
 {
-    cJSON_Delete(document);
+    json_decref(document);
 }
 
 /* ---- the tree ------------------------------------------------------------------------------------------------ */
@@ -179,22 +86,23 @@ ssfer_json_kind ssfer_json_kind_of(const ssfer_json *value)
 {
     if (!value)
         return SSFER_JSON_MISSING;
-    switch (value->type & 0xff) {
-    case cJSON_False:
-    case cJSON_True:
+    switch (json_typeof(value)) {
+    case JSON_FALSE:
+    case JSON_TRUE:
         return SSFER_JSON_BOOL;
-    case cJSON_Number:
-    case cJSON_Raw:
+    case JSON_INTEGER:
+    case JSON_REAL:
         return SSFER_JSON_NUMBER;
-    case cJSON_String:
+    case JSON_STRING:
         return SSFER_JSON_STRING;
-    case cJSON_Array:
+    case JSON_ARRAY:
         return SSFER_JSON_ARRAY;
-    case cJSON_Object:
+    case JSON_OBJECT:
         return SSFER_JSON_OBJECT;
-    default:
-        return SSFER_JSON_NULL;
+    case JSON_NULL:
+        break;
     }
+    return SSFER_JSON_NULL;
 }
 
 const char *ssfer_json_kind_name(ssfer_json_kind kind)
@@ -218,37 +126,44 @@ const char *ssfer_json_kind_name(ssfer_json_kind kind)
     return "?";
 }
 
-const ssfer_json *ssfer_json_first(const ssfer_json *container)
+/* jansson's walk takes objects that may be changed; it changes nothing itself. */
+static json_t *mutable(const ssfer_json *object)
 {
-    return container ? container->child : NULL;
+    return (json_t *)(uintptr_t)object;
 }
 
-const ssfer_json *ssfer_json_next(const ssfer_json *element)
+ssfer_json_iter ssfer_json_each(const ssfer_json *container)
 {
-    return element ? element->next : NULL;
+    return (ssfer_json_iter){.container = container};
 }
 
-const char *ssfer_json_key_of(const ssfer_json *member)
+bool ssfer_json_next(ssfer_json_iter *iter)
 {
-    return member ? member->string : NULL;
+    json_t *container = mutable(iter->container);
+    if (json_is_object(container)) {
+        iter->member = iter->index ? json_object_iter_next(container, iter->member) : json_object_iter(container);
+        iter->key = iter->member ? json_object_iter_key(iter->member) : NULL;
+        iter->value = iter->member ? json_object_iter_value(iter->member) : NULL;
+    } else {
+        iter->value = json_array_get(container, iter->index);
+    }
+    iter->index += iter->value != NULL;
+    return iter->value != NULL;
+}
+
+const ssfer_json *ssfer_json_at(const ssfer_json *array, size_t i)
+{
+    return json_array_get(array, i); /* NULL for what is not an array */
 }
 
 size_t ssfer_json_count(const ssfer_json *container)
 {
-    size_t count = 0;
-    for (const ssfer_json *v = ssfer_json_first(container); v; v = v->next)
-        count++;
-    return count;
+    return json_is_object(container) ? json_object_size(container) : json_array_size(container);
 }
 
 const ssfer_json *ssfer_json_find(const ssfer_json *object, const char *key)
 {
-    if (ssfer_json_kind_of(object) != SSFER_JSON_OBJECT)
-        return NULL;
-    for (const ssfer_json *v = object->child; v; v = v->next)
-        if (v->string && strcmp(v->string, key) == 0)
-            return v;
-    return NULL;
+    return json_object_get(object, key); /* NULL for what is not an object */
 }
 
 /* ---- values as C types --------------------------------------------------------------------------------------- */
@@ -265,7 +180,7 @@ ssfer_status ssfer_json_to_string(const char **out, const ssfer_json *value, con
 {
     if (ssfer_json_kind_of(value) != SSFER_JSON_STRING)
         return unexpected(value, "a string", what, err);
-    *out = value->valuestring;
+    *out = json_string_value(value);
     return SSFER_OK;
 }
 
@@ -273,7 +188,7 @@ ssfer_status ssfer_json_to_bool(bool *out, const ssfer_json *value, const char *
 {
     if (ssfer_json_kind_of(value) != SSFER_JSON_BOOL)
         return unexpected(value, "true or false", what, err);
-    *out = cJSON_IsTrue(value);
+    *out = json_is_true(value);
     return SSFER_OK;
 }
 
@@ -281,57 +196,34 @@ ssfer_status ssfer_json_to_double(double *out, const ssfer_json *value, const ch
 {
     if (ssfer_json_kind_of(value) != SSFER_JSON_NUMBER)
         return unexpected(value, "a number", what, err);
-    double number = cJSON_IsRaw(value) ? strtod(value->valuestring, NULL) : value->valuedouble;
-    if (!isfinite(number))
-        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: a number beyond the range of a double", what);
-    *out = number;
-    return SSFER_OK;
-}
-
-/* A number as the digits of an integer: those of the file, or of a double that is whole. */
-static ssfer_status integer_digits(char digits[32], const char **text, const ssfer_json *value, const char *what,
-                                   ssfer_error *err)
-{
-    if (ssfer_json_kind_of(value) != SSFER_JSON_NUMBER)
-        return unexpected(value, "a whole number", what, err);
-    *text = value->valuestring;
-    if (cJSON_IsRaw(value))
-        return SSFER_OK;
-    if (!(fabs(value->valuedouble) <= 0x1p53) || value->valuedouble != floor(value->valuedouble))
-        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: a whole number was expected, not %g", what, value->valuedouble);
-    snprintf(digits, 32, "%" PRId64, (int64_t)value->valuedouble);
-    *text = digits;
+    *out = json_number_value(value);
     return SSFER_OK;
 }
 
 ssfer_status ssfer_json_to_int(int64_t *out, const ssfer_json *value, const char *what, ssfer_error *err)
 {
-    char digits[32];
-    const char *text = NULL;
-    ssfer_status st = integer_digits(digits, &text, value, what, err);
-    if (st != SSFER_OK)
-        return st;
-    errno = 0;
-    long long number = strtoll(text, NULL, 10);
-    if (errno)
-        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: %.40s is beyond 64 bits", what, text);
-    *out = number;
+    if (ssfer_json_kind_of(value) != SSFER_JSON_NUMBER)
+        return unexpected(value, "a whole number", what, err);
+    if (json_is_integer(value)) {
+        *out = json_integer_value(value);
+        return SSFER_OK;
+    }
+    const double number = json_real_value(value);
+    if (!(fabs(number) <= 0x1p53) || number != floor(number))
+        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: a whole number was expected, not %g", what, number);
+    *out = (int64_t)number;
     return SSFER_OK;
 }
 
 ssfer_status ssfer_json_to_uint(uint64_t *out, const ssfer_json *value, const char *what, ssfer_error *err)
 {
-    char digits[32];
-    const char *text = NULL;
-    ssfer_status st = integer_digits(digits, &text, value, what, err);
-    if (st != SSFER_OK)
-        return st;
-    errno = 0;
-    unsigned long long number = strtoull(text, NULL, 10);
-    if (errno || text[0] == '-')
-        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: %.40s is %s", what, text, errno ? "beyond 64 bits" : "negative");
-    *out = number;
-    return SSFER_OK;
+    int64_t number = 0;
+    ssfer_status st = ssfer_json_to_int(&number, value, what, err);
+    if (st == SSFER_OK && number < 0)
+        st = ssfer_fail(err, SSFER_ERR_FORMAT, "%s: %" PRId64 " is negative", what, number);
+    if (st == SSFER_OK)
+        *out = (uint64_t)number;
+    return st;
 }
 
 ssfer_status ssfer_json_to_size(size_t *out, const ssfer_json *value, const char *what, ssfer_error *err)

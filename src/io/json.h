@@ -1,6 +1,7 @@
-/* JSON: reading with limits and clear errors, writing as a stream. The only place that knows the JSON library.
+/* JSON: reading with limits and clear errors, writing as a stream. The only place that knows the JSON library, jansson.
  *
- * Reading: a document is parsed whole into a tree. Integers keep all 64 bits (a double would lose those above 2^53).
+ * Reading: a document is parsed whole into a tree. A number without fraction and exponent is an int64_t, exactly; any
+ * other is a double. Text is UTF-8 without U+0000.
  * Writing: values go straight to a FILE (a file, or memory through open_memstream), so there is no tree to build and
  * no allocation to fail; errors of the stream are found when it is closed or committed (base/file.h). */
 #ifndef SSFER_IO_JSON_H
@@ -15,7 +16,9 @@
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
-typedef struct cJSON ssfer_json; /* any value of a document; NULL is fine wherever one is read, and has no kind */
+enum { SSFER_JSON_MAX_DEPTH = 100 }; /* of arrays and objects in each other, read or written */
+
+typedef struct json_t ssfer_json; /* any value of a document; NULL is fine wherever one is read, and has no kind */
 
 typedef enum ssfer_json_kind {
     SSFER_JSON_MISSING, /* the kind of NULL */
@@ -28,8 +31,10 @@ typedef enum ssfer_json_kind {
 } ssfer_json_kind;
 
 /* Parses one document; only white space may follow it. `name` says where it is from, in messages. The text need not be
- * terminated and may go away afterwards. Errors: SSFER_ERR_FORMAT with line and column, SSFER_ERR_LIMIT (a file
- * larger than max_bytes; nesting deeper than 200). The document is freed with ssfer_json_destroy (NULL is fine). */
+ * terminated and may go away afterwards. The document is freed with ssfer_json_destroy (NULL is fine).
+ * Errors, with line and column: SSFER_ERR_FORMAT (not JSON, an object with the same key twice, a number that neither an
+ * int64_t nor a double holds), SSFER_ERR_LIMIT (nested deeper than SSFER_JSON_MAX_DEPTH). Without them: SSFER_ERR_LIMIT
+ * (a file larger than max_bytes), SSFER_ERR_MEMORY. */
 ssfer_status ssfer_json_parse(ssfer_json **out, const char *text, size_t size_bytes, const char *name,
                               ssfer_error *err);
 ssfer_status ssfer_json_read(ssfer_json **out, const char *path, size_t max_bytes, ssfer_error *err);
@@ -38,17 +43,28 @@ void ssfer_json_destroy(ssfer_json *document);
 ssfer_json_kind ssfer_json_kind_of(const ssfer_json *value);
 const char *ssfer_json_kind_name(ssfer_json_kind kind); /* "a string", for messages */
 
-/* Members of an object, elements of an array: valid as long as the document.
- *     for (const ssfer_json *v = ssfer_json_first(array); v; v = ssfer_json_next(v)) ... */
-const ssfer_json *ssfer_json_first(const ssfer_json *container); /* NULL: empty, or not a container */
-const ssfer_json *ssfer_json_next(const ssfer_json *element);
-const char *ssfer_json_key_of(const ssfer_json *member); /* NULL for an element of an array */
+/* Walks over the members of an object or the elements of an array, in the order of the document. Keys and values are
+ * valid as long as the document. Anything else has none.
+ *
+ *     for (ssfer_json_iter i = ssfer_json_each(object); ssfer_json_next(&i);)
+ *         use(i.key, i.value); */
+typedef struct ssfer_json_iter {
+    const char *key; /* NULL for an element of an array */
+    const ssfer_json *value;
+    const ssfer_json *container; /* from here on for ssfer_json_next alone */
+    void *member;
+    size_t index;
+} ssfer_json_iter;
+ssfer_json_iter ssfer_json_each(const ssfer_json *container);
+bool ssfer_json_next(ssfer_json_iter *iter); /* false: that was the last */
+
+const ssfer_json *ssfer_json_at(const ssfer_json *array, size_t i); /* NULL: past its end, or not an array */
 size_t ssfer_json_count(const ssfer_json *container);
 const ssfer_json *ssfer_json_find(const ssfer_json *object, const char *key); /* NULL: absent. Exact case. */
 
 /* A value as a C type. `what` names it in the message ("results.json: epoch"), which reads
  * "<what>: a whole number was expected, not a string". *out is set on success only. A NULL value is an error too
- * ("missing"). Integers must be whole and in range; doubles accept any number. */
+ * ("missing"). Integers must be whole and in range (1e3 is 1000); doubles accept any number. */
 ssfer_status ssfer_json_to_string(const char **out, const ssfer_json *value, const char *what, ssfer_error *err);
 ssfer_status ssfer_json_to_int(int64_t *out, const ssfer_json *value, const char *what, ssfer_error *err);
 ssfer_status ssfer_json_to_uint(uint64_t *out, const ssfer_json *value, const char *what, ssfer_error *err);
@@ -76,8 +92,6 @@ ssfer_status ssfer_json_get_container(const ssfer_json **out, const ssfer_json *
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
-enum { SSFER_JSON_MAX_DEPTH = 32 };
-
 /* Commas, colons, line breaks and escapes are the writer's business; the order of calls is the caller's:
  *
  *     ssfer_json_writer w;
@@ -89,7 +103,8 @@ enum { SSFER_JSON_MAX_DEPTH = 32 };
  *     ssfer_json_end(&w);                                  // then a newline after the outermost end
  *
  * indent > 0: one member a line; 0: the whole value on one line (JSON Lines). A misuse (value without key in an object,
- * end without begin, deeper than SSFER_JSON_MAX_DEPTH) is an assertion. */
+ * end without begin, deeper than SSFER_JSON_MAX_DEPTH) is an assertion: whoever writes what a file decides, as the
+ * reader of pickles does, bounds the depth first. */
 typedef struct ssfer_json_writer {
     FILE *stream;
     unsigned indent, depth, flat_from; /* flat_from: depth from which all is kept on one line; 0: nowhere */
@@ -112,15 +127,13 @@ void ssfer_json_key(ssfer_json_writer *w, const char *key);
 /* Text that is not valid UTF-8 (file names may be anything) gets U+FFFD for each bad byte. NULL is written as null. */
 void ssfer_json_string(ssfer_json_writer *w, const char *text);
 void ssfer_json_int(ssfer_json_writer *w, int64_t value);
-void ssfer_json_uint(ssfer_json_writer *w, uint64_t value);
+void ssfer_json_uint(ssfer_json_writer *w, uint64_t value); /* read back up to INT64_MAX */
 /* The shortest digits that read back as the same double (float: the same float32); NaN and infinities, which JSON
  * lacks, become null. Independent of the locale. */
 void ssfer_json_double(ssfer_json_writer *w, double value);
 void ssfer_json_float(ssfer_json_writer *w, float value);
 void ssfer_json_bool(ssfer_json_writer *w, bool value);
 void ssfer_json_null(ssfer_json_writer *w);
-/* Any parsed value again. */
-void ssfer_json_value(ssfer_json_writer *w, const ssfer_json *value);
 
 /* key and value in one call */
 void ssfer_json_put_string(ssfer_json_writer *w, const char *key, const char *text);

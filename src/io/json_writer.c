@@ -1,11 +1,11 @@
 /* Writing of JSON as a stream. */
 #include "io/json.h"
 
+#include "base/number.h"
+
 #include <assert.h>
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 void ssfer_json_writer_init(ssfer_json_writer *w, FILE *stream, unsigned indent)
@@ -162,48 +162,32 @@ void ssfer_json_uint(ssfer_json_writer *w, uint64_t value)
     fprintf(w->stream, "%" PRIu64, value);
 }
 
-static void write_digits(ssfer_json_writer *w, char *digits)
+/* An integer would come back without the sign of -0. */
+static void write_digits(ssfer_json_writer *w, const char *digits)
 {
-    char *to = digits;
-    for (const char *from = digits; *from; from++) { /* printf writes the locale's decimal point, of any bytes */
-        char c = *from;
-        if (strchr("0123456789+-eE", c))
-            *to++ = c;
-        else if (to == digits || to[-1] != '.')
-            *to++ = '.';
-    }
-    *to = 0;
     separate(w);
-    fputs(digits, w->stream);
+    fputs(strcmp(digits, "-0") == 0 ? "-0.0" : digits, w->stream);
 }
 
 void ssfer_json_double(ssfer_json_writer *w, double value)
 {
-    char digits[40];
+    char digits[SSFER_NUMBER_SIZE];
     if (!isfinite(value)) {
         ssfer_json_null(w);
         return;
     }
-    for (int precision = 15; precision <= 17; precision++) { /* 17 always suffice */
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
-        if (strtod(digits, NULL) == value)
-            break;
-    }
+    ssfer_double_text(digits, value);
     write_digits(w, digits);
 }
 
 void ssfer_json_float(ssfer_json_writer *w, float value)
 {
-    char digits[40];
+    char digits[SSFER_NUMBER_SIZE];
     if (!isfinite(value)) {
         ssfer_json_null(w);
         return;
     }
-    for (int precision = 6; precision <= 9; precision++) { /* 9 always suffice */
-        snprintf(digits, sizeof digits, "%.*g", precision, (double)value);
-        if (strtof(digits, NULL) == value)
-            break;
-    }
+    ssfer_float_text(digits, value);
     write_digits(w, digits);
 }
 
@@ -217,45 +201,6 @@ void ssfer_json_null(ssfer_json_writer *w)
 {
     separate(w);
     fputs("null", w->stream);
-}
-
-void ssfer_json_value(ssfer_json_writer *w, const ssfer_json *value)
-{
-    const char *text;
-    switch (ssfer_json_kind_of(value)) {
-    case SSFER_JSON_MISSING:
-    case SSFER_JSON_NULL:
-        ssfer_json_null(w);
-        break;
-    case SSFER_JSON_BOOL:
-        ssfer_json_bool(w, cJSON_IsTrue(value));
-        break;
-    case SSFER_JSON_NUMBER:
-        text = cJSON_IsRaw(value) ? value->valuestring : NULL;
-        if (text) {
-            separate(w);
-            fputs(text, w->stream);
-        } else {
-            ssfer_json_double(w, value->valuedouble);
-        }
-        break;
-    case SSFER_JSON_STRING:
-        ssfer_json_string(w, value->valuestring);
-        break;
-    case SSFER_JSON_ARRAY:
-    case SSFER_JSON_OBJECT:
-        if (ssfer_json_kind_of(value) == SSFER_JSON_OBJECT)
-            ssfer_json_begin_object(w);
-        else
-            ssfer_json_begin_array(w);
-        for (const ssfer_json *v = ssfer_json_first(value); v; v = ssfer_json_next(v)) {
-            if (ssfer_json_key_of(v))
-                ssfer_json_key(w, ssfer_json_key_of(v));
-            ssfer_json_value(w, v);
-        }
-        ssfer_json_end(w);
-        break;
-    }
 }
 
 #define DEFINE_PUT(name, type)                                                                                         \

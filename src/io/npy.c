@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -86,18 +87,22 @@ static double read_float(const unsigned char *data, size_t size)
 /* A number written as text, `step` bytes a character; NAN if it is none. */
 static double read_text(const unsigned char *data, size_t length, size_t step)
 {
-    char text[MAX_TEXT + 1] = "", *end;
+    char text[MAX_TEXT + 1] = "";
+    double number = (double)NAN;
     for (size_t i = 0; i < length && i < MAX_TEXT; i++)
         text[i] = (char)data[i * step];
-    double number = strtod(text, &end);
-    return end == text || *end ? (double)NAN : number;
+    (void)ssfer_parse_double(&number, text, strlen(text));
+    return number;
 }
 
 static ssfer_status read_value(double *out, const npy_parts *parts, const char *name, ssfer_error *err)
 {
     const char *type = find_value(parts->header, "'descr'");
     char order = type[0], kind = order ? type[1] : 0;
-    size_t count = kind ? strtoul(type + 2, NULL, 10) : 0, size = kind == 'U' ? 4 * count : count;
+    size_t count = 0;
+    if (kind && ssfer_parse_size(&count, type + 2, strspn(type + 2, "0123456789")) != SSFER_OK)
+        count = 0;
+    size_t size = kind == 'U' ? 4 * count : count;
     bool number = (strchr("iu", kind) && kind && (count == 1 || count == 2 || count == 4 || count == 8)) ||
                   (kind == 'f' && (count == 4 || count == 8));
     bool text = (kind == 'U' || kind == 'S') && count >= 1 && count <= MAX_TEXT;

@@ -52,10 +52,10 @@ static ssfer_status read_sizes(size_t *out, size_t *count, size_t most, const re
     const ssfer_json *array = NULL;
     ssfer_status st = ssfer_json_get_container(&array, entry, key, SSFER_JSON_ARRAY, tensor, r->err);
     size_t n = 0;
-    for (const ssfer_json *v = ssfer_json_first(array); st == SSFER_OK && v; v = ssfer_json_next(v), n++) {
+    for (ssfer_json_iter i = ssfer_json_each(array); st == SSFER_OK && ssfer_json_next(&i); n++) {
         if (n == most)
             st = ssfer_fail(r->err, SSFER_ERR_LIMIT, "tensor %.100s: %s has more than %zu entries", tensor, key, most);
-        else if ((st = ssfer_json_to_size(&out[n], v, key, r->err)) != SSFER_OK)
+        else if ((st = ssfer_json_to_size(&out[n], i.value, key, r->err)) != SSFER_OK)
             ssfer_fail_prefix(r->err, st, "tensor %.100s", tensor);
     }
     *count = n;
@@ -78,9 +78,8 @@ static ssfer_status add(reader *r, const char *tensor, ssfer_dtype dtype, const 
     return st == SSFER_OK ? st : ssfer_fail_prefix(r->err, st, "%s", r->name);
 }
 
-static ssfer_status read_tensor(reader *r, const ssfer_json *entry)
+static ssfer_status read_tensor(reader *r, const char *tensor, const ssfer_json *entry)
 {
-    const char *tensor = ssfer_json_key_of(entry);
     size_t shape[SSFER_TENSOR_MAX_NDIM], offsets[2], ndim = 0, offset_count = 0, count = 0, size_bytes = 0;
     ssfer_dtype dtype = SSFER_DTYPE_F32;
     if (ssfer_json_kind_of(entry) != SSFER_JSON_OBJECT)
@@ -114,15 +113,13 @@ static ssfer_status read_metadata(reader *r, const ssfer_json *object)
     size_t count = 0;
     if (ssfer_json_kind_of(object) != SSFER_JSON_OBJECT)
         return ssfer_fail(r->err, SSFER_ERR_FORMAT, "%s: __metadata__ is not an object", r->name);
-    for (const ssfer_json *v = ssfer_json_first(object); st == SSFER_OK && v; v = ssfer_json_next(v)) {
+    for (ssfer_json_iter i = ssfer_json_each(object); st == SSFER_OK && ssfer_json_next(&i);) {
         const char *text = NULL;
-        st = ssfer_json_to_string(&text, v, ssfer_json_key_of(v), r->err);
+        st = ssfer_json_to_string(&text, i.value, i.key, r->err);
         if (st == SSFER_OK && ++count > MAX_METADATA)
             st = ssfer_fail(r->err, SSFER_ERR_LIMIT, "__metadata__ has more than %d entries", MAX_METADATA);
-        if (st == SSFER_OK && ssfer_tensor_set_get(r->set, ssfer_json_key_of(v)))
-            st = ssfer_fail(r->err, SSFER_ERR_FORMAT, "__metadata__ has two entries %.100s", ssfer_json_key_of(v));
         if (st == SSFER_OK)
-            st = ssfer_tensor_set_put(r->set, ssfer_json_key_of(v), text, r->err);
+            st = ssfer_tensor_set_put(r->set, i.key, text, r->err);
         if (st != SSFER_OK)
             ssfer_fail_prefix(r->err, st, "%s", r->name);
     }
@@ -185,8 +182,8 @@ ssfer_status ssfer_safetensors_parse(ssfer_tensor_set **out, const unsigned char
     ssfer_status st = ssfer_tensor_set_create(&r.set, err);
     if (st == SSFER_OK)
         st = read_header(&r, bytes, size_bytes, &header);
-    for (const ssfer_json *v = ssfer_json_first(header); st == SSFER_OK && v; v = ssfer_json_next(v))
-        st = strcmp(ssfer_json_key_of(v), "__metadata__") == 0 ? read_metadata(&r, v) : read_tensor(&r, v);
+    for (ssfer_json_iter i = ssfer_json_each(header); st == SSFER_OK && ssfer_json_next(&i);)
+        st = strcmp(i.key, "__metadata__") == 0 ? read_metadata(&r, i.value) : read_tensor(&r, i.key, i.value);
     if (st == SSFER_OK)
         st = check_ranges(&r);
     ssfer_free(r.ranges);

@@ -1,6 +1,7 @@
 #include "io/tensor_set.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/size.h"
 #include "io/half.h"
 #include "io/name_index.h"
@@ -215,6 +216,27 @@ ssfer_status ssfer_tensor_set_put(ssfer_tensor_set *set, const char *key, const 
     }
     set->metadata[set->metadata_count++] = (ssfer_metadata_entry){key_copy, value_copy};
     return SSFER_OK;
+}
+
+static ssfer_status no_number(const char *key, const char *text, const char *wanted, ssfer_error *err)
+{
+    return ssfer_fail(err, SSFER_ERR_FORMAT, "metadata %s is '%.40s'; %s was expected", key, text, wanted);
+}
+
+ssfer_status ssfer_tensor_set_get_size(size_t *out, const ssfer_tensor_set *set, const char *key, ssfer_error *err)
+{
+    const char *text = ssfer_tensor_set_get(set, key);
+    if (!text || ssfer_parse_size(out, text, strlen(text)) == SSFER_OK)
+        return SSFER_OK;
+    return no_number(key, text, "a whole number", err);
+}
+
+ssfer_status ssfer_tensor_set_get_double(double *out, const ssfer_tensor_set *set, const char *key, ssfer_error *err)
+{
+    const char *text = ssfer_tensor_set_get(set, key);
+    if (!text || ssfer_parse_double(out, text, strlen(text)) == SSFER_OK)
+        return SSFER_OK;
+    return no_number(key, text, "a number", err);
 }
 
 size_t ssfer_tensor_set_metadata_count(const ssfer_tensor_set *set)

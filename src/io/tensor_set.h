@@ -65,6 +65,9 @@ ssfer_status ssfer_tensor_set_new(ssfer_tensor_set *set, const char *name, ssfer
 /* Metadata. get returns NULL when the key is absent; set replaces. */
 const char *ssfer_tensor_set_get(const ssfer_tensor_set *set, const char *key);
 ssfer_status ssfer_tensor_set_put(ssfer_tensor_set *set, const char *key, const char *value, ssfer_error *err);
+/* A number of the metadata; *out stays as it is when the key is absent. SSFER_ERR_FORMAT if the value is not one. */
+ssfer_status ssfer_tensor_set_get_size(size_t *out, const ssfer_tensor_set *set, const char *key, ssfer_error *err);
+ssfer_status ssfer_tensor_set_get_double(double *out, const ssfer_tensor_set *set, const char *key, ssfer_error *err);
 size_t ssfer_tensor_set_metadata_count(const ssfer_tensor_set *set);
 ssfer_metadata_entry ssfer_tensor_set_metadata_at(const ssfer_tensor_set *set, size_t i);
 

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "io/json.h"
 #include "nn/try.h"
 
@@ -117,15 +118,15 @@ static ssfer_status names_from_json(char ***names, size_t expected, const char *
 {
     ssfer_json *json = NULL;
     TRY(ssfer_json_parse(&json, text, strlen(text), "classes", err));
-    size_t n = ssfer_json_count(json), i = 0;
+    size_t n = ssfer_json_kind_of(json) == SSFER_JSON_ARRAY ? ssfer_json_count(json) : 0;
     ssfer_status st = SSFER_OK;
     if (n != expected)
         st = ssfer_fail(err, SSFER_ERR_FORMAT, "%zu class names for %zu outputs", n, expected);
     const char **found = st == SSFER_OK ? ssfer_calloc(n, sizeof *found) : NULL;
     if (st == SSFER_OK && !found)
         st = ssfer_fail(err, SSFER_ERR_MEMORY, "class names: out of memory");
-    for (const ssfer_json *v = ssfer_json_first(json); st == SSFER_OK && v; v = ssfer_json_next(v))
-        st = ssfer_json_to_string(&found[i++], v, "a class name", err);
+    for (size_t i = 0; st == SSFER_OK && i < n; i++)
+        st = ssfer_json_to_string(&found[i], ssfer_json_at(json, i), "a class name", err);
     if (st == SSFER_OK)
         st = ssfer_names_copy(names, found, n, err);
     ssfer_free(found);
@@ -140,14 +141,21 @@ static ssfer_status read_triple(float out[3], const ssfer_tensor_set *set, const
     memcpy(out, fallback, 3 * sizeof *out);
     if (!text)
         return SSFER_OK;
-    char *end = (char *)(uintptr_t)text;
-    for (int i = 0; i < 3; i++) {
-        const char *start = end + strspn(end, "[, ");
-        out[i] = strtof(start, &end);
-        if (end == start || !isfinite(out[i]))
-            return ssfer_fail(err, SSFER_ERR_FORMAT, "metadata %s is not three numbers: %.40s", key, text);
+    ssfer_json *array = NULL;
+    double value = 0.0;
+    ssfer_status st = ssfer_json_parse(&array, text, strlen(text), key, NULL);
+    if (st == SSFER_OK && (ssfer_json_kind_of(array) != SSFER_JSON_ARRAY || ssfer_json_count(array) != 3))
+        st = SSFER_ERR_FORMAT;
+    for (size_t i = 0; st == SSFER_OK && i < 3; i++) {
+        st = ssfer_json_to_double(&value, ssfer_json_at(array, i), key, NULL);
+        out[i] = (float)value;
+        if (!isfinite(out[i]))
+            st = SSFER_ERR_FORMAT;
     }
-    return SSFER_OK;
+    ssfer_json_destroy(array);
+    if (st == SSFER_OK || st == SSFER_ERR_MEMORY)
+        return st == SSFER_OK ? st : ssfer_fail(err, st, "metadata %s: out of memory", key);
+    return ssfer_fail(err, SSFER_ERR_FORMAT, "metadata %s is not an array of three numbers: %.40s", key, text);
 }
 
 /* The normalisation of the released code; data/transform.h has the same for training. */
@@ -172,7 +180,7 @@ ssfer_status ssfer_normalization_store(const float mean[3], const float std[3], 
     for (size_t i = 0; i < 2; i++) {
         char text[96];
         const float *v = triples[i].values;
-        snprintf(text, sizeof text, "[%.9g, %.9g, %.9g]", (double)v[0], (double)v[1], (double)v[2]);
+        ssfer_snprintf(text, sizeof text, "[%.9g, %.9g, %.9g]", (double)v[0], (double)v[1], (double)v[2]);
         TRY(ssfer_tensor_set_put(set, triples[i].key, text, err));
     }
     return SSFER_OK;

@@ -1,5 +1,6 @@
 /* Named masked autoencoders, and reading and writing one's sizes. */
 #include "base/memory.h"
+#include "base/number.h"
 #include "models/classifier.h"
 #include "models/mae.h"
 #include "nn/try.h"
@@ -125,10 +126,11 @@ size_t ssfer_mae_decoder_heads_for(size_t decoder_dim)
 }
 
 /* `wanted` if not 0, else the metadata's, else `usual`. */
-static size_t choose_heads(const ssfer_tensor_set *set, const char *key, size_t wanted, size_t usual)
+static ssfer_status choose_heads(size_t *heads, const ssfer_tensor_set *set, const char *key, size_t wanted,
+                                 size_t usual, ssfer_error *err)
 {
-    const char *stored = ssfer_tensor_set_get(set, key);
-    return wanted ? wanted : stored ? (size_t)strtoull(stored, NULL, 10) : usual;
+    *heads = wanted ? wanted : usual;
+    return wanted ? SSFER_OK : ssfer_tensor_set_get_size(heads, set, key, err);
 }
 
 ssfer_status ssfer_mae_config_from_checkpoint(ssfer_mae_config *config, const ssfer_tensor_set *set, size_t heads,
@@ -140,7 +142,7 @@ ssfer_status ssfer_mae_config_from_checkpoint(ssfer_mae_config *config, const ss
     TRY(need(&fc1, set, "blocks.0.mlp.fc1.weight", 2, err));
     TRY(need(&embed, set, "decoder_embed.weight", 2, err));
     TRY(need(&decoder_fc1, set, "decoder_blocks.0.mlp.fc1.weight", 2, err));
-    const char *ratio = ssfer_tensor_set_get(set, "mask_ratio"), *norm = ssfer_tensor_set_get(set, "norm_pix");
+    const char *norm = ssfer_tensor_set_get(set, "norm_pix");
     ssfer_mae_config c = {.eps = 1e-6f,
                           .embed_dim = patch->shape[0],
                           .channels = patch->shape[1],
@@ -150,7 +152,7 @@ ssfer_status ssfer_mae_config_from_checkpoint(ssfer_mae_config *config, const ss
                           .decoder_dim = embed->shape[0],
                           .decoder_depth = count_blocks(set, "decoder_blocks"),
                           .decoder_hidden = decoder_fc1->shape[0],
-                          .mask_ratio = ratio ? strtod(ratio, NULL) : 0.75,
+                          .mask_ratio = 0.75,
                           .norm_pix = norm && strcmp(norm, "true") == 0};
     const size_t positions = pos->shape[1], L = positions ? positions - 1 : 0;
     const size_t side = (size_t)lround(sqrt((double)L));
@@ -158,8 +160,10 @@ ssfer_status ssfer_mae_config_from_checkpoint(ssfer_mae_config *config, const ss
         return ssfer_fail(err, SSFER_ERR_FORMAT, "pos_embed has %zu positions: no square grid and a class token",
                           positions);
     c.image_size = side * c.patch_size;
-    c.heads = choose_heads(set, "num_heads", heads, ssfer_mae_heads_for(c.embed_dim));
-    c.decoder_heads = choose_heads(set, "decoder_num_heads", decoder_heads, ssfer_mae_decoder_heads_for(c.decoder_dim));
+    TRY(ssfer_tensor_set_get_double(&c.mask_ratio, set, "mask_ratio", err));
+    TRY(choose_heads(&c.heads, set, "num_heads", heads, ssfer_mae_heads_for(c.embed_dim), err));
+    TRY(choose_heads(&c.decoder_heads, set, "decoder_num_heads", decoder_heads,
+                     ssfer_mae_decoder_heads_for(c.decoder_dim), err));
     TRY(ssfer_mae_config_check(&c, err));
     *config = c;
     return SSFER_OK;
@@ -186,7 +190,7 @@ ssfer_status ssfer_mae_config_to_metadata(const ssfer_mae_config *c, ssfer_tenso
         snprintf(text, sizeof text, "%zu", entries[i].value);
         TRY(ssfer_tensor_set_put(set, entries[i].key, text, err));
     }
-    snprintf(text, sizeof text, "%.17g", c->mask_ratio);
+    ssfer_snprintf(text, sizeof text, "%.17g", c->mask_ratio);
     TRY(ssfer_tensor_set_put(set, "mask_ratio", text, err));
     return ssfer_tensor_set_put(set, "norm_pix", c->norm_pix ? "true" : "false", err);
 }

@@ -138,8 +138,8 @@ static void report_dropped(const ssfer_vit *vit, const ssfer_tensor_set *set, co
 
 static ssfer_status check_heads(const ssfer_vit *vit, const ssfer_tensor_set *set, ssfer_error *err)
 {
-    const char *stored = ssfer_tensor_set_get(set, "num_heads");
-    const size_t heads = stored ? (size_t)strtoul(stored, NULL, 10) : vit->config.heads;
+    size_t heads = vit->config.heads;
+    TRY(ssfer_tensor_set_get_size(&heads, set, "num_heads", err));
     if (heads != vit->config.heads) /* it would load, and compute something else */
         return ssfer_fail(err, SSFER_ERR_ARGUMENT,
                           "the encoder has %zu attention heads, the model %zu; give --heads %zu", heads,

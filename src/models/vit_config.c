@@ -76,14 +76,12 @@ static size_t count_blocks(const ssfer_tensor_set *set)
     }
 }
 
-static size_t heads_of(const ssfer_tensor_set *set, size_t embed_dim, size_t wanted)
+/* `wanted` if not 0, else the metadata's, else what is usual. */
+static ssfer_status choose_heads(size_t *heads, const ssfer_tensor_set *set, size_t embed_dim, size_t wanted,
+                                 ssfer_error *err)
 {
-    const char *stored = ssfer_tensor_set_get(set, "num_heads");
-    if (wanted)
-        return wanted;
-    if (stored)
-        return (size_t)strtoull(stored, NULL, 10);
-    return embed_dim >= 64 ? embed_dim / 64 : 1;
+    *heads = wanted ? wanted : embed_dim >= 64 ? embed_dim / 64 : 1;
+    return wanted ? SSFER_OK : ssfer_tensor_set_get_size(heads, set, "num_heads", err);
 }
 
 ssfer_status ssfer_vit_config_from_checkpoint(ssfer_vit_config *config, const ssfer_tensor_set *set, size_t heads,
@@ -106,7 +104,7 @@ ssfer_status ssfer_vit_config_from_checkpoint(ssfer_vit_config *config, const ss
         return ssfer_fail(err, SSFER_ERR_FORMAT, "pos_embed has %zu positions: no square grid and a class token",
                           positions);
     c.image_size = side * c.patch_size;
-    c.heads = heads_of(set, c.embed_dim, heads);
+    TRY(choose_heads(&c.heads, set, c.embed_dim, heads, err));
     TRY(ssfer_vit_config_check(&c, err));
     *config = c;
     return SSFER_OK;

@@ -1,6 +1,7 @@
 #include "nn/params.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/size.h"
 
 #include <math.h>
@@ -18,7 +19,7 @@ size_t ssfer_params_add(ssfer_param_table *table, ssfer_init init, float scale, 
     size_t end;
     va_list args;
     va_start(args, name_format);
-    vsnprintf(p.name, sizeof p.name, name_format, args);
+    ssfer_vsnprintf(p.name, sizeof p.name, name_format, args);
     va_end(args);
     for (size_t i = 0; i < ndim; i++) {
         p.shape[i] = shape[i];

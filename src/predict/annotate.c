@@ -1,6 +1,7 @@
 #include "predict/annotate.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "image/draw.h"
 #include "nn/try.h"
 
@@ -26,7 +27,7 @@ static void compose(ssfer_draw_face *to, drawing *d, const ssfer_mark *mark, flo
     }
     for (size_t k = 0; k < 4; k++)
         to->box[k] = scale * mark->face->box[k];
-    snprintf(d->label, LABEL, "%.0f %%", 100 * (double)mark->face->confidence);
+    ssfer_snprintf(d->label, LABEL, "%.0f %%", 100 * (double)mark->face->confidence);
     to->points = pointed ? d->points[0] : NULL;
     to->label = mark->probabilities ? NULL : d->label;
 }

@@ -1,5 +1,7 @@
 #include "predict/output.h"
 
+#include "base/number.h"
+
 #include <string.h>
 
 static const char *const STATUS_NAMES[] = {"ok", "no_face", "error"};
@@ -105,7 +107,7 @@ static void csv_number(const ssfer_output *o, int decimals, const float *value)
 {
     fputc(',', o->stream);
     if (value)
-        fprintf(o->stream, "%.*f", decimals, (double)*value);
+        ssfer_fprintf(o->stream, "%.*f", decimals, (double)*value);
 }
 
 static void csv_row(const ssfer_output *o, const ssfer_face_row *row)
@@ -126,7 +128,7 @@ static void csv_row(const ssfer_output *o, const ssfer_face_row *row)
     for (size_t k = 0; k < o->class_count; k++) {
         fputc(',', o->stream);
         if (row->status == SSFER_FACE_OK)
-            fprintf(o->stream, "%.6f", (double)row->probabilities[k]);
+            ssfer_fprintf(o->stream, "%.6f", (double)row->probabilities[k]);
     }
     fputc('\n', o->stream);
 }
@@ -148,8 +150,9 @@ static void table_file(const ssfer_output *o, const char *file)
 static void table_face(const ssfer_output *o, const ssfer_face *face)
 {
     const float *b = face->box;
-    fprintf(o->stream, "  %s%5.1f %%%s  %6.0f x %-6.0f %sat %.0f, %.0f%s\n", o->bold, 100.0 * (double)face->confidence,
-            o->reset, (double)(b[2] - b[0]), (double)(b[3] - b[1]), o->dim, (double)b[0], (double)b[1], o->reset);
+    ssfer_fprintf(o->stream, "  %s%5.1f %%%s  %6.0f x %-6.0f %sat %.0f, %.0f%s\n", o->bold,
+                  100.0 * (double)face->confidence, o->reset, (double)(b[2] - b[0]), (double)(b[3] - b[1]), o->dim,
+                  (double)b[0], (double)b[1], o->reset);
 }
 
 /* A bar, or with a detector where the face is. */
@@ -159,7 +162,7 @@ static void table_middle(const ssfer_output *o, const ssfer_face_row *row, float
     if (!o->regions)
         memset(text, '#', (size_t)((double)share * BAR_COLUMNS + 0.5));
     else if (row->face)
-        snprintf(text, sizeof text, "at %.0f, %.0f", (double)row->face->box[0], (double)row->face->box[1]);
+        ssfer_snprintf(text, sizeof text, "at %.0f, %.0f", (double)row->face->box[0], (double)row->face->box[1]);
     else
         snprintf(text, sizeof text, "whole picture");
     fprintf(o->stream, "  %-*s", o->regions ? PLACE_COLUMNS : BAR_COLUMNS, text);
@@ -182,12 +185,12 @@ static void table_row(const ssfer_output *o, const ssfer_face_row *row)
     for (size_t k = 0; k < K; k++)
         if (k != first && row->probabilities[k] > row->probabilities[second])
             second = k;
-    fprintf(o->stream, "  %s%-10s%s %5.1f %%", o->bold, o->classes[first], o->reset,
-            100.0 * (double)row->probabilities[first]);
+    ssfer_fprintf(o->stream, "  %s%-10s%s %5.1f %%", o->bold, o->classes[first], o->reset,
+                  100.0 * (double)row->probabilities[first]);
     table_middle(o, row, row->probabilities[first]);
     if (second != first)
-        fprintf(o->stream, "  %sthen %s %.1f %%%s", o->dim, o->classes[second],
-                100.0 * (double)row->probabilities[second], o->reset);
+        ssfer_fprintf(o->stream, "  %sthen %s %.1f %%%s", o->dim, o->classes[second],
+                      100.0 * (double)row->probabilities[second], o->reset);
     fputc('\n', o->stream);
 }
 

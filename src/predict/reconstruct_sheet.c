@@ -1,6 +1,7 @@
 #include "predict/reconstruct_sheet.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "image/codec.h"
 
 #include <stdio.h>
@@ -37,7 +38,7 @@ ssfer_status ssfer_reconstruct_sheet_add(ssfer_reconstruct_sheet *sheet, ssfer_r
     if (st != SSFER_OK)
         return st;
     const ssfer_image *pictures[COLUMNS] = {&row->original, &row->masked, &row->painted, &row->pasted};
-    snprintf(sheet->notes[i], sizeof sheet->notes[i], "loss %.4f", row->loss);
+    ssfer_snprintf(sheet->notes[i], sizeof sheet->notes[i], "loss %.4f", row->loss);
     for (size_t k = 0; k < COLUMNS; k++)
         sheet->cells[i * COLUMNS + k] = (ssfer_draw_cell){.image = pictures[k]};
     sheet->cells[i * COLUMNS].caption = caption;

@@ -1,5 +1,7 @@
 #include "synth/annotations.h"
 
+#include "base/number.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,13 +31,11 @@ bool ssfer_synth_annotations_begin(ssfer_byte_buffer *csv)
     return good && put_text(csv, "\n");
 }
 
-/* ",-12.34" without printf's %f, whose decimal point depends on the locale. */
+/* ",-12.34"; never "-0.00" */
 static bool put_number(ssfer_byte_buffer *csv, double value)
 {
     char cell[32];
-    long hundredths = lround(100 * value);
-    long whole = labs(hundredths) / 100, rest = labs(hundredths) % 100;
-    snprintf(cell, sizeof cell, ",%s%ld.%02ld", hundredths < 0 ? "-" : "", whole, rest);
+    ssfer_snprintf(cell, sizeof cell, ",%.2f", (double)lround(100 * value) / 100);
     return put_text(csv, cell);
 }
 

@@ -35,15 +35,51 @@ static ssfer_status hash_file(char out[24], const char *path, ssfer_error *err)
     return SSFER_OK;
 }
 
-/* Entries of pictures that are not in the set: another one shares the file. */
+bool ssfer_face_boxes_is_box(const double box[4])
+{
+    for (int k = 0; k < 4; k++)
+        if (!(fabs(box[k]) <= SSFER_FACE_BOX_MAX_PX))
+            return false;
+    return (float)box[2] > (float)box[0] && (float)box[3] > (float)box[1];
+}
+
+/* The entry of a picture: its box, or null (then *found is false). */
+static ssfer_status read_entry(double box[4], bool *found, const ssfer_json_iter *entry, const char *file,
+                               ssfer_error *err)
+{
+    size_t k = 0;
+    *found = ssfer_json_kind_of(entry->value) != SSFER_JSON_NULL;
+    if (!*found)
+        return SSFER_OK;
+    const bool four = ssfer_json_kind_of(entry->value) == SSFER_JSON_ARRAY && ssfer_json_count(entry->value) == 4;
+    while (four && k < 4 && ssfer_json_to_double(&box[k], ssfer_json_at(entry->value, k), "", NULL) == SSFER_OK)
+        k++;
+    if (k < 4 || !ssfer_face_boxes_is_box(box))
+        return ssfer_fail(err, SSFER_ERR_FORMAT,
+                          "%s: %.200s: a face is null or [left, top, right, bottom] in pixels; remove the file or give "
+                          "another",
+                          file, entry->key);
+    return SSFER_OK;
+}
+
+/* Entries of pictures that are not in the set: another one shares the file. They were read without an error before. */
 static void write_others(ssfer_json_writer *w, const ssfer_dataset *set, const ssfer_json *before)
 {
-    const ssfer_json *faces = before ? ssfer_json_find(before, "faces") : NULL;
-    for (const ssfer_json *f = ssfer_json_first(faces); f; f = ssfer_json_next(f))
-        if (ssfer_dataset_find(set, ssfer_json_key_of(f)) == SIZE_MAX) {
-            ssfer_json_key(w, ssfer_json_key_of(f));
-            ssfer_json_value(w, f);
+    double box[4];
+    bool found;
+    for (ssfer_json_iter i = ssfer_json_each(ssfer_json_find(before, "faces")); ssfer_json_next(&i);) {
+        if (ssfer_dataset_find(set, i.key) != SIZE_MAX || read_entry(box, &found, &i, "", NULL) != SSFER_OK)
+            continue;
+        ssfer_json_key(w, i.key);
+        if (!found) {
+            ssfer_json_null(w);
+            continue;
         }
+        ssfer_json_begin_flat_array(w);
+        for (int k = 0; k < 4; k++)
+            ssfer_json_double(w, box[k]);
+        ssfer_json_end(w);
+    }
 }
 
 /* before: what the file held, or NULL. */
@@ -110,26 +146,19 @@ static ssfer_status check_settings(const ssfer_json *document, const ssfer_face_
     return SSFER_OK;
 }
 
-static ssfer_status read_face(ssfer_face_boxes *b, const ssfer_dataset *set, const ssfer_json *face, const char *file,
-                              ssfer_error *err)
+/* Entries of pictures that are not in the set are checked as well, since they will be written again. */
+static ssfer_status read_face(ssfer_face_boxes *b, const ssfer_dataset *set, const ssfer_json_iter *entry,
+                              const char *file, ssfer_error *err)
 {
-    const size_t i = ssfer_dataset_find(set, ssfer_json_key_of(face));
+    double box[4];
+    bool found;
+    TRY(read_entry(box, &found, entry, file, err));
+    const size_t i = ssfer_dataset_find(set, entry->key);
     if (i == SIZE_MAX)
-        return SSFER_OK; /* of a picture that is not here any more */
-    if (ssfer_json_kind_of(face) == SSFER_JSON_NULL) {
-        b->state[i] = SSFER_FACE_BOX_NONE;
         return SSFER_OK;
-    }
-    size_t k = 0;
-    for (const ssfer_json *v = ssfer_json_first(face); v; v = ssfer_json_next(v), k++) {
-        double x;
-        TRY(ssfer_json_to_double(&x, v, file, err));
-        if (k < 4)
-            b->boxes[i][k] = (float)x;
-    }
-    if (k != 4)
-        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: %.200s: a box has four numbers", file, ssfer_json_key_of(face));
-    b->state[i] = SSFER_FACE_BOX_ONE;
+    b->state[i] = found ? SSFER_FACE_BOX_ONE : SSFER_FACE_BOX_NONE;
+    for (int k = 0; k < 4 && found; k++)
+        b->boxes[i][k] = (float)box[k];
     return SSFER_OK;
 }
 
@@ -143,8 +172,8 @@ static ssfer_status load(ssfer_face_boxes *b, ssfer_json **document, const ssfer
     TRY(ssfer_json_read(document, o->file, MAX_FILE_BYTES, err));
     TRY(check_settings(*document, o, hash, err));
     TRY(ssfer_json_get_container(&faces, *document, "faces", SSFER_JSON_OBJECT, o->file, err));
-    for (const ssfer_json *f = ssfer_json_first(faces); f; f = ssfer_json_next(f))
-        TRY(read_face(b, set, f, o->file, err));
+    for (ssfer_json_iter i = ssfer_json_each(faces); ssfer_json_next(&i);)
+        TRY(read_face(b, set, &i, o->file, err));
     return SSFER_OK;
 }
 
@@ -163,8 +192,12 @@ static void tell_origin(const ssfer_json *document, const ssfer_dataset *set, si
 
 static void keep(ssfer_face_boxes *b, size_t sample, const ssfer_faces *faces)
 {
-    b->state[sample] = faces->count == 1 ? SSFER_FACE_BOX_ONE : SSFER_FACE_BOX_NONE;
-    if (faces->count == 1)
+    double box[4];
+    for (int k = 0; k < 4 && faces->count == 1; k++)
+        box[k] = (double)faces->faces[0].box[k];
+    const bool one = faces->count == 1 && ssfer_face_boxes_is_box(box);
+    b->state[sample] = one ? SSFER_FACE_BOX_ONE : SSFER_FACE_BOX_NONE;
+    if (one)
         memcpy(b->boxes[sample], faces->faces[0].box, sizeof b->boxes[sample]);
 }
 

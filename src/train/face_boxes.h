@@ -26,6 +26,9 @@ typedef struct ssfer_face_boxes_options {
     int (*stop)(void); /* polled between batches; NULL: never */
 } ssfer_face_boxes_options;
 
+#define SSFER_FACE_BOX_MAX_PX 1e6 /* of a coordinate: SSFER_IMAGE_MAX_SIDE, and its square far from a float's limits   \
+                                   */
+
 enum { SSFER_FACE_BOX_UNKNOWN, SSFER_FACE_BOX_ONE, SSFER_FACE_BOX_NONE /* or several */ };
 
 typedef struct ssfer_face_boxes {
@@ -41,6 +44,9 @@ typedef struct ssfer_face_boxes {
 ssfer_status ssfer_face_boxes_find(ssfer_face_boxes *out, const ssfer_dataset *set, const size_t *indices,
                                    size_t index_count, const ssfer_face_boxes_options *options, ssfer_error *err);
 void ssfer_face_boxes_deinit(ssfer_face_boxes *boxes); /* {0} is fine */
+
+/* Whether [left, top, right, bottom] can be a face: FaceMix divides by its area. Boxes of files are held against it. */
+bool ssfer_face_boxes_is_box(const double box[4]);
 
 /* Boxes that somebody else has found or drawn: a CSV file whose header names at least path, x1, y1, x2 and y2, in
  * pixels of the picture, such as the annotations of ssfer synth. A path is that of the sample, with its split in front

@@ -1,9 +1,9 @@
 /* Face boxes from a CSV file. */
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "data/csv.h"
 #include "nn/try.h"
-#include "train/c_locale.h"
 #include "train/face_boxes.h"
 
 #include <stdlib.h>
@@ -30,16 +30,6 @@ static ssfer_status read_header(size_t columns[COLUMNS], ssfer_csv *csv, ssfer_e
     return SSFER_OK;
 }
 
-/* A plain decimal number; strtod would also take nan, inf and hexadecimal. */
-static bool read_number(double *out, const char *text)
-{
-    char *end;
-    if (!*text || strspn(text, "+-.0123456789eE") != strlen(text))
-        return false;
-    *out = strtod(text, &end);
-    return !*end;
-}
-
 /* SIZE_MAX: not in the set. */
 static size_t find_sample(const ssfer_dataset *set, const char *path)
 {
@@ -60,17 +50,18 @@ static ssfer_status read_record(ssfer_face_boxes *b, const ssfer_dataset *set, c
     const size_t sample = find_sample(set, csv->fields[columns[PATH]]);
     if (sample == SIZE_MAX)
         return SSFER_OK;
-    float *box = b->boxes[sample];
+    double box[4];
     for (size_t k = 0; k < 4; k++) {
-        double value;
-        if (!read_number(&value, csv->fields[columns[BOX + k]]))
-            return ssfer_fail(err, SSFER_ERR_FORMAT, "%s:%zu: '%.40s' is not a number", csv->name, csv->line,
-                              csv->fields[columns[BOX + k]]);
-        box[k] = (float)value;
+        const char *text = csv->fields[columns[BOX + k]];
+        if (ssfer_parse_double(&box[k], text, strlen(text)) != SSFER_OK)
+            return ssfer_fail(err, SSFER_ERR_FORMAT, "%s:%zu: '%.40s' is not a number", csv->name, csv->line, text);
     }
-    if (!(box[2] > box[0] && box[3] > box[1]))
-        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s:%zu: a box from %g,%g to %g,%g has no area", csv->name, csv->line,
-                          (double)box[0], (double)box[1], (double)box[2], (double)box[3]);
+    if (!ssfer_face_boxes_is_box(box))
+        return ssfer_fail(err, SSFER_ERR_FORMAT,
+                          "%s:%zu: a box from %g,%g to %g,%g has no area, or lies beyond any picture", csv->name,
+                          csv->line, box[0], box[1], box[2], box[3]);
+    for (size_t k = 0; k < 4; k++)
+        b->boxes[sample][k] = (float)box[k];
     /* A second face: which of them the label is of is not known. */
     b->state[sample] = b->state[sample] == SSFER_FACE_BOX_UNKNOWN ? SSFER_FACE_BOX_ONE : SSFER_FACE_BOX_NONE;
     return SSFER_OK;
@@ -116,10 +107,8 @@ ssfer_status ssfer_face_boxes_read_csv(ssfer_face_boxes *out, const ssfer_datase
     TRY(ssfer_file_read(&text, &size, path, MAX_FILE_BYTES, err));
     ssfer_face_boxes_hash(out->hash, text, size); /* before reading, which cuts the text into fields */
     ssfer_status st = ssfer_csv_init(&csv, (char *)text, size, path, err);
-    const locale_t before = ssfer_c_locale_enter();
     if (st == SSFER_OK)
         st = read_records(out, set, &csv, err);
-    ssfer_c_locale_leave(before);
     ssfer_free(text);
     return st == SSFER_OK ? count_known(out, indices, index_count, path, log, err) : st;
 }

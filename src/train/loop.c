@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/progress.h"
 #include "io/json.h"
 #include "nn/try.h"
@@ -215,8 +216,8 @@ static ssfer_status run_steps(loop *l, pace *epoch, ssfer_error *err)
         add_to_pace(epoch, &step);
         add_to_pace(&window, &step);
         char note[96];
-        snprintf(note, sizeof note, "%.0f img/s  loss %.4f", rate_of(epoch, ssfer_clock_s()),
-                 l->state.epoch_loss / (double)l->state.epoch_images);
+        ssfer_snprintf(note, sizeof note, "%.0f img/s  loss %.4f", rate_of(epoch, ssfer_clock_s()),
+                       l->state.epoch_loss / (double)l->state.epoch_images);
         ssfer_progress_update(&bar, i + 1, note);
         if (o->record_every && l->state.step % o->record_every == 0) {
             st = record_steps(l, &window, err);
@@ -240,25 +241,26 @@ static void print_epoch(const loop *l, const pace *p, double end_s, const ssfer_
     FILE *out = l->options->report;
     if (!out)
         return;
-    fprintf(out, "epoch %*zu/%zu  loss %.4f  lr %.2e  %.0f img/s", s->epoch + 1 < 10 ? 2 : 0, s->epoch + 1,
-            l->options->epochs, s->epoch_images ? s->epoch_loss / (double)s->epoch_images : 0.0, l->lr,
-            rate_of(p, end_s));
+    ssfer_fprintf(out, "epoch %*zu/%zu  loss %.4f  lr %.2e  %.0f img/s", s->epoch + 1 < 10 ? 2 : 0, s->epoch + 1,
+                  l->options->epochs, s->epoch_images ? s->epoch_loss / (double)s->epoch_images : 0.0, l->lr,
+                  rate_of(p, end_s));
     if (l->options->verbose)
-        fprintf(out, "  waited %.1f %%", 100 * wait_share_of(p, end_s));
+        ssfer_fprintf(out, "  waited %.1f %%", 100 * wait_share_of(p, end_s));
     for (size_t i = 0; i < count; i++)
         if (strcmp(metrics[i].name, "accuracy") == 0 || strcmp(metrics[i].name, "mean_class_accuracy") == 0)
-            fprintf(out, "  %s %.2f %%", metrics[i].name[0] == 'a' ? "accuracy" : "mean class", 100 * metrics[i].value);
+            ssfer_fprintf(out, "  %s %.2f %%", metrics[i].name[0] == 'a' ? "accuracy" : "mean class",
+                          100 * metrics[i].value);
         else if (strcmp(metrics[i].name, "validation_loss") == 0)
-            fprintf(out, "  validation %.4f", metrics[i].value);
+            ssfer_fprintf(out, "  validation %.4f", metrics[i].value);
         else if (strcmp(metrics[i].name, "detect_share") == 0)
-            fprintf(out, "  finding faces %.1f %%", 100 * metrics[i].value);
+            ssfer_fprintf(out, "  finding faces %.1f %%", 100 * metrics[i].value);
         else if (strcmp(metrics[i].name, "pseudo_label_rate") == 0)
-            fprintf(out, "  pseudo-labels %.1f %%", 100 * metrics[i].value);
+            ssfer_fprintf(out, "  pseudo-labels %.1f %%", 100 * metrics[i].value);
         else if (strcmp(metrics[i].name, "pseudo_label_accuracy") == 0)
-            fprintf(out, " (%.1f %% right)", 100 * metrics[i].value);
+            ssfer_fprintf(out, " (%.1f %% right)", 100 * metrics[i].value);
     const double left_s = s->elapsed_s / (double)(s->epoch + 1) * (double)(l->options->epochs - s->epoch - 1);
     if (left_s >= 60.0) /* at the pace of the epochs so far */
-        fprintf(out, "  %.0f:%02.0f h left", floor(left_s / 3600.0), floor(fmod(left_s, 3600.0) / 60.0));
+        ssfer_fprintf(out, "  %.0f:%02.0f h left", floor(left_s / 3600.0), floor(fmod(left_s, 3600.0) / 60.0));
     fprintf(out, "%s\n", best ? "  *" : "");
 }
 

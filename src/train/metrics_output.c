@@ -1,8 +1,8 @@
 /* The figures as tables, JSON and CSV. */
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "io/json.h"
-#include "train/c_locale.h"
 #include "train/metrics.h"
 
 #include <math.h>
@@ -51,7 +51,7 @@ static void print_share(FILE *stream, double share)
     if (isnan(share))
         fprintf(stream, "%11s", "-");
     else
-        fprintf(stream, "%11.2f", 100.0 * share);
+        ssfer_fprintf(stream, "%11.2f", 100.0 * share);
 }
 
 static size_t name_columns(const ssfer_evaluation *e)
@@ -66,12 +66,12 @@ static size_t name_columns(const ssfer_evaluation *e)
 
 static void print_summary(FILE *stream, const ssfer_evaluation *e)
 {
-    fprintf(stream, "accuracy             %6.2f %%  of %zu images\n", 100.0 * e->accuracy, e->count);
-    fprintf(stream, "mean-class accuracy  %6.2f %%\n", 100.0 * e->mean_class_accuracy);
-    fprintf(stream, "macro F1             %6.2f %%\n", 100.0 * e->macro_f1);
-    fprintf(stream, "top-2 accuracy       %6.2f %%\n", 100.0 * e->top2_accuracy);
-    fprintf(stream, "cross entropy        %7.4f\n", e->cross_entropy);
-    fprintf(stream, "calibration error    %6.2f %%  (largest bin %.2f %%)\n", 100.0 * e->ece, 100.0 * e->mce);
+    ssfer_fprintf(stream, "accuracy             %6.2f %%  of %zu images\n", 100.0 * e->accuracy, e->count);
+    ssfer_fprintf(stream, "mean-class accuracy  %6.2f %%\n", 100.0 * e->mean_class_accuracy);
+    ssfer_fprintf(stream, "macro F1             %6.2f %%\n", 100.0 * e->macro_f1);
+    ssfer_fprintf(stream, "top-2 accuracy       %6.2f %%\n", 100.0 * e->top2_accuracy);
+    ssfer_fprintf(stream, "cross entropy        %7.4f\n", e->cross_entropy);
+    ssfer_fprintf(stream, "calibration error    %6.2f %%  (largest bin %.2f %%)\n", 100.0 * e->ece, 100.0 * e->mce);
 }
 
 static void print_classes(FILE *stream, const ssfer_evaluation *e, size_t width)
@@ -124,7 +124,6 @@ static void print_confusion(FILE *stream, const ssfer_evaluation *e, size_t widt
 
 void ssfer_evaluation_print(FILE *stream, const ssfer_evaluation *e)
 {
-    locale_t before = ssfer_c_locale_enter();
     size_t width = name_columns(e);
     print_summary(stream, e);
     fputc('\n', stream);
@@ -133,7 +132,6 @@ void ssfer_evaluation_print(FILE *stream, const ssfer_evaluation *e)
         fputc('\n', stream);
         print_confusion(stream, e, width);
     }
-    ssfer_c_locale_leave(before);
 }
 
 static void write_confusion(ssfer_json_writer *w, const ssfer_evaluation *e)
@@ -241,9 +239,9 @@ static void write_csv(FILE *stream, const ssfer_metrics *m, const char *(*name)(
         write_csv_field(stream, "", classes[s.label]);
         fputc(',', stream);
         write_csv_field(stream, "", classes[s.predicted]);
-        fprintf(stream, ",%.6g", s.confidence);
+        ssfer_fprintf(stream, ",%.6g", s.confidence);
         for (size_t k = 0; k < K; k++)
-            fprintf(stream, ",%.6g", p[k]);
+            ssfer_fprintf(stream, ",%.6g", p[k]);
         fputc('\n', stream);
     }
 }
@@ -258,9 +256,7 @@ ssfer_status ssfer_predictions_write_csv(const char *path, const ssfer_metrics *
         return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path);
     ssfer_status st = ssfer_file_writer_open(&w, path, err);
     if (st == SSFER_OK) {
-        locale_t before = ssfer_c_locale_enter();
         write_csv(w.stream, m, name, user, p);
-        ssfer_c_locale_leave(before);
         st = ssfer_file_writer_commit(&w, err);
     }
     ssfer_free(p);

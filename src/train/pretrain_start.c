@@ -1,6 +1,7 @@
 #include "train/pretrain_start.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "nn/try.h"
 
 #include <math.h>
@@ -95,12 +96,14 @@ static ssfer_status take_pytorch(ssfer_optimizer *o, ssfer_train_state *state, c
     ssfer_status st =
         loaded ? take_moments(o, set, loaded, err) : ssfer_fail(err, SSFER_ERR_MEMORY, "optimizer: out of memory");
     const double step = largest_step(o->table, set);
-    const char *epoch = ssfer_tensor_set_get(set, "epoch");
+    size_t epoch = SIZE_MAX; /* counted from 0; without one none is done */
+    if (st == SSFER_OK)
+        st = ssfer_tensor_set_get_size(&epoch, set, "epoch", err);
     if (st == SSFER_OK && !(step >= 0.0 && step < 1e15))
         st = ssfer_fail(err, SSFER_ERR_FORMAT, "a step count of %g is not possible", step);
     if (st == SSFER_OK) {
         o->updates = state->step = (size_t)step;
-        state->epoch = epoch ? (size_t)strtoul(epoch, NULL, 10) + 1 : 0;
+        state->epoch = epoch + 1;
     }
     ssfer_free(loaded);
     ssfer_tensor_set_destroy(set);

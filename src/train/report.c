@@ -2,7 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "train/c_locale.h"
+#include "base/number.h"
 #include "train/report_plot.h"
 #include "train/report_private.h"
 
@@ -13,7 +13,7 @@
 static void write_tile(FILE *out, const char *name, const char *format, double value)
 {
     fputs("<div class=\"card tile\"><b>", out);
-    fprintf(out, format, value);
+    ssfer_fprintf(out, format, value);
     fprintf(out, "</b><span>%s</span></div>", name);
 }
 
@@ -143,9 +143,7 @@ ssfer_status ssfer_report_write(const char *path, const ssfer_report *report, ss
     if (st != SSFER_OK)
         return st;
     ssfer_report_chain_read(&chain, report->folder, report->log);
-    locale_t before = ssfer_c_locale_enter();
     write_body(w.stream, report, &chain);
-    ssfer_c_locale_leave(before);
     ssfer_report_chain_deinit(&chain);
     return ssfer_file_writer_commit(&w, err);
 }

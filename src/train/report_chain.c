@@ -1,6 +1,7 @@
 /* The runs that led to a model, from the folder of the last one back to the first. */
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "train/report_plot.h"
 #include "train/report_private.h"
 
@@ -101,7 +102,7 @@ static void write_figure(FILE *out, const ssfer_series *s, size_t at, size_t cou
         return;
     }
     fputs("<td>", out);
-    fprintf(out, format, scale * s->value[at]);
+    ssfer_fprintf(out, format, scale * s->value[at]);
     fputs("</td>", out);
 }
 
@@ -134,8 +135,8 @@ void ssfer_report_write_chain(FILE *out, const ssfer_report_chain *chain)
         ssfer_html_text(out, run->folder ? run->folder : "");
         fputs("</td><td>", out);
         ssfer_html_text(out, run->history.count ? run->history.series[0].stage : "");
-        fprintf(out, "</td><td>%.0f</td><td>%.0f</td>", loss && loss->count ? loss->epoch[loss->count - 1] : 0.0,
-                loss && loss->count ? loss->step[loss->count - 1] : 0.0);
+        ssfer_fprintf(out, "</td><td>%.0f</td><td>%.0f</td>", loss && loss->count ? loss->epoch[loss->count - 1] : 0.0,
+                      loss && loss->count ? loss->step[loss->count - 1] : 0.0);
         write_cells_of_model(out, run);
         fputs("</tr>", out);
     }

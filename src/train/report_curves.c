@@ -1,5 +1,7 @@
 /* The curves of a run: figures that belong together in one plot, figures by class as a table. */
 #include "train/report_plot.h"
+
+#include "base/number.h"
 #include "train/report_private.h"
 
 #include <string.h>
@@ -125,14 +127,14 @@ static void write_spark(FILE *out, const ssfer_series *s)
         return;
     }
     const size_t n = s->count < MOST ? s->count : MOST;
-    fprintf(out, "<td>%.1f <svg class=\"spark\" viewBox=\"0 0 %d %d\" aria-hidden=\"true\">",
-            100 * s->value[s->count - 1], WIDTH, HEIGHT);
+    ssfer_fprintf(out, "<td>%.1f <svg class=\"spark\" viewBox=\"0 0 %d %d\" aria-hidden=\"true\">",
+                  100 * s->value[s->count - 1], WIDTH, HEIGHT);
     fprintf(out, "<line class=\"grid\" x1=\"0\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/><polyline class=\"line c1\" points=\"",
             WIDTH, HEIGHT - 1, HEIGHT - 1);
     for (size_t i = 0; i < n; i++) {
         const size_t at = n > 1 ? i * (s->count - 1) / (n - 1) : 0;
-        fprintf(out, "%.1f,%.1f ", n > 1 ? (double)(WIDTH * i) / (double)(n - 1) : 0.0,
-                1 + (HEIGHT - 3) * (1 - s->value[at]));
+        ssfer_fprintf(out, "%.1f,%.1f ", n > 1 ? (double)(WIDTH * i) / (double)(n - 1) : 0.0,
+                      1 + (HEIGHT - 3) * (1 - s->value[at]));
     }
     fputs("\"/></svg></td>", out);
 }

@@ -1,5 +1,7 @@
 #include "train/report_plot.h"
 
+#include "base/number.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -55,7 +57,7 @@ static double place(const axis *a, double value, double from, double to)
 static void write_scientific(FILE *out, double value)
 {
     double power = floor(log10(fabs(value)) + 1e-9);
-    fprintf(out, "%.3ge%.0f", value / pow(10.0, power), power);
+    ssfer_fprintf(out, "%.3ge%.0f", value / pow(10.0, power), power);
 }
 
 static void write_number(FILE *out, double value, double step, bool percent)
@@ -63,13 +65,13 @@ static void write_number(FILE *out, double value, double step, bool percent)
     if (fabs(value) < step * 1e-6)
         value = 0;
     if (percent)
-        fprintf(out, "%.*f&#8239;%%", step < 0.00999 ? 1 : 0, 100 * value);
+        ssfer_fprintf(out, "%.*f&#8239;%%", step < 0.00999 ? 1 : 0, 100 * value);
     else if (fabs(value) >= 1e4 && step >= 100)
-        fprintf(out, "%gk", value / 1000);
+        ssfer_fprintf(out, "%gk", value / 1000);
     else if (value != 0 && fabs(value) < 0.001)
         write_scientific(out, value);
     else
-        fprintf(out, "%g", value);
+        ssfer_fprintf(out, "%g", value);
 }
 
 /* ---- lines ------------------------------------------------------------------------------------------------------ */
@@ -138,15 +140,16 @@ static void write_axes(FILE *out, const axis *x, const axis *y, const ssfer_plot
     int bottom = PLOT_HEIGHT - BOTTOM, right = PLOT_WIDTH - RIGHT;
     for (double v = y->low; v <= y->high + y->step * 1e-6; v += y->step) {
         double at = place(y, v, bottom, TOP);
-        fprintf(out, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT, right, at, at);
-        fprintf(out, "<text class=\"tick\" text-anchor=\"end\" x=\"%d\" y=\"%.1f\">", LEFT - 8, at + 4);
+        ssfer_fprintf(out, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT, right, at, at);
+        ssfer_fprintf(out, "<text class=\"tick\" text-anchor=\"end\" x=\"%d\" y=\"%.1f\">", LEFT - 8, at + 4);
         write_number(out, v, y->step, plot->percent);
         fputs("</text>", out);
     }
     for (double v = x->low; v <= x->high + x->step * 1e-6; v += x->step) {
         double at = place(x, v, LEFT, right);
-        fprintf(out, "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>", at, at, bottom, bottom + 4);
-        fprintf(out, "<text class=\"tick\" text-anchor=\"middle\" x=\"%.1f\" y=\"%d\">", at, bottom + 18);
+        ssfer_fprintf(out, "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>", at, at, bottom,
+                      bottom + 4);
+        ssfer_fprintf(out, "<text class=\"tick\" text-anchor=\"middle\" x=\"%.1f\" y=\"%d\">", at, bottom + 18);
         write_number(out, v, x->step, false);
         fputs("</text>", out);
     }
@@ -163,11 +166,11 @@ static void write_band(FILE *out, const ssfer_plot_line *line, const axis *x, co
     fprintf(out, "<polygon class=\"band c%zu\" points=\"", colour);
     for (size_t i = 0; i < n; i++) {
         point p = thinned_point(line, i);
-        fprintf(out, "%.1f,%.1f ", place(x, p.x, LEFT, right), place(y, p.most, bottom, TOP));
+        ssfer_fprintf(out, "%.1f,%.1f ", place(x, p.x, LEFT, right), place(y, p.most, bottom, TOP));
     }
     for (size_t i = n; i-- > 0;) {
         point p = thinned_point(line, i);
-        fprintf(out, "%.1f,%.1f ", place(x, p.x, LEFT, right), place(y, p.least, bottom, TOP));
+        ssfer_fprintf(out, "%.1f,%.1f ", place(x, p.x, LEFT, right), place(y, p.least, bottom, TOP));
     }
     fputs("\"/>", out);
 }
@@ -182,26 +185,26 @@ static void write_line(FILE *out, const ssfer_plot_line *line, const axis *x, co
     fprintf(out, "<polyline class=\"line c%zu\" points=\"", colour);
     for (size_t i = 0; i < n; i++) {
         point p = thinned_point(line, i);
-        fprintf(out, "%.1f,%.1f ", place(x, p.x, LEFT, right), place(y, p.mean, bottom, TOP));
+        ssfer_fprintf(out, "%.1f,%.1f ", place(x, p.x, LEFT, right), place(y, p.mean, bottom, TOP));
     }
     fputs("\"/>", out);
     for (size_t i = 0; n <= MAX_DOTS && i < n; i++) {
-        fprintf(out, "<circle class=\"dot c%zu\" r=\"2.6\" cx=\"%.1f\" cy=\"%.1f\"><title>", colour,
-                place(x, line->x[i], LEFT, right), place(y, line->y[i], bottom, TOP));
+        ssfer_fprintf(out, "<circle class=\"dot c%zu\" r=\"2.6\" cx=\"%.1f\" cy=\"%.1f\"><title>", colour,
+                      place(x, line->x[i], LEFT, right), place(y, line->y[i], bottom, TOP));
         ssfer_html_text(out, line->name);
-        fprintf(out, " %.*f%s at %g</title></circle>", percent ? 2 : 5, line->y[i] * (percent ? 100 : 1),
-                percent ? " %" : "", line->x[i]);
+        ssfer_fprintf(out, " %.*f%s at %g</title></circle>", percent ? 2 : 5, line->y[i] * (percent ? 100 : 1),
+                      percent ? " %" : "", line->x[i]);
     }
 }
 
 static void write_value(FILE *out, double value, bool percent)
 {
     if (percent)
-        fprintf(out, "%.2f&#8239;%%", 100 * value);
+        ssfer_fprintf(out, "%.2f&#8239;%%", 100 * value);
     else if (value != 0 && fabs(value) < 0.001)
         write_scientific(out, value);
     else
-        fprintf(out, "%.4g", value);
+        ssfer_fprintf(out, "%.4g", value);
 }
 
 static void write_legend(FILE *out, const ssfer_plot *plot)
@@ -262,18 +265,19 @@ static void write_cell(FILE *out, const ssfer_evaluation *e, size_t k, size_t j,
     ssfer_html_text(out, e->classes[k]);
     fputs(" taken for ", out);
     ssfer_html_text(out, e->classes[j]);
-    fprintf(out, ": %zu of %zu (%.1f %%)</title>", n, support, 100 * share);
-    fprintf(out, "<rect class=\"cell\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>", x, y, side, side);
+    ssfer_fprintf(out, ": %zu of %zu (%.1f %%)</title>", n, support, 100 * share);
+    ssfer_fprintf(out, "<rect class=\"cell\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>", x, y, side, side);
     if (n)
-        fprintf(out,
-                "<rect class=\"heat%s\" fill-opacity=\"%.3f\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
-                j == k ? " right" : "", 0.06 + 0.94 * share, x, y, side, side);
+        ssfer_fprintf(
+            out, "<rect class=\"heat%s\" fill-opacity=\"%.3f\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
+            j == k ? " right" : "", 0.06 + 0.94 * share, x, y, side, side);
     if (side >= 30) {
         const char *tone = share > 0.6 ? " on" : n ? "" : " faint";
         double middle = x + side / 2;
-        fprintf(out, "<text class=\"count%s\" x=\"%.1f\" y=\"%.1f\">%zu</text>", tone, middle, y + side / 2 + 1, n);
-        fprintf(out, "<text class=\"share%s\" x=\"%.1f\" y=\"%.1f\">%.0f&#8239;%%</text>", tone, middle,
-                y + side / 2 + 15, 100 * share);
+        ssfer_fprintf(out, "<text class=\"count%s\" x=\"%.1f\" y=\"%.1f\">%zu</text>", tone, middle, y + side / 2 + 1,
+                      n);
+        ssfer_fprintf(out, "<text class=\"share%s\" x=\"%.1f\" y=\"%.1f\">%.0f&#8239;%%</text>", tone, middle,
+                      y + side / 2 + 15, 100 * share);
     }
     fputs("</g>", out);
 }
@@ -288,19 +292,21 @@ void ssfer_plot_confusion(FILE *out, const ssfer_evaluation *e)
     double side = K <= 10 ? 58 : K <= 16 ? 44 : K <= 40 ? 16 : 640.0 / (double)K, label = 8.0 * (double)longest + 12;
     double left = label + 22, top = label * 0.72 + 30, width = left + side * (double)K + label * 0.7,
            height = top + side * (double)K + 6;
-    fprintf(out,
-            "<svg class=\"matrix\" viewBox=\"0 0 %.0f %.0f\" style=\"max-width:%.0fpx\" role=\"img\" "
-            "aria-label=\"Confusion matrix\">",
-            width, height, width);
-    fprintf(out, "<text class=\"tick\" text-anchor=\"middle\" x=\"%.1f\" y=\"14\">predicted</text>",
-            left + side * (double)K / 2);
-    fprintf(out, "<text class=\"tick\" text-anchor=\"middle\" transform=\"translate(14 %.1f) rotate(-90)\">true</text>",
-            top + side * (double)K / 2);
+    ssfer_fprintf(out,
+                  "<svg class=\"matrix\" viewBox=\"0 0 %.0f %.0f\" style=\"max-width:%.0fpx\" role=\"img\" "
+                  "aria-label=\"Confusion matrix\">",
+                  width, height, width);
+    ssfer_fprintf(out, "<text class=\"tick\" text-anchor=\"middle\" x=\"%.1f\" y=\"14\">predicted</text>",
+                  left + side * (double)K / 2);
+    ssfer_fprintf(
+        out, "<text class=\"tick\" text-anchor=\"middle\" transform=\"translate(14 %.1f) rotate(-90)\">true</text>",
+        top + side * (double)K / 2);
     for (size_t k = 0; k < K && K <= 40; k++) {
         double at = side * ((double)k + 0.5);
-        fprintf(out, "<text class=\"name\" text-anchor=\"end\" x=\"%.1f\" y=\"%.1f\">", left - 8, top + at + 4);
+        ssfer_fprintf(out, "<text class=\"name\" text-anchor=\"end\" x=\"%.1f\" y=\"%.1f\">", left - 8, top + at + 4);
         ssfer_html_text(out, e->classes[k]);
-        fprintf(out, "</text><text class=\"name\" transform=\"translate(%.1f %.1f) rotate(-40)\">", left + at, top - 8);
+        ssfer_fprintf(out, "</text><text class=\"name\" transform=\"translate(%.1f %.1f) rotate(-40)\">", left + at,
+                      top - 8);
         ssfer_html_text(out, e->classes[k]);
         fputs("</text>", out);
     }
@@ -323,12 +329,12 @@ void ssfer_plot_calibration(FILE *out, const ssfer_evaluation *e)
             PLOT_LEFT + SIDE + 14, PLOT_TOP + SIDE + 42, PLOT_LEFT + SIDE + 60);
     for (int t = 0; t <= 5; t++) {
         double at = bottom - SIDE * t / 5.0, x = PLOT_LEFT + SIDE * t / 5.0;
-        fprintf(out, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", PLOT_LEFT, PLOT_LEFT + SIDE,
-                at, at);
-        fprintf(out, "<text class=\"tick\" text-anchor=\"end\" x=\"%d\" y=\"%.1f\">%d</text>", PLOT_LEFT - 8, at + 4,
-                20 * t);
-        fprintf(out, "<text class=\"tick\" text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">%d</text>", x, bottom + 18,
-                20 * t);
+        ssfer_fprintf(out, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", PLOT_LEFT,
+                      PLOT_LEFT + SIDE, at, at);
+        ssfer_fprintf(out, "<text class=\"tick\" text-anchor=\"end\" x=\"%d\" y=\"%.1f\">%d</text>", PLOT_LEFT - 8,
+                      at + 4, 20 * t);
+        ssfer_fprintf(out, "<text class=\"tick\" text-anchor=\"middle\" x=\"%.1f\" y=\"%.1f\">%d</text>", x,
+                      bottom + 18, 20 * t);
     }
     for (size_t b = 0; b < SSFER_CALIBRATION_BINS; b++) {
         const ssfer_calibration_bin *c = &e->calibration[b];
@@ -336,18 +342,18 @@ void ssfer_plot_calibration(FILE *out, const ssfer_evaluation *e)
                share = (double)c->count / (double)e->count;
         if (c->count == 0)
             continue;
-        fprintf(out,
-                "<rect class=\"bar c1\" fill-opacity=\"%.2f\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
-                "height=\"%.1f\"><title>%zu images: confidence %.1f %%, accuracy %.1f %%</title></rect>",
-                0.35 + 0.65 * sqrt(share), x + 1, bottom - height, bin - 2, height, c->count, 100 * c->confidence,
-                100 * c->accuracy);
+        ssfer_fprintf(out,
+                      "<rect class=\"bar c1\" fill-opacity=\"%.2f\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
+                      "height=\"%.1f\"><title>%zu images: confidence %.1f %%, accuracy %.1f %%</title></rect>",
+                      0.35 + 0.65 * sqrt(share), x + 1, bottom - height, bin - 2, height, c->count, 100 * c->confidence,
+                      100 * c->accuracy);
     }
-    fprintf(out, "<line class=\"ideal\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%d\"/>", PLOT_LEFT, bottom,
-            PLOT_LEFT + SIDE, PLOT_TOP);
-    fprintf(out, "<line class=\"axis\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", PLOT_LEFT, PLOT_LEFT + SIDE,
-            bottom, bottom);
-    fprintf(out, "<text class=\"tick\" text-anchor=\"middle\" x=\"%d\" y=\"%.1f\">confidence (%%)</text>",
-            PLOT_LEFT + SIDE / 2, bottom + 36);
+    ssfer_fprintf(out, "<line class=\"ideal\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%d\"/>", PLOT_LEFT, bottom,
+                  PLOT_LEFT + SIDE, PLOT_TOP);
+    ssfer_fprintf(out, "<line class=\"axis\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", PLOT_LEFT,
+                  PLOT_LEFT + SIDE, bottom, bottom);
+    ssfer_fprintf(out, "<text class=\"tick\" text-anchor=\"middle\" x=\"%d\" y=\"%.1f\">confidence (%%)</text>",
+                  PLOT_LEFT + SIDE / 2, bottom + 36);
     fprintf(out,
             "<text class=\"tick\" text-anchor=\"middle\" transform=\"translate(12 %d) rotate(-90)\">accuracy "
             "(%%)</text></svg>\n",

@@ -1,5 +1,6 @@
 /* The sections of a report behind its curves: evaluation, examples, data, recipe, pictures of the run's folder. */
 #include "base/file.h"
+#include "base/number.h"
 #include "train/report_plot.h"
 #include "train/report_private.h"
 
@@ -28,10 +29,10 @@ static void write_share_cell(FILE *out, double share, bool with_meter)
     if (isnan(share))
         fputs("<td class=\"soft\">-</td>", out);
     else if (with_meter)
-        fprintf(out, "<td>%.1f<span class=\"meter\"><i style=\"width:%.1f%%\"></i></span></td>", 100 * share,
-                100 * share);
+        ssfer_fprintf(out, "<td>%.1f<span class=\"meter\"><i style=\"width:%.1f%%\"></i></span></td>", 100 * share,
+                      100 * share);
     else
-        fprintf(out, "<td>%.1f</td>", 100 * share);
+        ssfer_fprintf(out, "<td>%.1f</td>", 100 * share);
 }
 
 static void write_class_table(FILE *out, const ssfer_evaluation *e)
@@ -68,7 +69,8 @@ void ssfer_report_write_evaluation(FILE *out, const ssfer_evaluation *e)
           out);
     ssfer_plot_confusion(out, e);
     fputs("</figure>\n<figure class=\"card\"><figcaption><b>Calibration</b><span class=\"soft\">", out);
-    fprintf(out, "expected error %.2f&#8239;%%, largest %.2f&#8239;%%</span></figcaption>", 100 * e->ece, 100 * e->mce);
+    ssfer_fprintf(out, "expected error %.2f&#8239;%%, largest %.2f&#8239;%%</span></figcaption>", 100 * e->ece,
+                  100 * e->mce);
     ssfer_plot_calibration(out, e);
     fputs("</figure>\n</div>\n", out);
 }
@@ -122,7 +124,7 @@ static void write_example(FILE *out, const ssfer_report_example *x)
     write_image(out, x->path ? x->path : "", x->png, x->png_bytes);
     fprintf(out, "<figcaption><b class=\"%s\">", right ? "good" : x->label ? "bad" : "soft");
     ssfer_html_text(out, x->predicted);
-    fprintf(out, "</b> %.0f&#8239;%%", 100 * x->confidence);
+    ssfer_fprintf(out, "</b> %.0f&#8239;%%", 100 * x->confidence);
     if (x->label && !right) {
         fputs("<br><small>is ", out);
         ssfer_html_text(out, x->label);

@@ -1,6 +1,7 @@
 /* The checkpoints folder of a run: the newest K and the best. */
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "train/run_private.h"
 
 #include <dirent.h>
@@ -29,6 +30,17 @@ static int newest_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
+/* Of "step-12.safetensors"; false for any other name. */
+static bool read_step(uint64_t *step, const char *name)
+{
+    static const char before[] = "step-", after[] = ".safetensors";
+    if (strncmp(name, before, sizeof before - 1) != 0)
+        return false;
+    name += sizeof before - 1;
+    const size_t digits = strspn(name, "0123456789");
+    return strcmp(name + digits, after) == 0 && ssfer_parse_uint(step, name, digits) == SSFER_OK;
+}
+
 /* Steps of the checkpoints there are, newest first; freed with ssfer_free. A missing folder has none. */
 static ssfer_status list_steps(uint64_t **out, size_t *count, const ssfer_run *run, ssfer_error *err)
 {
@@ -45,8 +57,7 @@ static ssfer_status list_steps(uint64_t **out, size_t *count, const ssfer_run *r
         st = ssfer_fail_errno(err, folder, NULL, errno);
     for (struct dirent *entry; list && st == SSFER_OK && (entry = readdir(list));) {
         uint64_t step;
-        int end = 0;
-        if (sscanf(entry->d_name, "step-%" SCNu64 ".safetensors%n", &step, &end) != 1 || end == 0 || entry->d_name[end])
+        if (!read_step(&step, entry->d_name))
             continue;
         if (ssfer_reserve((void **)&steps, &capacity, *count + 1, sizeof *steps) != 0)
             st = no_memory(run, err);

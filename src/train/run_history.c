@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { MAX_HISTORY_BYTES = 1 << 30 };
+enum { MAX_HISTORY_BYTES = 1 << 30, MAX_SERIES = 1000 /* each figure is looked up among them */ };
 
 /* Walks over the lines of a file in memory; the last may lack its newline. */
 typedef struct line_reader {
@@ -91,11 +91,17 @@ ssfer_status ssfer_history_prefix(uint64_t *keep_bytes, const char *path, uint64
     return SSFER_OK;
 }
 
-static ssfer_series *find_or_add(ssfer_history *h, const char *stage, const char *name)
+static ssfer_series *find(const ssfer_history *h, const char *stage, const char *name)
 {
     for (size_t i = 0; i < h->count; i++)
-        if (strcmp(h->series[i].name, name) == 0 && strcmp(h->series[i].stage, stage) == 0)
+        if (strcmp(h->series[i].name, name) == 0 && (!stage || strcmp(h->series[i].stage, stage) == 0))
             return &h->series[i];
+    return NULL;
+}
+
+/* NULL when memory runs out. */
+static ssfer_series *add_series(ssfer_history *h, const char *stage, const char *name)
+{
     if (ssfer_reserve((void **)&h->series, &h->capacity, h->count + 1, sizeof *h->series) != 0)
         return NULL;
     ssfer_series *s = &h->series[h->count];
@@ -129,12 +135,14 @@ static bool add_record(ssfer_history *h, const ssfer_json *record)
     ssfer_json_get_string(&stage, record, "stage", "record", NULL);
     ssfer_json_get_double(&epoch, record, "epoch", "record", NULL);
     ssfer_json_get_double(&step, record, "step", "record", NULL);
-    for (const ssfer_json *v = ssfer_json_first(record); v; v = ssfer_json_next(v)) {
-        const char *key = ssfer_json_key_of(v);
-        if (strcmp(key, "epoch") == 0 || strcmp(key, "step") == 0 || ssfer_json_kind_of(v) != SSFER_JSON_NUMBER)
+    for (ssfer_json_iter i = ssfer_json_each(record); ssfer_json_next(&i);) {
+        if (strcmp(i.key, "epoch") == 0 || strcmp(i.key, "step") == 0 ||
+            ssfer_json_to_double(&value, i.value, i.key, NULL) != SSFER_OK)
             continue;
-        ssfer_json_to_double(&value, v, key, NULL);
-        if (!add_point(find_or_add(h, stage, key), epoch, step, value))
+        ssfer_series *s = find(h, stage, i.key);
+        if (!s && h->count == MAX_SERIES)
+            continue;
+        if (!add_point(s ? s : add_series(h, stage, i.key), epoch, step, value))
             return false;
     }
     return true;
@@ -178,8 +186,5 @@ void ssfer_history_deinit(ssfer_history *h)
 
 const ssfer_series *ssfer_history_find(const ssfer_history *h, const char *stage, const char *name)
 {
-    for (size_t i = 0; i < h->count; i++)
-        if (strcmp(h->series[i].name, name) == 0 && (!stage || strcmp(h->series[i].stage, stage) == 0))
-            return &h->series[i];
-    return NULL;
+    return find(h, stage, name);
 }

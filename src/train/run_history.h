@@ -21,7 +21,8 @@ typedef struct ssfer_history {
     size_t bad_lines; /* lines that are no record: skipped, named in the log */
 } ssfer_history;
 
-/* Null values (NaN when written) are left out of their series. An empty or missing file gives an empty history. */
+/* Null values (NaN when written) are left out of their series, and so are figures beyond the first 1,000 series. An
+ * empty or missing file gives an empty history. */
 ssfer_status ssfer_history_read(ssfer_history *out, const char *path, const ssfer_log *log, ssfer_error *err);
 void ssfer_history_deinit(ssfer_history *h);
 

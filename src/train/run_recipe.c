@@ -2,7 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "train/c_locale.h"
+#include "base/number.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -55,19 +55,15 @@ static void write_string(FILE *out, const char *text)
     fputc('"', out);
 }
 
-/* The shortest of 15 to 17 digits that reads back as the same double. YAML 1.1 wants a point before an exponent. */
+/* YAML 1.1 wants a point before an exponent. */
 static void write_double(FILE *out, double value)
 {
-    char digits[40];
+    char digits[SSFER_NUMBER_SIZE];
     if (isnan(value) || isinf(value)) {
         fputs(isnan(value) ? ".nan" : value > 0 ? ".inf" : "-.inf", out);
         return;
     }
-    for (int precision = 15; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
-        if (strtod(digits, NULL) == value)
-            break;
-    }
+    ssfer_double_text(digits, value);
     const char *exponent = strchr(digits, 'e');
     if (strchr(digits, '.'))
         fputs(digits, out);

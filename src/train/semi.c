@@ -1,6 +1,7 @@
 #include "train/semi.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/size.h"
 #include "nn/try.h"
 #include "train/semi_step.h"
@@ -264,9 +265,9 @@ static void describe_mismatch(char text[static 192], const char *kind, size_t pi
 {
     *text = 0;
     if (pictures < batch)
-        snprintf(text, 192,
-                 "%zu %s pictures for batches of %zu: each comes %s%.1f times in a step; a smaller %s is faster",
-                 pictures, kind, batch, about ? "about " : "", (double)batch / (double)pictures, options);
+        ssfer_snprintf(text, 192,
+                       "%zu %s pictures for batches of %zu: each comes %s%.1f times in a step; a smaller %s is faster",
+                       pictures, kind, batch, about ? "about " : "", (double)batch / (double)pictures, options);
 }
 
 static void find_mismatches(char text[2][192], const semi *s)

@@ -69,9 +69,9 @@ static void read_json(const uint8_t *data, size_t size)
     ssfer_json *document;
     ssfer_error err = {0};
     if (ssfer_json_parse(&document, (const char *)data, size, "json", &err) == SSFER_OK) {
-        for (const ssfer_json *v = ssfer_json_first(document); v; v = ssfer_json_next(v)) {
+        for (ssfer_json_iter i = ssfer_json_each(document); ssfer_json_next(&i);) {
             int64_t number;
-            (void)ssfer_json_to_int(&number, v, "value", &err);
+            (void)ssfer_json_to_int(&number, i.value, "value", &err);
         }
         ssfer_json_destroy(document);
     }

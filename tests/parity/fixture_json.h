@@ -4,12 +4,26 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "io/json.h"
 
-#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { FIXTURE_SKIPPED = 77 };
+
+/* A value of a document, linked to its members or elements. Keys and texts belong to `document`, the root's. */
+typedef struct fixture_value {
+    const char *key;  /* of a member of an object; else NULL */
+    const char *text; /* of a string; else NULL */
+    double number;    /* of a number; else NAN */
+    bool flag;        /* of true */
+    ssfer_json_kind kind;
+    struct fixture_value *child, *next;
+    ssfer_json *document;
+} fixture_value;
 
 /* FOLDER/area/name; freed with ssfer_free. */
 static inline char *fixture_path(const char *area, const char *name)
@@ -18,29 +32,136 @@ static inline char *fixture_path(const char *area, const char *name)
     return ssfer_format("%s/%s/%s", folder && *folder ? folder : SSFER_FIXTURES_DEFAULT, area, name);
 }
 
-/* NULL: no such file, or not JSON (then the test program ends as failed). Freed with cJSON_Delete. */
-static inline cJSON *fixture_json(const char *area, const char *name)
+static inline fixture_value *fixture_tree(const ssfer_json *json, const char *key)
+{
+    fixture_value *v = ssfer_calloc(1, sizeof *v), **link = &v->child;
+    *v = (fixture_value){.key = key, .number = (double)NAN, .kind = ssfer_json_kind_of(json)};
+    (void)ssfer_json_to_string(&v->text, json, "", NULL);
+    (void)ssfer_json_to_double(&v->number, json, "", NULL);
+    (void)ssfer_json_to_bool(&v->flag, json, "", NULL);
+    for (ssfer_json_iter i = ssfer_json_each(json); ssfer_json_next(&i); link = &(*link)->next)
+        *link = fixture_tree(i.value, i.key);
+    return v;
+}
+
+/* Ends the test program as failed where the text is not JSON. */
+static inline fixture_value *fixture_parse(const char *text, size_t size, const char *name)
+{
+    ssfer_json *document;
+    ssfer_error err = {0};
+    if (ssfer_json_parse(&document, text, size, name, &err) != SSFER_OK) {
+        printf("%s\n", err.message);
+        exit(1);
+    }
+    fixture_value *root = fixture_tree(document, NULL);
+    root->document = document;
+    return root;
+}
+
+/* NULL: no such file. Freed with fixture_free. */
+static inline fixture_value *fixture_json(const char *area, const char *name)
 {
     char *path = fixture_path(area, name);
     unsigned char *text = NULL;
     size_t size = 0;
-    cJSON *json = NULL;
+    fixture_value *json = NULL;
+    ssfer_error err = {0};
     if (!ssfer_file_exists(path)) {
         printf("skipped: no %s\n", path);
-    } else if (ssfer_file_read(&text, &size, path, (size_t)1 << 28, NULL) != SSFER_OK ||
-               !(json = cJSON_ParseWithLength((const char *)text, size))) {
-        printf("%s: not JSON\n", path);
+    } else if (ssfer_file_read(&text, &size, path, (size_t)1 << 28, &err) != SSFER_OK) {
+        printf("%s\n", err.message);
         exit(1);
+    } else {
+        json = fixture_parse((const char *)text, size, path);
     }
     ssfer_free(text);
     ssfer_free(path);
     return json;
 }
 
-static inline double fixture_number(const cJSON *object, const char *key, double absent)
+static inline void fixture_free(fixture_value *value)
 {
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsNumber(value) ? value->valuedouble : absent;
+    while (value) {
+        fixture_value *next = value->next;
+        fixture_free(value->child);
+        ssfer_json_destroy(value->document);
+        ssfer_free(value);
+        value = next;
+    }
+}
+
+/* NULL is fine for each of them, and has nothing. */
+static inline const fixture_value *fixture_first(const fixture_value *container)
+{
+    return container ? container->child : NULL;
+}
+
+static inline const fixture_value *fixture_find(const fixture_value *object, const char *key)
+{
+    const fixture_value *v = fixture_first(object);
+    while (v && !(v->key && strcmp(v->key, key) == 0))
+        v = v->next;
+    return v;
+}
+
+static inline const fixture_value *fixture_at(const fixture_value *array, int i)
+{
+    const fixture_value *v = fixture_first(array);
+    while (v && i-- > 0)
+        v = v->next;
+    return v;
+}
+
+static inline int fixture_count(const fixture_value *container)
+{
+    int count = 0;
+    for (const fixture_value *v = fixture_first(container); v; v = v->next)
+        count++;
+    return count;
+}
+
+static inline bool fixture_is_number(const fixture_value *value)
+{
+    return value && value->kind == SSFER_JSON_NUMBER;
+}
+
+static inline bool fixture_is_string(const fixture_value *value)
+{
+    return value && value->kind == SSFER_JSON_STRING;
+}
+
+static inline bool fixture_is_array(const fixture_value *value)
+{
+    return value && value->kind == SSFER_JSON_ARRAY;
+}
+
+static inline bool fixture_is_true(const fixture_value *value)
+{
+    return value && value->flag;
+}
+
+static inline const char *fixture_text(const fixture_value *value)
+{
+    return value ? value->text : NULL;
+}
+
+static inline double fixture_number(const fixture_value *object, const char *key, double absent)
+{
+    const fixture_value *value = fixture_find(object, key);
+    return fixture_is_number(value) ? value->number : absent;
+}
+
+/* Members of objects in any order. */
+static inline bool fixture_equal(const fixture_value *a, const fixture_value *b)
+{
+    if (!a || !b || a->kind != b->kind || a->flag != b->flag || fixture_count(a) != fixture_count(b) ||
+        (a->text && strcmp(a->text, b->text) != 0) || (fixture_is_number(a) && a->number != b->number))
+        return false;
+    int i = 0;
+    for (const fixture_value *v = a->child; v; v = v->next, i++)
+        if (!fixture_equal(v, v->key ? fixture_find(b, v->key) : fixture_at(b, i)))
+            return false;
+    return true;
 }
 
 #endif

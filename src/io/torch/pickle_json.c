@@ -29,13 +29,16 @@ static void dump_number(dump *d, const ssfer_pickle_node *node)
         ssfer_json_null(&d->writer);
 }
 
-static void dump_key(dump *d, const ssfer_pickle_node *key)
+/* Keys that are neither text nor a whole number get a name by their place: an object has no key twice. */
+static void dump_key(dump *d, const ssfer_pickle_node *key, size_t place)
 {
-    char digits[32] = "?";
+    char digits[32];
     int64_t integer;
     const char *text = ssfer_pickle_text(key);
     if (!text && ssfer_pickle_int(key, &integer))
         snprintf(digits, sizeof digits, "%" PRId64, integer);
+    else
+        snprintf(digits, sizeof digits, "?%zu", place);
     ssfer_json_key(&d->writer, text ? text : digits);
 }
 
@@ -59,7 +62,7 @@ static void dump_node(dump *d, const ssfer_pickle_node *node, unsigned depth)
     case SSFER_PICKLE_DICT:
         ssfer_json_begin_object(w);
         for (size_t i = 0; i < ssfer_pickle_count(node) && !d->too_much; i++) {
-            dump_key(d, ssfer_pickle_key_at(node, i));
+            dump_key(d, ssfer_pickle_key_at(node, i), i);
             dump_node(d, ssfer_pickle_value_at(node, i), depth + 1);
         }
         ssfer_json_end(w);

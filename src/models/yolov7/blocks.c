@@ -3,6 +3,7 @@
 #include "models/yolov7/builder.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -274,12 +275,11 @@ static size_t read_kernels(yolo_builder *b, const yolo_row *row, size_t arg, siz
     if (*at == '[' || *at == '(')
         at++;
     while (*at && *at != ']' && *at != ')' && n < 8) {
-        char *end;
-        long k = strtol(at, &end, 10);
-        if (end == at || k < 1 || k > 63 || k % 2 == 0)
+        int64_t k;
+        if (ssfer_scan_int(&k, &at) != SSFER_OK || k < 1 || k > 63 || k % 2 == 0)
             return yolo_fail(b, SSFER_ERR_FORMAT, row->path, "pooling kernels %.60s", at);
         kernels[n++] = (size_t)k;
-        at = *end == ',' ? end + 1 : end;
+        at += *at == ',';
     }
     return n;
 }

@@ -1,6 +1,7 @@
 #include "models/yolov7/builder.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/size.h"
 
 #include <math.h>
@@ -18,7 +19,7 @@ yolo_path yolo_join(yolo_builder *b, const char *path, const char *format, ...)
     va_start(args, format);
     int n = snprintf(joined.text, sizeof joined.text, "%s%s", path, *path && *format ? "." : "");
     if (n >= 0 && (size_t)n < sizeof joined.text)
-        n += vsnprintf(joined.text + n, sizeof joined.text - (size_t)n, format, args);
+        n += ssfer_vsnprintf(joined.text + n, sizeof joined.text - (size_t)n, format, args);
     va_end(args);
     if (n < 0 || (size_t)n >= sizeof joined.text)
         yolo_fail(b, SSFER_ERR_LIMIT, "", "a module's name is too long");
@@ -32,7 +33,7 @@ size_t yolo_fail(yolo_builder *b, ssfer_status status, const char *path, const c
     if (b->st != SSFER_OK)
         return 0;
     va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
+    ssfer_vsnprintf(what, sizeof what, format, args);
     va_end(args);
     b->st = ssfer_fail(b->err, status, "%s: %s%s%s", b->name, path, *path ? ": " : "", what);
     return 0;
@@ -64,15 +65,11 @@ const char *yolo_arg_text(const yolo_row *row, size_t i, const char *fallback)
 
 static bool number(double *out, const char *text)
 {
-    char *end;
-    double v = ssfer_yolo_to_double(text, &end);
-    if (*end && *text) { /* Python's truth values count as numbers */
-        v = strcmp(text, "True") == 0 ? 1 : 0;
-        if (v == 0 && strcmp(text, "False") != 0)
-            return false;
-    }
-    *out = v;
-    return isfinite(v) && *text;
+    const bool is_true = strcmp(text, "True") == 0; /* Python's truth values count as numbers */
+    if (!is_true && strcmp(text, "False") != 0)
+        return ssfer_parse_double(out, text, strlen(text)) == SSFER_OK;
+    *out = is_true ? 1 : 0;
+    return true;
 }
 
 double yolo_arg(yolo_builder *b, const yolo_row *row, size_t i, double fallback)
@@ -89,7 +86,7 @@ double yolo_fact(yolo_builder *b, const char *path, const char *key, double fall
 {
     char usual[40];
     double v = fallback;
-    ssfer_yolo_number_text(usual, sizeof usual, fallback);
+    ssfer_snprintf(usual, sizeof usual, "%.17g", fallback);
     const char *text = ssfer_yolo_config_find(b->config, path, key, usual);
     if (text && !number(&v, text))
         yolo_fail(b, SSFER_ERR_FORMAT, path, "%s is no number: %.60s", key, text);
@@ -108,7 +105,8 @@ static size_t small(yolo_builder *b, const char *path, double v)
 
 static bool parse_activation(yolo_act *act, const char *text)
 {
-    char name[16] = "", *end;
+    char name[16] = "";
+    double slope = 0.01; /* PyTorch's default */
     if (strncmp(text, "nn.", 3) == 0)
         text += 3;
     size_t n = strcspn(text, "(");
@@ -123,8 +121,9 @@ static bool parse_activation(yolo_act *act, const char *text)
         *act = (yolo_act){SSFER_ACTIVATION_LEAKY_RELU, 0};
     else if (strcmp(name, "Identity") == 0 || strcmp(name, "False") == 0)
         *act = (yolo_act){SSFER_ACTIVATION_NONE, 0};
-    else if (strcmp(name, "LeakyReLU") == 0) /* PyTorch's default slope is 0.01 */
-        *act = (yolo_act){SSFER_ACTIVATION_LEAKY_RELU, *arg == ')' ? 0.01f : (float)ssfer_yolo_to_double(arg, &end)};
+    else if (strcmp(name, "LeakyReLU") == 0 &&
+             (*arg == ')' || ssfer_parse_double(&slope, arg, strcspn(arg, ",)")) == SSFER_OK))
+        *act = (yolo_act){SSFER_ACTIVATION_LEAKY_RELU, (float)slope};
     else
         return false;
     return isfinite(act->slope);

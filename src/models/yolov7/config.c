@@ -1,6 +1,7 @@
 #include "models/yolov7/config.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -128,28 +129,10 @@ void ssfer_yolo_config_sort(ssfer_yolo_config *config)
         qsort(config->facts, config->fact_count, sizeof *config->facts, compare_facts);
 }
 
-double ssfer_yolo_to_double(const char *text, char **end)
-{
-    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0); /* needs no memory: it is built in */
-    double v = c ? strtod_l(text, end, c) : strtod(text, end);
-    if (c)
-        freelocale(c);
-    return v;
-}
-
-int ssfer_yolo_number_text(char *out, size_t size, double value)
-{
-    int n = snprintf(out, size, "%.17g", value);
-    for (char *c = out; n > 0 && (size_t)n < size && *c; c++) /* decimal commas; a number has no others */
-        *c = *c == ',' ? '.' : *c;
-    return n;
-}
-
 static bool same_value(const char *a, const char *b)
 {
-    char *end_a, *end_b;
-    double x = ssfer_yolo_to_double(a, &end_a), y = ssfer_yolo_to_double(b, &end_b);
-    if (*end_a == '\0' && *end_b == '\0' && *a && *b)
+    double x, y;
+    if (ssfer_parse_double(&x, a, strlen(a)) == SSFER_OK && ssfer_parse_double(&y, b, strlen(b)) == SSFER_OK)
         return x == y;
     return strcmp(a, b) == 0;
 }
@@ -204,11 +187,8 @@ static char *next_word(char **line)
 
 static bool read_number(double *out, const char *word, double low, double high)
 {
-    char *end;
-    if (!word || !*word)
-        return false;
-    double v = ssfer_yolo_to_double(word, &end);
-    if (*end || !(v >= low && v <= high))
+    double v;
+    if (!word || ssfer_parse_double(&v, word, strlen(word)) != SSFER_OK || !(v >= low && v <= high))
         return false;
     *out = v;
     return true;
@@ -253,14 +233,12 @@ static ssfer_status read_layer(reader *r, char *line)
     char *list = next_word(&line), *count = next_word(&line), *module = next_word(&line);
     if (!list || !module || !read_count(&repeat, count, 1000))
         return bad_line(r, "a layer is written: layer FROM[,FROM...] REPEAT MODULE [ARGUMENT...]");
-    for (char *at = list; *at;) {
-        char *end;
-        errno = 0;
-        long v = strtol(at, &end, 10);
-        if (end == at || errno || from_count == SSFER_YOLO_MAX_FROM || (*end && *end != ','))
+    for (const char *at = list; *at; at += *at == ',') {
+        int64_t v;
+        if (ssfer_scan_int(&v, &at) != SSFER_OK || v < INT32_MIN || v > INT32_MAX ||
+            from_count == SSFER_YOLO_MAX_FROM || (*at && *at != ','))
             return bad_line(r, "the inputs of a layer are whole numbers separated by commas");
-        from[from_count++] = v;
-        at = *end ? end + 1 : end;
+        from[from_count++] = (long)v;
     }
     ssfer_status st = ssfer_yolo_config_layer(r->config, from, from_count, repeat, module, r->err);
     for (char *word; st == SSFER_OK && (word = next_word(&line));)
@@ -364,15 +342,14 @@ ssfer_status ssfer_yolo_config_format(char **text, const ssfer_yolo_config *c, s
     FILE *f = open_memstream(&buffer, &size);
     if (!f)
         return out_of_memory(err);
-    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0), before = uselocale(plain); /* decimal points */
-    fprintf(f, "classes %zu\nkeypoints %zu\ndepth %.9g\nwidth %.9g\nkeypoint_blocks %s\n", c->classes, c->keypoints,
-            c->depth, c->width, c->keypoint_blocks ? "yes" : "no");
+    ssfer_fprintf(f, "classes %zu\nkeypoints %zu\ndepth %.9g\nwidth %.9g\nkeypoint_blocks %s\n", c->classes,
+                  c->keypoints, c->depth, c->width, c->keypoint_blocks ? "yes" : "no");
     if (c->activation)
         fprintf(f, "activation %s\n", c->activation);
     for (size_t i = 0; i < c->levels; i++) {
         fprintf(f, "anchors");
         for (size_t k = 0; k < c->anchor_count[i]; k++)
-            fprintf(f, " %.9g,%.9g", (double)c->anchors[i][k][0], (double)c->anchors[i][k][1]);
+            ssfer_fprintf(f, " %.9g,%.9g", (double)c->anchors[i][k][0], (double)c->anchors[i][k][1]);
         fputc('\n', f);
     }
     for (size_t i = 0; i < c->layer_count; i++)
@@ -380,9 +357,6 @@ ssfer_status ssfer_yolo_config_format(char **text, const ssfer_yolo_config *c, s
     for (size_t i = 0; i < c->fact_count; i++)
         if (c->facts[i].needed)
             fprintf(f, "set %s %s %s\n", c->facts[i].path, c->facts[i].key, c->facts[i].value);
-    uselocale(before);
-    if (plain)
-        freelocale(plain);
     bool failed = ferror(f) != 0;
     if (fclose(f) != 0 || failed) {
         free(buffer);

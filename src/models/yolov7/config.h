@@ -80,10 +80,6 @@ ssfer_status ssfer_yolo_config_parse(ssfer_yolo_config *config, const char *text
 /* To text, with the needed facts only. *text is freed with ssfer_free. */
 ssfer_status ssfer_yolo_config_format(char **text, const ssfer_yolo_config *config, ssfer_error *err);
 
-/* strtod and snprintf("%.17g") with a decimal point whatever the program's locale. */
-double ssfer_yolo_to_double(const char *text, char **end);
-int ssfer_yolo_number_text(char *out, size_t size, double value);
-
 /* The published networks: name (NULL past the last) and text. find takes a name that starts with one of them, so that
  * "yolov7-tiny-face-w0.25" is yolov7-tiny-face; the longest match counts. NULL: none. */
 #define SSFER_YOLO_BUILTIN_NAMES "yolov7-lite-t, yolov7-lite-s, yolov7-tiny-face, yolov7s-face, yolov7-face"

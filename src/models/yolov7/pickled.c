@@ -1,5 +1,7 @@
 #include "models/yolov7/pickled.h"
 
+#include "base/number.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,7 +49,7 @@ static ssfer_status number_fact(reader *r, const char *path, const char *key, co
     double v;
     if (!pair_value(&v, node, k))
         return SSFER_OK; /* absent in this version of PyTorch: the row's default holds */
-    ssfer_yolo_number_text(text, sizeof text, v);
+    ssfer_snprintf(text, sizeof text, "%.17g", v);
     return ssfer_yolo_config_fact(r->config, path, key, text, r->err);
 }
 
@@ -96,11 +98,10 @@ static ssfer_status pool_facts(reader *r, const char *path, const ssfer_pickle_n
 
 static ssfer_status activation_fact(reader *r, const char *path, const char *class, const ssfer_pickle_node *m)
 {
-    char text[80], number[40];
+    char text[80];
     double slope;
     if (strcmp(class, "LeakyReLU") == 0 && ssfer_pickle_double(ssfer_pickle_attr(m, "negative_slope"), &slope)) {
-        ssfer_yolo_number_text(number, sizeof number, slope);
-        snprintf(text, sizeof text, "LeakyReLU(%s)", number);
+        ssfer_snprintf(text, sizeof text, "LeakyReLU(%.17g)", slope);
     } else
         snprintf(text, sizeof text, "%.60s", class);
     return ssfer_yolo_config_fact(r->config, path, "activation", text, r->err);
@@ -192,7 +193,7 @@ static bool argument_text(char *out, size_t size, const ssfer_pickle_node *node)
         n = ssfer_pickle_int(node, &whole) ? snprintf(out, size, "%" PRId64, whole) : -1;
         break;
     case SSFER_PICKLE_FLOAT:
-        n = ssfer_pickle_double(node, &v) ? ssfer_yolo_number_text(out, size, v) : -1;
+        n = ssfer_pickle_double(node, &v) ? ssfer_snprintf(out, size, "%.17g", v) : -1;
         break;
     case SSFER_PICKLE_STRING:
         n = text ? snprintf(out, size, "%s", text) : -1;

@@ -1,5 +1,6 @@
 #include "models/yolov7/seeded.h"
 
+#include "base/number.h"
 #include "base/rng.h"
 #include "nn/try.h"
 
@@ -88,8 +89,10 @@ static ssfer_status conv(seeder *s, const char *path, const char *name, size_t i
 
 static size_t argument(const row *r, size_t i, size_t fallback)
 {
-    char *end;
-    return i < r->layer->arg_count ? (size_t)ssfer_yolo_to_double(r->layer->args[i], &end) : fallback;
+    size_t value = fallback;
+    if (i < r->layer->arg_count) /* of a built-in description: a whole number */
+        (void)ssfer_parse_size(&value, r->layer->args[i], strlen(r->layer->args[i]));
+    return value;
 }
 
 static size_t channels(const seeder *s, const row *r)

@@ -1,5 +1,6 @@
 #include "models/yolov7/yaml_json.h"
 
+#include "base/number.h"
 #include "io/json.h"
 
 #include <math.h>
@@ -16,15 +17,6 @@ static ssfer_status bad_row(const reader *r)
 {
     return ssfer_fail(r->err, SSFER_ERR_FORMAT, "%s: row %zu of the network's yaml cannot be read", r->name,
                       r->config->layer_count);
-}
-
-/* Member i of an array; NULL past its end. */
-static const ssfer_json *element(const ssfer_json *array, size_t i)
-{
-    const ssfer_json *v = ssfer_json_first(array);
-    while (v && i-- > 0)
-        v = ssfer_json_next(v);
-    return v;
 }
 
 static bool read_whole(long *out, const ssfer_json *value)
@@ -58,7 +50,7 @@ static bool scalar_text(char *out, size_t size, const ssfer_json *value)
         if (ssfer_json_to_int(&whole, value, "", NULL) == SSFER_OK)
             n = snprintf(out, size, "%lld", (long long)whole);
         else if (ssfer_json_to_double(&number, value, "", NULL) == SSFER_OK)
-            n = ssfer_yolo_number_text(out, size, number);
+            n = ssfer_snprintf(out, size, "%.17g", number);
         break;
     default:
         break;
@@ -69,12 +61,12 @@ static bool scalar_text(char *out, size_t size, const ssfer_json *value)
 static ssfer_status add_argument(reader *r, const ssfer_json *value)
 {
     char text[200], part[60];
-    size_t used = 1, i = 0;
+    size_t used = 1;
     if (ssfer_json_kind_of(value) != SSFER_JSON_ARRAY)
         return scalar_text(text, sizeof text, value) ? ssfer_yolo_config_arg(r->config, text, r->err) : bad_row(r);
     text[0] = '[';
-    for (const ssfer_json *v = ssfer_json_first(value); v; v = ssfer_json_next(v), i++) {
-        int n = scalar_text(part, sizeof part, v)
+    for (size_t i = 0; i < ssfer_json_count(value); i++) {
+        int n = scalar_text(part, sizeof part, ssfer_json_at(value, i))
                     ? snprintf(text + used, sizeof text - used, "%s%s", i ? "," : "", part)
                     : -1;
         if (n < 0 || used + (size_t)n + 2 > sizeof text)
@@ -88,34 +80,34 @@ static ssfer_status add_argument(reader *r, const ssfer_json *value)
 /* [from, number, module, args] */
 static ssfer_status read_row(reader *r, const ssfer_json *row)
 {
-    const ssfer_json *from_value = element(row, 0), *args = element(row, 3);
+    const ssfer_json *from_value = ssfer_json_at(row, 0), *args = ssfer_json_at(row, 3);
     long from[SSFER_YOLO_MAX_FROM], repeat;
     size_t count = 0;
     const char *module;
     if (ssfer_json_kind_of(from_value) == SSFER_JSON_ARRAY) {
-        for (const ssfer_json *v = ssfer_json_first(from_value); v; v = ssfer_json_next(v))
-            if (count == SSFER_YOLO_MAX_FROM || !read_whole(&from[count++], v))
+        for (ssfer_json_iter i = ssfer_json_each(from_value); ssfer_json_next(&i);)
+            if (count == SSFER_YOLO_MAX_FROM || !read_whole(&from[count++], i.value))
                 return bad_row(r);
     } else if (!read_whole(&from[count++], from_value))
         return bad_row(r);
-    if (!read_whole(&repeat, element(row, 1)) || repeat < 1 ||
-        ssfer_json_to_string(&module, element(row, 2), "", NULL) != SSFER_OK)
+    if (!read_whole(&repeat, ssfer_json_at(row, 1)) || repeat < 1 ||
+        ssfer_json_to_string(&module, ssfer_json_at(row, 2), "", NULL) != SSFER_OK)
         return bad_row(r);
     ssfer_status st = ssfer_yolo_config_layer(r->config, from, count, (size_t)repeat, module, r->err);
-    for (const ssfer_json *v = ssfer_json_first(args); v && st == SSFER_OK; v = ssfer_json_next(v))
-        st = add_argument(r, v);
+    for (ssfer_json_iter i = ssfer_json_each(args); st == SSFER_OK && ssfer_json_next(&i);)
+        st = add_argument(r, i.value);
     return st;
 }
 
 static ssfer_status read_anchors(reader *r, const ssfer_json *anchors)
 {
     ssfer_yolo_config *c = r->config;
-    for (const ssfer_json *level = ssfer_json_first(anchors); level; level = ssfer_json_next(level)) {
+    for (ssfer_json_iter level = ssfer_json_each(anchors); ssfer_json_next(&level);) {
         size_t k = 0;
         double number;
-        for (const ssfer_json *v = ssfer_json_first(level); v; v = ssfer_json_next(v), k++) {
+        for (ssfer_json_iter i = ssfer_json_each(level.value); ssfer_json_next(&i); k++) {
             if (c->levels == SSFER_YOLO_MAX_LEVELS || k == 2 * SSFER_YOLO_MAX_ANCHORS ||
-                ssfer_json_to_double(&number, v, "", NULL) != SSFER_OK)
+                ssfer_json_to_double(&number, i.value, "", NULL) != SSFER_OK)
                 return ssfer_fail(r->err, SSFER_ERR_FORMAT, "%s: anchors of the network's yaml cannot be read",
                                   r->name);
             c->anchors[c->levels][k / 2][k % 2] = (float)number;
@@ -149,9 +141,9 @@ static ssfer_status read_document(reader *r, const ssfer_json *document)
     if (ssfer_json_to_bool(&c->keypoint_blocks, ssfer_json_find(document, "dw_conv_kpt"), "", NULL) != SSFER_OK)
         c->keypoint_blocks = false;
     for (size_t i = 0; i < 2; i++)
-        for (const ssfer_json *v = ssfer_json_first(ssfer_json_find(document, parts[i])); v && st == SSFER_OK;
-             v = ssfer_json_next(v))
-            st = read_row(r, v);
+        for (ssfer_json_iter row = ssfer_json_each(ssfer_json_find(document, parts[i]));
+             st == SSFER_OK && ssfer_json_next(&row);)
+            st = read_row(r, row.value);
     if (st == SSFER_OK && !c->layer_count)
         st = ssfer_fail(r->err, SSFER_ERR_FORMAT, "%s: the network's yaml has no rows", r->name);
     return st;

@@ -2,6 +2,7 @@
  * released. */
 #include "yolov7/yolov7_fixture.h"
 
+#include "base/number.h"
 #include "models/classifier.h"
 #include "train/mixer.h"
 
@@ -37,7 +38,7 @@ static int32_t *read_labels(const ssfer_tensor_set *set, const char *name, size_
 
 static void check_mixup(void)
 {
-    cJSON *json = fixture_json(area, "mixup.json");
+    fixture_value *json = fixture_json(area, "mixup.json");
     if (!json)
         return;
     ssfer_tensor_set *set = fixture_tensors(area, "mixup.safetensors");
@@ -45,23 +46,18 @@ static void check_mixup(void)
     const ssfer_tensor *t;
     float *x = fixture_floats(set, "x", &t);
     float *mixed = ssfer_malloc(t->count * sizeof *mixed);
-    const cJSON *value;
-    cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(json, "lambdas"))
-    {
-        char name[96], *number = cJSON_Print(value);
-        const double lambda = value->valuedouble;
-        if (!strchr(number, '.')) { /* Python writes 0.0 and 1.0 */
-            char *longer = ssfer_format("%s.0", number);
-            cJSON_free(number);
-            number = longer;
-        }
+    const fixture_value *value;
+    for (value = fixture_first(fixture_find(json, "lambdas")); value; value = value->next) {
+        char name[96], digits[SSFER_NUMBER_SIZE];
+        const double lambda = value->number;
+        ssfer_double_text(digits, lambda);
+        char *number = ssfer_format("%s%s", digits, strchr(digits, '.') ? "" : ".0"); /* Python writes 0.0 and 1.0 */
         ssfer_mix_blend(mixed, x, t->shape[0], t->count / t->shape[0], lambda);
         snprintf(name, sizeof name, "mixed_lam%s", number);
         check_tensor(mixed, set, name, 2e-6);
-        const cJSON *classes;
-        cJSON_ArrayForEach(classes, cJSON_GetObjectItemCaseSensitive(json, "num_classes"))
-        {
-            const size_t K = (size_t)classes->valuedouble;
+        const fixture_value *classes;
+        for (classes = fixture_first(fixture_find(json, "num_classes")); classes; classes = classes->next) {
+            const size_t K = (size_t)classes->number;
             size_t B;
             snprintf(name, sizeof name, "labels_c%zu", K);
             int32_t *labels = read_labels(set, name, &B);
@@ -80,7 +76,7 @@ static void check_mixup(void)
     ssfer_free(mixed);
     ssfer_free(x);
     ssfer_tensor_set_destroy(set);
-    cJSON_Delete(json);
+    fixture_free(json);
 }
 
 /* ---- the loss from logits ---- */
@@ -172,22 +168,21 @@ static void check_described_case(const ssfer_tensor_set *set, const char *name, 
 
 static void check_losses(void)
 {
-    cJSON *json = fixture_json(area, "facemix_loss.json");
+    fixture_value *json = fixture_json(area, "facemix_loss.json");
     if (!json)
         return;
     ssfer_tensor_set *set = fixture_tensors(area, "facemix_loss.safetensors");
-    const cJSON *c;
-    cJSON_ArrayForEach(c, json)
-    {
+    const fixture_value *c;
+    for (c = fixture_first(json); c; c = c->next) {
         char name[96];
         size_t B;
-        snprintf(name, sizeof name, "%s.labels", c->string);
+        snprintf(name, sizeof name, "%s.labels", c->key);
         int32_t *labels = read_labels(set, name, &B);
         size_t *indices = ssfer_calloc(B, sizeof *indices);
         ssfer_seen *views = ssfer_calloc(B, sizeof *views);
         float *images = ssfer_calloc(B * 3, sizeof *images);
         const ssfer_batch batch = {.count = B, .images = images, .labels = labels, .indices = indices, .views = views};
-        check_described_case(set, c->string, &batch, (size_t)fixture_number(c, "num_classes", 0),
+        check_described_case(set, c->key, &batch, (size_t)fixture_number(c, "num_classes", 0),
                              fixture_number(c, "lam", (double)NAN), fixture_number(c, "label_smoothing", (double)NAN));
         ssfer_free(images);
         ssfer_free(views);
@@ -195,13 +190,13 @@ static void check_losses(void)
         ssfer_free(labels);
     }
     ssfer_tensor_set_destroy(set);
-    cJSON_Delete(json);
+    fixture_free(json);
 }
 
 /* ---- from pictures ---- */
 
-static void check_end_to_end_mode(const ssfer_tensor_set *set, const cJSON *json, const ssfer_batch *batch, size_t size,
-                                  const ssfer_classifier *model, const char *detector)
+static void check_end_to_end_mode(const ssfer_tensor_set *set, const fixture_value *json, const ssfer_batch *batch,
+                                  size_t size, const ssfer_classifier *model, const char *detector)
 {
     const size_t B = batch->count, K = model->vit.config.classes;
     const char *mode = detector ? "released" : "described";
@@ -236,9 +231,9 @@ static void check_end_to_end_mode(const ssfer_tensor_set *set, const cJSON *json
     ssfer_mixer_destroy(m);
 }
 
-static char *named_file(const cJSON *json, const char *key)
+static char *named_file(const fixture_value *json, const char *key)
 {
-    char *file = ssfer_strdup(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, key)));
+    char *file = ssfer_strdup(fixture_text(fixture_find(json, key)));
     file[strcspn(file, " ")] = '\0'; /* "../yolov7/x.pt (conf 0.40, ...)" */
     char *path = fixture_path(area, file);
     ssfer_free(file);
@@ -247,7 +242,7 @@ static char *named_file(const cJSON *json, const char *key)
 
 static void check_end_to_end(void)
 {
-    cJSON *json = fixture_json(area, "facemix_end_to_end.json");
+    fixture_value *json = fixture_json(area, "facemix_end_to_end.json");
     if (!json)
         return;
     char *detector = named_file(json, "detector"), *classifier = named_file(json, "classifier");
@@ -257,11 +252,11 @@ static void check_end_to_end(void)
         const ssfer_tensor *t;
         size_t B;
         ssfer_tensor_set *set = fixture_tensors(area, "facemix_end_to_end.safetensors");
-        cJSON *config = fixture_json("vit", "config.json"); /* heads are not in the shapes */
+        fixture_value *config = fixture_json("vit", "config.json"); /* heads are not in the shapes */
         const ssfer_classifier_load_options load = {
-            .heads = (size_t)fixture_number(cJSON_GetObjectItemCaseSensitive(config, "main"), "num_heads", 0)};
+            .heads = (size_t)fixture_number(fixture_find(config, "main"), "num_heads", 0)};
         fixture_must(ssfer_classifier_load(&model, classifier, &load, &err), &err, classifier);
-        cJSON_Delete(config);
+        fixture_free(config);
         float *x = fixture_floats(set, "images_u8", &t);
         int32_t *labels = read_labels(set, "labels", &B);
         size_t *indices = ssfer_calloc(B, sizeof *indices);
@@ -283,7 +278,7 @@ static void check_end_to_end(void)
         printf("skipped: no %s or %s\n", detector, classifier);
     ssfer_free(detector);
     ssfer_free(classifier);
-    cJSON_Delete(json);
+    fixture_free(json);
 }
 
 int main(void)

@@ -40,9 +40,9 @@ static inline void check_equal(const char *what, size_t got, size_t want)
 }
 
 /* The tolerance of a tensor, negative (nothing passes) where the fixture has none. */
-static inline double atol_of(const cJSON *group, const char *name)
+static inline double atol_of(const fixture_value *group, const char *name)
 {
-    return fixture_number(cJSON_GetObjectItemCaseSensitive(group, name), "atol", -1.0);
+    return fixture_number(fixture_find(group, name), "atol", -1.0);
 }
 
 static inline ssfer_tensor_set *read_set(const char *name)

@@ -3,7 +3,8 @@
 
 #include <unistd.h>
 
-static void check_checkpoint(const char *program, const char *name, const cJSON *config, const cJSON *tolerances)
+static void check_checkpoint(const char *program, const char *name, const fixture_value *config,
+                             const fixture_value *tolerances)
 {
     char file[96], out[64], command[1024];
     ssfer_error err = {0};
@@ -22,7 +23,7 @@ static void check_checkpoint(const char *program, const char *name, const cJSON 
              fixture_number(config, "decoder_num_heads", 0));
     check_equal(command, (size_t)system(command), 0);
     must(ssfer_safetensors_read(&got, out, &err), err.message);
-    const cJSON *atols = cJSON_GetObjectItemCaseSensitive(tolerances, name);
+    const fixture_value *atols = fixture_find(tolerances, name);
     const char *const names[][2] = {{"mask", "mask"}, {"pred", "pred"}, {"loss", "loss_norm_pix_False"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         size_t count;
@@ -40,14 +41,14 @@ static void check_checkpoint(const char *program, const char *name, const cJSON 
 
 int main(int argc, char **argv)
 {
-    cJSON *config = fixture_json("mae", "config.json"), *tolerances = fixture_json("mae", "tolerances.json");
+    fixture_value *config = fixture_json("mae", "config.json"), *tolerances = fixture_json("mae", "tolerances.json");
     if (!config || !tolerances)
         return FIXTURE_SKIPPED;
-    for (const cJSON *m = argc == 2 ? config->child : NULL; m; m = m->next)
-        if (cJSON_GetObjectItemCaseSensitive(m, "embed_dim"))
-            check_checkpoint(argv[1], m->string, m, tolerances);
-    cJSON_Delete(config);
-    cJSON_Delete(tolerances);
+    for (const fixture_value *m = argc == 2 ? config->child : NULL; m; m = m->next)
+        if (fixture_find(m, "embed_dim"))
+            check_checkpoint(argv[1], m->key, m, tolerances);
+    fixture_free(config);
+    fixture_free(tolerances);
     printf("%zu values compared, %zu wrong\n", checked, failed);
     return failed || !checked;
 }

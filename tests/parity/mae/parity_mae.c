@@ -29,15 +29,14 @@ static void check_tables(void)
 /* Single values and sums of a table in double precision. */
 static void check_samples_file(const char *name, size_t dim, size_t side)
 {
-    cJSON *json = fixture_json("mae", name);
+    fixture_value *json = fixture_json("mae", name);
     float *table = ssfer_aligned_alloc((side * side + 1) * dim * sizeof *table);
     ssfer_sincos_positions(table, dim, side);
-    const cJSON *sample;
-    cJSON_ArrayForEach(sample, cJSON_GetObjectItemCaseSensitive(json, "rows_cols_value_float64"))
-    {
-        size_t row = (size_t)cJSON_GetArrayItem(sample, 0)->valuedouble;
-        size_t column = (size_t)cJSON_GetArrayItem(sample, 1)->valuedouble;
-        float want = (float)cJSON_GetArrayItem(sample, 2)->valuedouble;
+    const fixture_value *sample;
+    for (sample = fixture_first(fixture_find(json, "rows_cols_value_float64")); sample; sample = sample->next) {
+        size_t row = (size_t)fixture_at(sample, 0)->number;
+        size_t column = (size_t)fixture_at(sample, 1)->number;
+        float want = (float)fixture_at(sample, 2)->number;
         check_close("sample of a position table", &table[row * dim + column], &want, 1, 1e-6);
     }
     double sum = 0.0, sum_abs = 0.0;
@@ -50,7 +49,7 @@ static void check_samples_file(const char *name, size_t dim, size_t side)
     failed += !(fabs(sum - fixture_number(json, "sum", NAN)) <= 1e-3);
     failed += !(fabs(sum_abs - fixture_number(json, "sum_abs", NAN)) <= 1e-3);
     ssfer_free(table);
-    cJSON_Delete(json);
+    fixture_free(json);
 }
 
 /* Every sincos_<dim>x<side>_samples.json. */
@@ -102,13 +101,13 @@ static void check_mask_tensors(const ssfer_mae_masks *masks, const float *keep, 
     }
 }
 
-static void check_masking(const cJSON *config)
+static void check_masking(const fixture_value *config)
 {
     ssfer_tensor_set *set = read_set("random_masking.safetensors");
-    for (const cJSON *c = config->child; set && c; c = c->next) {
-        if (strncmp(c->string, "masking.", 8) != 0)
+    for (const fixture_value *c = config->child; set && c; c = c->next) {
+        if (strncmp(c->key, "masking.", 8) != 0)
             continue;
-        const char *name = c->string + 8;
+        const char *name = c->key + 8;
         char full[96];
         snprintf(full, sizeof full, "%s.x", name);
         const ssfer_tensor *x_tensor = ssfer_tensor_set_find(set, full);
@@ -144,7 +143,7 @@ typedef struct network {
     size_t batch;
 } network;
 
-static void open_network(network *n, const char *name, const cJSON *config, const char *backend)
+static void open_network(network *n, const char *name, const fixture_value *config, const char *backend)
 {
     char file[96];
     ssfer_error err = {0};
@@ -182,7 +181,7 @@ static void close_network(network *n)
 }
 
 /* The sizes that were read from the file's shapes are those that the fixture states. */
-static void check_config(const network *n, const cJSON *c)
+static void check_config(const network *n, const fixture_value *c)
 {
     const ssfer_mae_config *m = &n->model.mae.config;
     check_equal("img_size", m->image_size, (size_t)fixture_number(c, "img_size", 0));
@@ -216,7 +215,7 @@ static void run_forward(network *n)
          ssfer_compute_error(n->cx)->message);
 }
 
-static void check_pred(const network *n, const cJSON *atols)
+static void check_pred(const network *n, const fixture_value *atols)
 {
     const size_t L = n->masks.patches,
                  D = n->model.mae.config.channels * n->model.mae.config.patch_size * n->model.mae.config.patch_size;
@@ -249,7 +248,7 @@ static void check_patches(const network *n)
 }
 
 /* The loss with and without normalised targets, and the gradients of every kind that the folder has. */
-static void check_training(network *n, bool norm_pix, const cJSON *tolerances)
+static void check_training(network *n, bool norm_pix, const fixture_value *tolerances)
 {
     const char *kind = norm_pix ? "True" : "False";
     char name[64], file[96];
@@ -263,8 +262,7 @@ static void check_training(network *n, bool norm_pix, const cJSON *tolerances)
     double mean = 0.0;
     for (size_t b = 0; b < n->batch; b++)
         mean += (double)n->losses[b] / (double)n->batch;
-    check_tensor(n->name, name, &(float){(float)mean}, n->forward,
-                 atol_of(cJSON_GetObjectItemCaseSensitive(tolerances, n->name), name));
+    check_tensor(n->name, name, &(float){(float)mean}, n->forward, atol_of(fixture_find(tolerances, n->name), name));
     if (!grads)
         return;
     must(ssfer_mae_loss(n->cx, &n->acts, n->losses, n->images, n->weights, mask, n->batch), "loss");
@@ -272,7 +270,7 @@ static void check_training(network *n, bool norm_pix, const cJSON *tolerances)
     memset(n->grads, 0, table->block_floats * sizeof *n->grads);
     must(ssfer_mae_backward(n->cx, n->model.params, n->grads, &n->acts, mask, n->batch), "backward");
     snprintf(name, sizeof name, "%s_grads_norm_pix_%s", n->name, kind);
-    const cJSON *atols = cJSON_GetObjectItemCaseSensitive(tolerances, name);
+    const fixture_value *atols = fixture_find(tolerances, name);
     for (size_t i = 0; i < table->count; i++) {
         const ssfer_param *p = &table->items[i];
         if (!p->frozen)
@@ -284,11 +282,12 @@ static void check_training(network *n, bool norm_pix, const cJSON *tolerances)
     ssfer_tensor_set_destroy(grads);
 }
 
-static void check_network(const char *name, const cJSON *config, const cJSON *tolerances, const char *backend)
+static void check_network(const char *name, const fixture_value *config, const fixture_value *tolerances,
+                          const char *backend)
 {
     char file[96];
     network n = {0};
-    const cJSON *atols = cJSON_GetObjectItemCaseSensitive(tolerances, name);
+    const fixture_value *atols = fixture_find(tolerances, name);
     snprintf(file, sizeof file, "%s_forward.safetensors", name);
     if (!(n.forward = read_set(file)))
         return;
@@ -315,19 +314,19 @@ static void check_network(const char *name, const cJSON *config, const cJSON *to
 
 int main(void)
 {
-    cJSON *config = fixture_json("mae", "config.json"), *tolerances = fixture_json("mae", "tolerances.json");
+    fixture_value *config = fixture_json("mae", "config.json"), *tolerances = fixture_json("mae", "tolerances.json");
     if (!config || !tolerances)
         return FIXTURE_SKIPPED;
     check_tables();
     check_samples();
     check_masking(config);
-    for (const cJSON *m = config->child; m; m = m->next)
-        if (cJSON_GetObjectItemCaseSensitive(m, "embed_dim")) {
-            check_network(m->string, m, tolerances, "cpu");
-            check_network(m->string, m, tolerances, "ref");
+    for (const fixture_value *m = config->child; m; m = m->next)
+        if (fixture_find(m, "embed_dim")) {
+            check_network(m->key, m, tolerances, "cpu");
+            check_network(m->key, m, tolerances, "ref");
         }
-    cJSON_Delete(config);
-    cJSON_Delete(tolerances);
+    fixture_free(config);
+    fixture_free(tolerances);
     printf("%zu values compared, %zu wrong\n", checked, failed);
     return failed || !checked;
 }

@@ -19,24 +19,24 @@ static void keep_line(void *user, ssfer_log_level level, const char *line)
 }
 
 /* Lists of keys: every one named there must be missing from, or too many in, the checkpoint; and no others. */
-static void check_keys(const classifier *c, const ssfer_tensor_set *set, const cJSON *json)
+static void check_keys(const classifier *c, const ssfer_tensor_set *set, const fixture_value *json)
 {
-    const cJSON *missing = cJSON_GetObjectItemCaseSensitive(json, "missing_keys"), *key;
-    const cJSON *dropped = cJSON_GetObjectItemCaseSensitive(json, "unexpected_keys_dropped");
+    const fixture_value *missing = fixture_find(json, "missing_keys"), *key;
+    const fixture_value *dropped = fixture_find(json, "unexpected_keys_dropped");
     size_t extra = 0, absent = 0;
     for (size_t i = 0; i < ssfer_tensor_set_count(set); i++)
         extra += !ssfer_params_find(&c->vit.table, ssfer_tensor_set_at(set, i)->name);
     for (size_t i = 0; i < c->vit.table.count; i++)
         absent += !ssfer_tensor_set_find(set, c->vit.table.items[i].name);
-    check_equal("keys dropped", extra, (size_t)cJSON_GetArraySize(dropped));
-    check_equal("keys missing", absent, (size_t)cJSON_GetArraySize(missing));
-    cJSON_ArrayForEach(key, dropped)
-    {
-        check_equal(key->valuestring, ssfer_tensor_set_find(set, key->valuestring) != NULL, true);
-        check_equal(key->valuestring, ssfer_params_find(&c->vit.table, key->valuestring) != NULL, false);
+    check_equal("keys dropped", extra, (size_t)fixture_count(dropped));
+    check_equal("keys missing", absent, (size_t)fixture_count(missing));
+    for (key = fixture_first(dropped); key; key = key->next) {
+        check_equal(key->text, ssfer_tensor_set_find(set, key->text) != NULL, true);
+        check_equal(key->text, ssfer_params_find(&c->vit.table, key->text) != NULL, false);
     }
-    cJSON_ArrayForEach(key, missing)
-        check_equal(key->valuestring, ssfer_params_find(&c->vit.table, key->valuestring) != NULL, true);
+    for (key = fixture_first(missing); key; key = key->next)
+
+        check_equal(key->text, ssfer_params_find(&c->vit.table, key->text) != NULL, true);
     char line[64];
     snprintf(line, sizeof line, "%zu tensors of the checkpoint", extra);
     check_equal("the line about them", strstr(told, line) != NULL, true);
@@ -68,7 +68,8 @@ static void close_classifier(classifier *c)
 
 /* encoder_to_classifier*.safetensors `name`, with the pictures in it or else those of `pictures`. */
 static void check_transfer(const char *name, const ssfer_tensor_set *checkpoint, const ssfer_tensor_set *heads_of,
-                           const ssfer_tensor_set *pictures, size_t heads, const cJSON *json, const cJSON *tolerances)
+                           const ssfer_tensor_set *pictures, size_t heads, const fixture_value *json,
+                           const fixture_value *tolerances)
 {
     char file[96], key[96];
     size_t batch;
@@ -103,7 +104,7 @@ static void check_transfer(const char *name, const ssfer_tensor_set *checkpoint,
 }
 
 /* Every pair <a>to<b>.in, .out. */
-static void check_resampling(const cJSON *tolerances)
+static void check_resampling(const fixture_value *tolerances)
 {
     ssfer_tensor_set *set = read_set("interpolate_pos_embed.safetensors");
     for (size_t i = 0; set && i < ssfer_tensor_set_count(set); i++) {
@@ -126,19 +127,19 @@ static void check_resampling(const cJSON *tolerances)
 
 int main(void)
 {
-    cJSON *config = fixture_json("mae", "config.json"), *tolerances = fixture_json("mae", "tolerances.json");
-    cJSON *json = fixture_json("mae", "encoder_to_classifier.json");
+    fixture_value *config = fixture_json("mae", "config.json"), *tolerances = fixture_json("mae", "tolerances.json");
+    fixture_value *json = fixture_json("mae", "encoder_to_classifier.json");
     if (!config || !tolerances || !json)
         return FIXTURE_SKIPPED;
     check_resampling(tolerances);
     char name[96];
-    snprintf(name, sizeof name, "%s", cJSON_GetObjectItemCaseSensitive(json, "checkpoint")->valuestring);
+    snprintf(name, sizeof name, "%s", fixture_find(json, "checkpoint")->text);
     char *path = fixture_path("mae", name);
     ssfer_tensor_set *checkpoint = NULL;
     ssfer_error err = {0};
     must(ssfer_checkpoint_read(&checkpoint, path, NULL, &err), err.message);
     *strstr(name, "_checkpoint") = 0; /* "full" */
-    const size_t heads = (size_t)fixture_number(cJSON_GetObjectItemCaseSensitive(config, name), "num_heads", 0);
+    const size_t heads = (size_t)fixture_number(fixture_find(config, name), "num_heads", 0);
     strcat(name, "_forward.safetensors");
     ssfer_tensor_set *pictures = read_set(name), *heads_of = read_set("encoder_to_classifier.safetensors");
     check_transfer("encoder_to_classifier", checkpoint, heads_of, pictures, heads, json, tolerances);
@@ -147,9 +148,9 @@ int main(void)
     ssfer_tensor_set_destroy(pictures);
     ssfer_tensor_set_destroy(heads_of);
     ssfer_free(path);
-    cJSON_Delete(config);
-    cJSON_Delete(tolerances);
-    cJSON_Delete(json);
+    fixture_free(config);
+    fixture_free(tolerances);
+    fixture_free(json);
     printf("%zu values compared, %zu wrong\n", checked, failed);
     return failed || !checked;
 }

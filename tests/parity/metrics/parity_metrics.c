@@ -8,18 +8,18 @@
 
 static size_t checked, failed;
 
-static void check(const char *where, const char *what, double got, const cJSON *want, double tolerance)
+static void check(const char *where, const char *what, double got, const fixture_value *want, double tolerance)
 {
     checked++;
-    if (!cJSON_IsNumber(want) || !(fabs(got - want->valuedouble) <= tolerance)) {
+    if (!fixture_is_number(want) || !(fabs(got - want->number) <= tolerance)) {
         failed++;
         printf("%s: %s is %.12g, the reference has %.12g\n", where, what, got,
-               cJSON_IsNumber(want) ? want->valuedouble : (double)NAN);
+               fixture_is_number(want) ? want->number : (double)NAN);
     }
 }
 
 /* Values of the fixture's README: counts exact, 1e-6 for figures, 1e-5 for the calibration errors. */
-static void check_figures(const char *name, const ssfer_evaluation *e, const cJSON *expected)
+static void check_figures(const char *name, const ssfer_evaluation *e, const fixture_value *expected)
 {
     const struct {
         const char *key;
@@ -40,13 +40,12 @@ static void check_figures(const char *name, const ssfer_evaluation *e, const cJS
         {"mean_cross_entropy", e->cross_entropy, 1e-6},
     };
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
-        check(name, figures[i].key, figures[i].got, cJSON_GetObjectItemCaseSensitive(expected, figures[i].key),
-              figures[i].tolerance);
+        check(name, figures[i].key, figures[i].got, fixture_find(expected, figures[i].key), figures[i].tolerance);
 }
 
-static void check_classes(const char *name, const ssfer_evaluation *e, const cJSON *expected)
+static void check_classes(const char *name, const ssfer_evaluation *e, const fixture_value *expected)
 {
-    const cJSON *rows = cJSON_GetObjectItemCaseSensitive(expected, "confusion_matrix_rows_true_cols_predicted");
+    const fixture_value *rows = fixture_find(expected, "confusion_matrix_rows_true_cols_predicted");
     for (size_t k = 0; k < e->class_count; k++) {
         const ssfer_class_metrics *c = &e->per_class[k];
         const struct {
@@ -58,25 +57,24 @@ static void check_classes(const char *name, const ssfer_evaluation *e, const cJS
                        {"support", (double)c->support, 0},
                        {"auroc_ovr", c->auroc, 1e-6}};
         for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
-            check(name, figures[i].key, figures[i].got,
-                  cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(expected, figures[i].key), (int)k),
+            check(name, figures[i].key, figures[i].got, fixture_at(fixture_find(expected, figures[i].key), (int)k),
                   figures[i].tolerance);
         for (size_t j = 0; j < e->class_count; j++)
             check(name, "confusion", (double)e->confusion[k * e->class_count + j],
-                  cJSON_GetArrayItem(cJSON_GetArrayItem(rows, (int)k), (int)j), 0);
+                  fixture_at(fixture_at(rows, (int)k), (int)j), 0);
     }
 }
 
-static void check_bins(const char *name, const ssfer_evaluation *e, const cJSON *expected)
+static void check_bins(const char *name, const ssfer_evaluation *e, const fixture_value *expected)
 {
-    const cJSON *bins = cJSON_GetObjectItemCaseSensitive(expected, "ece_bins_count_accuracy_confidence");
+    const fixture_value *bins = fixture_find(expected, "ece_bins_count_accuracy_confidence");
     for (int b = 0; b < SSFER_CALIBRATION_BINS; b++) {
-        const cJSON *bin = cJSON_GetArrayItem(bins, b);
-        check(name, "bin count", (double)e->calibration[b].count, cJSON_GetArrayItem(bin, 0), 0);
+        const fixture_value *bin = fixture_at(bins, b);
+        check(name, "bin count", (double)e->calibration[b].count, fixture_at(bin, 0), 0);
         if (e->calibration[b].count == 0)
             continue;
-        check(name, "bin accuracy", e->calibration[b].accuracy, cJSON_GetArrayItem(bin, 1), 1e-6);
-        check(name, "bin confidence", e->calibration[b].confidence, cJSON_GetArrayItem(bin, 2), 1e-6);
+        check(name, "bin accuracy", e->calibration[b].accuracy, fixture_at(bin, 1), 1e-6);
+        check(name, "bin confidence", e->calibration[b].confidence, fixture_at(bin, 2), 1e-6);
     }
 }
 
@@ -148,11 +146,11 @@ static ssfer_metrics *feed(const char *name, const ssfer_tensor_set *set)
     return m;
 }
 
-static void check_case(const cJSON *expected, const ssfer_tensor_set *set)
+static void check_case(const fixture_value *expected, const ssfer_tensor_set *set)
 {
     ssfer_error err = {0};
     ssfer_evaluation e;
-    const char *name = expected->string;
+    const char *name = expected->key;
     ssfer_metrics *m = feed(name, set);
     if (ssfer_metrics_compute(&e, m, &err) != SSFER_OK) {
         printf("%s: %s\n", name, err.message);
@@ -168,7 +166,7 @@ static void check_case(const cJSON *expected, const ssfer_tensor_set *set)
 
 int main(void)
 {
-    cJSON *expected = fixture_json("metrics", "expected.json");
+    fixture_value *expected = fixture_json("metrics", "expected.json");
     if (!expected)
         return FIXTURE_SKIPPED;
     ssfer_tensor_set *set;
@@ -178,11 +176,11 @@ int main(void)
         printf("%s\n", err.message);
         return 1;
     }
-    for (const cJSON *c = expected->child; c; c = c->next)
+    for (const fixture_value *c = expected->child; c; c = c->next)
         check_case(c, set);
     printf("%zu figures checked, %zu differ\n", checked, failed);
     ssfer_tensor_set_destroy(set);
     ssfer_free(path);
-    cJSON_Delete(expected);
+    fixture_free(expected);
     return failed || !checked ? 1 : 0;
 }

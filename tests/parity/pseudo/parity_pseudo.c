@@ -25,14 +25,14 @@ static float *take(const ssfer_tensor_set *set, size_t number, const char *name,
     return values;
 }
 
-static void compare(const ssfer_tensor_set *set, const cJSON *tolerances, size_t number, const char *name,
+static void compare(const ssfer_tensor_set *set, const fixture_value *tolerances, size_t number, const char *name,
                     const float *got, size_t count)
 {
     char key[64];
     size_t rows, columns;
     snprintf(key, sizeof key, "fixmatch.case%zu.%s", number, name);
     float *want = take(set, number, name, &rows, &columns);
-    const cJSON *entry = cJSON_GetObjectItemCaseSensitive(tolerances, key);
+    const fixture_value *entry = fixture_find(tolerances, key);
     const double tolerance = entry ? fixture_number(entry, "atol", 0.0) : 0.0; /* without one: exact */
     checked++;
     for (size_t i = 0; want && i < count; i++)
@@ -63,7 +63,7 @@ static float loss_of(ssfer_compute *cx, float *dlogits, const float *logits, con
     return (float)sum;
 }
 
-static float labeled(ssfer_compute *cx, const ssfer_tensor_set *set, const cJSON *tolerances, size_t number)
+static float labeled(ssfer_compute *cx, const ssfer_tensor_set *set, const fixture_value *tolerances, size_t number)
 {
     size_t rows = 0, classes = 0, n = 0, one = 0;
     float *logits = take(set, number, "logits_x", &rows, &classes), *numbers = take(set, number, "labels_x", &n, &one);
@@ -87,7 +87,7 @@ static float labeled(ssfer_compute *cx, const ssfer_tensor_set *set, const cJSON
     return loss;
 }
 
-static float unlabeled(ssfer_compute *cx, const ssfer_tensor_set *set, const cJSON *tolerances, size_t number)
+static float unlabeled(ssfer_compute *cx, const ssfer_tensor_set *set, const fixture_value *tolerances, size_t number)
 {
     enum { WEIGHT = 5 };
     size_t rows = 0, classes = 0, n = 0, k = 0;
@@ -126,7 +126,7 @@ int main(void)
     ssfer_error err = {0};
     ssfer_tensor_set *set = NULL;
     ssfer_compute *cx = NULL;
-    cJSON *tolerances = fixture_json("losses", "tolerances.json");
+    fixture_value *tolerances = fixture_json("losses", "tolerances.json");
     char *path = fixture_path("losses", "stage3_pseudo_label_loss.safetensors");
     if (!tolerances)
         return FIXTURE_SKIPPED;
@@ -148,7 +148,7 @@ int main(void)
     ssfer_compute_destroy(cx);
     ssfer_tensor_set_destroy(set);
     ssfer_free(path);
-    cJSON_Delete(tolerances);
+    fixture_free(tolerances);
     printf("%zu comparisons, %zu failed\n", checked, failed);
     return failed || !checked;
 }

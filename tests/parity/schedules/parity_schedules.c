@@ -8,21 +8,21 @@
 static double rtol;
 static size_t checked, failed;
 
-static void check_rate(double got, const cJSON *want, const char *what, size_t t)
+static void check_rate(double got, const fixture_value *want, const char *what, size_t t)
 {
     checked++;
     /* A cosine that ends at exactly 0 in the reference leaves 1e-20 by rounding; rates are of the order 1e-4. */
-    if (!cJSON_IsNumber(want) || !(fabs(got - want->valuedouble) <= rtol * fabs(want->valuedouble) + 1e-18)) {
+    if (!fixture_is_number(want) || !(fabs(got - want->number) <= rtol * fabs(want->number) + 1e-18)) {
         failed++;
         printf("%s[%zu]: %.17g, the reference has %.17g\n", what, t, got,
-               cJSON_IsNumber(want) ? want->valuedouble : (double)NAN);
+               fixture_is_number(want) ? want->number : (double)NAN);
     }
 }
 
-static const cJSON *list(const cJSON *object, const char *key)
+static const fixture_value *list(const fixture_value *object, const char *key)
 {
-    const cJSON *values = cJSON_GetObjectItemCaseSensitive(object, key);
-    if (!cJSON_IsArray(values) || cJSON_GetArraySize(values) == 0) {
+    const fixture_value *values = fixture_find(object, key);
+    if (!fixture_is_array(values) || fixture_count(values) == 0) {
         printf("no list %s in the fixture\n", key);
         exit(1);
     }
@@ -30,12 +30,12 @@ static const cJSON *list(const cJSON *object, const char *key)
 }
 
 /* Every file is one case or a list of them; siblings are linked through `next` either way. */
-static const cJSON *first_case(const cJSON *json)
+static const fixture_value *first_case(const fixture_value *json)
 {
-    return cJSON_IsArray(json) ? json->child : json;
+    return fixture_is_array(json) ? json->child : json;
 }
 
-static void check_epochs(const ssfer_schedule *s, size_t iteration, const cJSON *object, const char *key)
+static void check_epochs(const ssfer_schedule *s, size_t iteration, const fixture_value *object, const char *key)
 {
     ssfer_error err = {0};
     if (ssfer_schedule_check(s, &err) != SSFER_OK) {
@@ -43,13 +43,13 @@ static void check_epochs(const ssfer_schedule *s, size_t iteration, const cJSON 
         exit(1);
     }
     size_t epoch = 0;
-    for (const cJSON *want = list(object, key)->child; want; want = want->next, epoch++)
+    for (const fixture_value *want = list(object, key)->child; want; want = want->next, epoch++)
         check_rate(ssfer_schedule_at(s, epoch, iteration), want, key, epoch);
 }
 
-static void check_stage1(const cJSON *json)
+static void check_stage1(const fixture_value *json)
 {
-    for (const cJSON *c = first_case(json); c; c = c->next) {
+    for (const fixture_value *c = first_case(json); c; c = c->next) {
         ssfer_schedule s = {.kind = SSFER_SCHEDULE_STAGE1_RELEASED, .iterations = 7};
         s.base_lr = fixture_number(c, "base_lr", NAN);
         s.warmup_epochs = fixture_number(c, "warmup_epochs", NAN);
@@ -59,22 +59,22 @@ static void check_stage1(const cJSON *json)
     }
 }
 
-static ssfer_timm_cosine read_timm(const cJSON *c)
+static ssfer_timm_cosine read_timm(const fixture_value *c)
 {
     ssfer_timm_cosine t = {.base_lr = fixture_number(c, "base_lr", NAN), .min_lr = fixture_number(c, "lr_min", 0)};
     t.t_initial = fixture_number(c, "t_initial", NAN);
     t.warmup_t = fixture_number(c, "warmup_t", 0);
     t.warmup_lr = fixture_number(c, "warmup_lr_init", 0);
-    t.warmup_prefix = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c, "warmup_prefix"));
+    t.warmup_prefix = fixture_is_true(fixture_find(c, "warmup_prefix"));
     t.cycle_mul = fixture_number(c, "cycle_mul", 1);
     t.cycle_decay = fixture_number(c, "cycle_decay", 1);
     t.cycle_limit = (size_t)fixture_number(c, "cycle_limit", 1);
     return t;
 }
 
-static void check_stage2(const cJSON *json)
+static void check_stage2(const fixture_value *json)
 {
-    for (const cJSON *c = first_case(json); c; c = c->next) {
+    for (const fixture_value *c = first_case(json); c; c = c->next) {
         size_t epochs = (size_t)fixture_number(c, "num_epochs", 0),
                n = (size_t)fixture_number(c, "iterations_per_epoch", 0);
         ssfer_schedule s = ssfer_schedule_stage2_released(fixture_number(c, "base_lr", NAN),
@@ -86,24 +86,24 @@ static void check_stage2(const cJSON *json)
     }
 }
 
-static void check_stage3(const cJSON *json)
+static void check_stage3(const fixture_value *json)
 {
-    for (const cJSON *c = first_case(json); c; c = c->next) {
+    for (const fixture_value *c = first_case(json); c; c = c->next) {
         ssfer_schedule s = {.kind = SSFER_SCHEDULE_MULTISTEP, .epochs = 100, .iterations = 3};
         s.base_lr = fixture_number(c, "base_lr", NAN);
         s.gamma = fixture_number(c, "gamma", NAN);
-        for (const cJSON *m = list(c, "milestones")->child; m; m = m->next)
+        for (const fixture_value *m = list(c, "milestones")->child; m; m = m->next)
             if (s.milestone_count < SSFER_SCHEDULE_MAX_MILESTONES)
-                s.milestones[s.milestone_count++] = (size_t)m->valuedouble;
+                s.milestones[s.milestone_count++] = (size_t)m->number;
         check_epochs(&s, 1, c, "lr_if_scheduler_stepped_once_per_epoch");
         s.kind = SSFER_SCHEDULE_CONSTANT;
         check_epochs(&s, 1, c, "lr_as_released_first_50_epochs");
     }
 }
 
-static void check_timm(const cJSON *json)
+static void check_timm(const fixture_value *json)
 {
-    for (const cJSON *c = first_case(json); c; c = c->next) {
+    for (const fixture_value *c = first_case(json); c; c = c->next) {
         ssfer_schedule s = {.kind = SSFER_SCHEDULE_TIMM_COSINE, .epochs = 1, .iterations = 1, .timm = read_timm(c)};
         check_epochs(&s, 0, c, "lr_at_t");
     }
@@ -113,23 +113,23 @@ int main(void)
 {
     static const struct {
         const char *file;
-        void (*check)(const cJSON *json);
+        void (*check)(const fixture_value *json);
     } files[] = {
         {"stage1_lambda_lr.json", check_stage1},
         {"stage2_cosine_lr.json", check_stage2},
         {"stage3_multistep_lr.json", check_stage3},
         {"timm_cosine_plain.json", check_timm},
     };
-    cJSON *tolerances = fixture_json("schedules", "tolerances.json");
+    fixture_value *tolerances = fixture_json("schedules", "tolerances.json");
     if (!tolerances)
         return FIXTURE_SKIPPED;
-    rtol = fixture_number(cJSON_GetObjectItemCaseSensitive(tolerances, "learning_rates"), "rtol", 1e-9);
-    cJSON_Delete(tolerances);
+    rtol = fixture_number(fixture_find(tolerances, "learning_rates"), "rtol", 1e-9);
+    fixture_free(tolerances);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        cJSON *json = fixture_json("schedules", files[i].file);
+        fixture_value *json = fixture_json("schedules", files[i].file);
         if (json)
             files[i].check(json);
-        cJSON_Delete(json);
+        fixture_free(json);
     }
     printf("%zu rates checked, %zu differ\n", checked, failed);
     return failed ? 1 : checked ? 0 : FIXTURE_SKIPPED;

@@ -4,19 +4,19 @@
 
 static size_t wrong;
 
-static void check_case(const cJSON *c, size_t n)
+static void check_case(const fixture_value *c, size_t n)
 {
     double fraction = fixture_number(c, "fraction", -1.0);
-    const cJSON *sizes = cJSON_GetObjectItemCaseSensitive(c, "class_sizes");
-    const cJSON *labelled = cJSON_GetObjectItemCaseSensitive(c, "labelled_per_class");
+    const fixture_value *sizes = fixture_find(c, "class_sizes");
+    const fixture_value *labelled = fixture_find(c, "labelled_per_class");
     double total = 0.0, all = 0.0;
-    if (!cJSON_IsArray(sizes) || cJSON_GetArraySize(sizes) != cJSON_GetArraySize(labelled)) {
+    if (!fixture_is_array(sizes) || fixture_count(sizes) != fixture_count(labelled)) {
         printf("case %zu: sizes and counts do not fit\n", n);
         wrong++;
         return;
     }
-    for (int k = 0; k < cJSON_GetArraySize(sizes); k++) {
-        double size = cJSON_GetArrayItem(sizes, k)->valuedouble, wanted = cJSON_GetArrayItem(labelled, k)->valuedouble;
+    for (int k = 0; k < fixture_count(sizes); k++) {
+        double size = fixture_at(sizes, k)->number, wanted = fixture_at(labelled, k)->number;
         size_t count = ssfer_split_class_count(fraction, (size_t)size);
         total += (double)count;
         all += size;
@@ -33,13 +33,14 @@ static void check_case(const cJSON *c, size_t n)
 
 int main(void)
 {
-    cJSON *json = fixture_json("losses", "labelled_split_counts.json");
+    fixture_value *json = fixture_json("losses", "labelled_split_counts.json");
     if (!json)
         return FIXTURE_SKIPPED;
     size_t cases = 0;
-    const cJSON *c;
-    cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(json, "cases")) check_case(c, cases++);
+    const fixture_value *c;
+    for (c = fixture_first(fixture_find(json, "cases")); c; c = c->next)
+        check_case(c, cases++);
     printf("%zu cases, %zu wrong\n", cases, wrong);
-    cJSON_Delete(json);
+    fixture_free(json);
     return wrong || !cases;
 }

@@ -17,13 +17,13 @@ static void expect(const char *what, size_t n, double value, double wanted, doub
 }
 
 /* "[0, 169]": inclusive bounds of a position. */
-static double upper_bound(const cJSON *c, const char *key)
+static double upper_bound(const fixture_value *c, const char *key)
 {
-    const cJSON *range = cJSON_GetObjectItemCaseSensitive(c, key);
-    return cJSON_IsArray(range) ? cJSON_GetArrayItem(range, 1)->valuedouble : -1.0;
+    const fixture_value *range = fixture_find(c, key);
+    return fixture_is_array(range) ? fixture_at(range, 1)->number : -1.0;
 }
 
-static void check_crop(const cJSON *c, size_t n)
+static void check_crop(const fixture_value *c, size_t n)
 {
     /* The fixture's rule fixes the ranges: area 0.2 .. 1, ratio 3/4 .. 4/3, the transform's defaults. */
     ssfer_transform t = ssfer_transform_train(224);
@@ -37,7 +37,7 @@ static void check_crop(const cJSON *c, size_t n)
     bool accepted;
     size_t attempts = ssfer_crop_size(&t, width, height, uniforms, &crop, &accepted);
     expect("attempts", n, (double)attempts, fixture_number(c, "attempts", NAN), 0);
-    expect("fallback", n, !accepted, cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c, "fallback_center_crop")), 0);
+    expect("fallback", n, !accepted, fixture_is_true(fixture_find(c, "fallback_center_crop")), 0);
     expect("width", n, (double)crop.width, fixture_number(c, "w", NAN), 0);
     expect("height", n, (double)crop.height, fixture_number(c, "h", NAN), 0);
     if (accepted) {
@@ -139,54 +139,55 @@ static size_t check_eval(const char *input)
     return done;
 }
 
-static void expect_text(const char *what, const char *value, const cJSON *wanted)
+static void expect_text(const char *what, const char *value, const fixture_value *wanted)
 {
-    if (!cJSON_IsString(wanted) || strcmp(value, wanted->valuestring) != 0) {
-        printf("%s: %s, expected %s\n", what, value, cJSON_IsString(wanted) ? wanted->valuestring : "a text");
+    if (!fixture_is_string(wanted) || strcmp(value, wanted->text) != 0) {
+        printf("%s: %s, expected %s\n", what, value, fixture_is_string(wanted) ? wanted->text : "a text");
         wrong++;
     }
 }
 
 /* The policy that the fixture's configuration text stands for. */
-static void check_randaugment(const cJSON *json)
+static void check_randaugment(const fixture_value *json)
 {
-    const cJSON *ops = cJSON_GetObjectItemCaseSensitive(json, "ops_in_order");
-    const cJSON *config = cJSON_GetObjectItemCaseSensitive(json, "config");
-    const cJSON *fill = cJSON_GetObjectItemCaseSensitive(json, "fillcolor");
-    const cJSON *clamp = cJSON_GetObjectItemCaseSensitive(json, "magnitude_clamped_to");
+    const fixture_value *ops = fixture_find(json, "ops_in_order");
+    const fixture_value *config = fixture_find(json, "config");
+    const fixture_value *fill = fixture_find(json, "fillcolor");
+    const fixture_value *clamp = fixture_find(json, "magnitude_clamped_to");
     ssfer_randaugment p;
-    if (!cJSON_IsString(config) || ssfer_randaugment_parse(&p, config->valuestring, NULL) != SSFER_OK ||
-        cJSON_GetArraySize(ops) != SSFER_RANDAUGMENT_OPS || cJSON_GetArraySize(fill) != 3 ||
-        cJSON_GetArraySize(clamp) != 2) {
+    if (!fixture_is_string(config) || ssfer_randaugment_parse(&p, config->text, NULL) != SSFER_OK ||
+        fixture_count(ops) != SSFER_RANDAUGMENT_OPS || fixture_count(fill) != 3 || fixture_count(clamp) != 2) {
         printf("randaugment.json: a policy that is not understood\n");
         wrong++;
         return;
     }
     for (size_t i = 0; i < SSFER_RANDAUGMENT_OPS; i++)
-        expect_text("operation", ssfer_randaugment_op(&p, i)->name, cJSON_GetArrayItem(ops, (int)i));
+        expect_text("operation", ssfer_randaugment_op(&p, i)->name, fixture_at(ops, (int)i));
     expect("layers", 0, p.layers, fixture_number(json, "num_layers", NAN), 0);
     expect("probability", 0, p.probability, fixture_number(json, "probability_per_drawn_op", NAN), 0);
     expect("magnitude", 0, p.magnitude, fixture_number(json, "magnitude_mean", NAN), 0);
     expect("deviation", 0, p.magnitude_std, fixture_number(json, "magnitude_std", NAN), 0);
-    expect("largest magnitude", 0, p.magnitude_max, cJSON_GetArrayItem(clamp, 1)->valuedouble, 0);
+    expect("largest magnitude", 0, p.magnitude_max, fixture_at(clamp, 1)->number, 0);
     uint8_t colour[3];
     ssfer_fill_colour(colour, SSFER_DEFAULT_MEAN);
     for (int k = 0; k < 3; k++)
-        expect("fill colour", (size_t)k, colour[k], cJSON_GetArrayItem(fill, k)->valuedouble, 0);
+        expect("fill colour", (size_t)k, colour[k], fixture_at(fill, k)->number, 0);
 }
 
 int main(void)
 {
-    cJSON *randaugment = fixture_json("transforms", "randaugment.json");
-    cJSON *params = fixture_json("transforms", "random_resized_crop_params.json");
-    cJSON *manifest = fixture_json("transforms", "manifest.json");
+    fixture_value *randaugment = fixture_json("transforms", "randaugment.json");
+    fixture_value *params = fixture_json("transforms", "random_resized_crop_params.json");
+    fixture_value *manifest = fixture_json("transforms", "manifest.json");
     size_t crops = 0, tensors = 0, pictures = 0;
     if (!params || !manifest || !randaugment)
         return FIXTURE_SKIPPED;
     check_randaugment(randaugment);
-    const cJSON *item;
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(params, "cases")) check_crop(item, crops++);
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(manifest, "inputs")) pictures += check_eval(item->string);
+    const fixture_value *item;
+    for (item = fixture_first(fixture_find(params, "cases")); item; item = item->next)
+        check_crop(item, crops++);
+    for (item = fixture_first(fixture_find(manifest, "inputs")); item; item = item->next)
+        pictures += check_eval(item->key);
     char *path = fixture_path("transforms", "normalized.safetensors");
     ssfer_tensor_set *set = NULL;
     ssfer_error err = {0};
@@ -205,8 +206,8 @@ int main(void)
     printf("%zu crops, %zu tensors, %zu pictures, %zu wrong\n", crops, tensors, pictures, wrong);
     ssfer_tensor_set_destroy(set);
     ssfer_free(path);
-    cJSON_Delete(params);
-    cJSON_Delete(manifest);
-    cJSON_Delete(randaugment);
+    fixture_free(params);
+    fixture_free(manifest);
+    fixture_free(randaugment);
     return wrong || !crops || !tensors || !pictures;
 }

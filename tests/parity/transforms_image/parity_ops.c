@@ -19,25 +19,24 @@ static void report(bool good, const char *what, const char *why)
     }
 }
 
-static void read_fill(uint8_t fill[3], const cJSON *json)
+static void read_fill(uint8_t fill[3], const fixture_value *json)
 {
-    const cJSON *colour = cJSON_GetObjectItem(json, "fillcolor");
+    const fixture_value *colour = fixture_find(json, "fillcolor");
     for (int c = 0; c < 3; c++) {
-        const cJSON *item = cJSON_GetArrayItem(colour, c);
-        fill[c] = (uint8_t)(cJSON_IsNumber(item) ? item->valueint : 0);
+        const fixture_value *item = fixture_at(colour, c);
+        fill[c] = (uint8_t)(fixture_is_number(item) ? (int)item->number : 0);
     }
 }
 
 /* Arguments of the operation for many magnitudes: [name, magnitude, "pos"|"neg", argument]. */
-static void check_levels(const cJSON *json)
+static void check_levels(const fixture_value *json)
 {
-    const cJSON *row;
-    cJSON_ArrayForEach(row, cJSON_GetObjectItem(json, "level_table_name_magnitude_sign_argument"))
-    {
-        const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(row, 0));
-        const char *sign = cJSON_GetStringValue(cJSON_GetArrayItem(row, 2));
-        double magnitude = cJSON_GetNumberValue(cJSON_GetArrayItem(row, 1));
-        double want = cJSON_GetNumberValue(cJSON_GetArrayItem(row, 3));
+    const fixture_value *row;
+    for (row = fixture_first(fixture_find(json, "level_table_name_magnitude_sign_argument")); row; row = row->next) {
+        const char *name = fixture_text(fixture_at(row, 0));
+        const char *sign = fixture_text(fixture_at(row, 2));
+        double magnitude = fixture_at(row, 1)->number;
+        double want = fixture_at(row, 3)->number;
         const ssfer_op *op = name ? ssfer_op_find(name) : NULL;
         char why[128] = "unknown";
         double got = op && sign ? ssfer_op_argument(op, magnitude, strcmp(sign, "neg") == 0) : (double)NAN;
@@ -48,26 +47,26 @@ static void check_levels(const cJSON *json)
 }
 
 /* NAME of tensor "NAME.m9.pos"; its argument stands in the JSON under "SET.NAME.m9.pos". */
-static void check_output(const ssfer_tensor *base, const ssfer_tensor *want, const char *set, const cJSON *arguments,
-                         const uint8_t fill[3])
+static void check_output(const ssfer_tensor *base, const ssfer_tensor *want, const char *set,
+                         const fixture_value *arguments, const uint8_t fill[3])
 {
     char name[64], key[256], why[128] = "unknown operation or shape";
     snprintf(name, sizeof name, "%.*s", (int)strcspn(want->name, "."), want->name);
     snprintf(key, sizeof key, "%s.%s", set, want->name);
     const ssfer_op *op = ssfer_op_find(name);
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(arguments, key);
-    if (!op || !cJSON_IsArray(list) || want->dtype != SSFER_DTYPE_U8 || want->size_bytes != base->size_bytes) {
+    const fixture_value *list = fixture_find(arguments, key);
+    if (!op || !fixture_is_array(list) || want->dtype != SSFER_DTYPE_U8 || want->size_bytes != base->size_bytes) {
         report(false, key, why);
         return;
     }
     ssfer_image image;
-    const cJSON *argument = cJSON_GetArrayItem(list, 0);
+    const fixture_value *argument = fixture_at(list, 0);
     if (ssfer_image_create(&image, base->shape[1], base->shape[0], NULL) != SSFER_OK)
         exit(1);
     uint8_t *scratch = ssfer_malloc(base->size_bytes);
     const uint8_t *expected = want->data;
     memcpy(image.data, base->data, base->size_bytes);
-    ssfer_op_apply(op, &image, scratch, argument ? argument->valuedouble : 0.0, fill);
+    ssfer_op_apply(op, &image, scratch, argument ? argument->number : 0.0, fill);
     size_t different = 0;
     for (size_t i = 0; i < base->size_bytes; i++)
         different += image.data[i] != expected[i];
@@ -77,7 +76,7 @@ static void check_output(const ssfer_tensor *base, const ssfer_tensor *want, con
     ssfer_free(scratch);
 }
 
-static void check_set(const char *path, const char *set, const cJSON *arguments, const uint8_t fill[3])
+static void check_set(const char *path, const char *set, const fixture_value *arguments, const uint8_t fill[3])
 {
     ssfer_tensor_set *tensors;
     ssfer_error err = {0};
@@ -96,10 +95,10 @@ static void check_set(const char *path, const char *set, const cJSON *arguments,
 }
 
 /* Every randaugment_SET.safetensors of the folder. */
-static void check_sets(const cJSON *json)
+static void check_sets(const fixture_value *json)
 {
     static const char prefix[] = "randaugment_", suffix[] = ".safetensors";
-    const cJSON *arguments = cJSON_GetObjectItem(json, "level_arguments_of_stored_outputs");
+    const fixture_value *arguments = fixture_find(json, "level_arguments_of_stored_outputs");
     uint8_t fill[3];
     read_fill(fill, json);
     char *folder = fixture_path(area, "");
@@ -122,13 +121,13 @@ static void check_sets(const cJSON *json)
 
 int main(void)
 {
-    cJSON *json = fixture_json(area, "randaugment.json");
+    fixture_value *json = fixture_json(area, "randaugment.json");
     if (!json)
         return FIXTURE_SKIPPED;
     check_levels(json);
     size_t levels = checked;
     check_sets(json);
-    cJSON_Delete(json);
+    fixture_free(json);
     printf("%zu arguments and %zu pictures, %zu failed\n", levels, checked - levels, failed);
     return failed || !levels || checked == levels ? 1 : 0;
 }

@@ -55,44 +55,44 @@ static bool equal(const ssfer_image *a, const ssfer_image *b, char why[256])
     return different == 0;
 }
 
-static size_t number_at(const cJSON *array, int i)
+static size_t number_at(const fixture_value *array, int i)
 {
-    const cJSON *item = cJSON_GetArrayItem(array, i);
-    return cJSON_IsNumber(item) && item->valuedouble >= 0 ? (size_t)item->valuedouble : 0;
+    const fixture_value *item = fixture_at(array, i);
+    return fixture_is_number(item) && item->number >= 0 ? (size_t)item->number : 0;
 }
 
 /* The stored PNG, and also size, hash and means from the manifest, which do not come through our PNG decoder. */
-static void check_decoding(const cJSON *entry)
+static void check_decoding(const fixture_value *entry)
 {
     ssfer_image got, want;
     char why[256], hash[65];
-    if (!load(&got, "inputs", entry->string, false, ""))
+    if (!load(&got, "inputs", entry->key, false, ""))
         return;
-    if (load(&want, "decoded", entry->string, true, ".png")) {
-        report(equal(&got, &want, why), "decoding", entry->string, why);
+    if (load(&want, "decoded", entry->key, true, ".png")) {
+        report(equal(&got, &want, why), "decoding", entry->key, why);
         ssfer_image_deinit(&want);
     }
     sha256_hex(hash, got.data, 3 * got.width * got.height);
-    const char *expected = cJSON_GetStringValue(cJSON_GetObjectItem(entry, "sha256_of_decoded_rgb_bytes"));
-    report(expected && strcmp(hash, expected) == 0, "hash", entry->string, hash);
+    const char *expected = fixture_text(fixture_find(entry, "sha256_of_decoded_rgb_bytes"));
+    report(expected && strcmp(hash, expected) == 0, "hash", entry->key, hash);
     report((double)got.width == fixture_number(entry, "width", 0) &&
                (double)got.height == fixture_number(entry, "height", 0),
-           "size", entry->string, "another one");
+           "size", entry->key, "another one");
     ssfer_image_deinit(&got);
 }
 
-static void check_resize(const cJSON *entry)
+static void check_resize(const fixture_value *entry)
 {
-    const cJSON *size = cJSON_GetObjectItem(entry, "out_wh");
+    const fixture_value *size = fixture_find(entry, "out_wh");
     ssfer_image in, got, want;
     char why[256] = "failed";
-    if (!load(&in, "decoded", entry->string, true, ".png"))
+    if (!load(&in, "decoded", entry->key, true, ".png"))
         return;
-    if (load(&want, "resize224", entry->string, true, ".png")) {
+    if (load(&want, "resize224", entry->key, true, ".png")) {
         bool good = ssfer_image_resize(&got, &in, number_at(size, 0), number_at(size, 1), SSFER_FILTER_BILINEAR,
                                        NULL) == SSFER_OK &&
                     equal(&got, &want, why);
-        report(good, "resize", entry->string, why);
+        report(good, "resize", entry->key, why);
         ssfer_image_deinit(&got);
         ssfer_image_deinit(&want);
     }
@@ -100,7 +100,7 @@ static void check_resize(const cJSON *entry)
 }
 
 /* Not every box is stored with every filter: those whose picture exists are checked. */
-static void check_crop(const char *name, const cJSON *box, int k, const cJSON *out, ssfer_filter filter)
+static void check_crop(const char *name, const fixture_value *box, int k, const fixture_value *out, ssfer_filter filter)
 {
     char suffix[64], file[512], why[256] = "failed";
     snprintf(suffix, sizeof suffix, "_%d_%s.png", k, filter == SSFER_FILTER_BICUBIC ? "bicubic" : "bilinear");
@@ -150,26 +150,26 @@ static void check_flips(void)
 
 int main(void)
 {
-    cJSON *manifest = fixture_json(area, "manifest.json");
+    fixture_value *manifest = fixture_json(area, "manifest.json");
     if (!manifest)
         return FIXTURE_SKIPPED;
-    const cJSON *entry, *box, *out = cJSON_GetObjectItem(manifest, "resized_crop_output");
-    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(manifest, "inputs")) check_decoding(entry);
+    const fixture_value *entry, *box, *out = fixture_find(manifest, "resized_crop_output");
+    for (entry = fixture_first(fixture_find(manifest, "inputs")); entry; entry = entry->next)
+        check_decoding(entry);
     size_t decoded = checked;
-    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(manifest, "resize224")) check_resize(entry);
+    for (entry = fixture_first(fixture_find(manifest, "resize224")); entry; entry = entry->next)
+        check_resize(entry);
     size_t resized = checked - decoded;
-    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(manifest, "resized_crop_boxes_top_left_h_w"))
-    {
+    for (entry = fixture_first(fixture_find(manifest, "resized_crop_boxes_top_left_h_w")); entry; entry = entry->next) {
         int k = 0;
-        cJSON_ArrayForEach(box, entry)
-        {
-            check_crop(entry->string, box, k, out, SSFER_FILTER_BILINEAR);
-            check_crop(entry->string, box, k++, out, SSFER_FILTER_BICUBIC);
+        for (box = fixture_first(entry); box; box = box->next) {
+            check_crop(entry->key, box, k, out, SSFER_FILTER_BILINEAR);
+            check_crop(entry->key, box, k++, out, SSFER_FILTER_BICUBIC);
         }
     }
     size_t cropped = checked - decoded - resized;
     check_flips();
-    cJSON_Delete(manifest);
+    fixture_free(manifest);
     printf("%zu checks (%zu of decoding, %zu resizes, %zu crops), %zu failed\n", checked, decoded, resized, cropped,
            failed);
     return failed || !decoded || !resized || !cropped ? 1 : 0;

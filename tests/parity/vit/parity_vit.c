@@ -5,6 +5,7 @@
 #include "models/classifier.h"
 #include "nn/optimizer.h"
 #include "nn/targets.h"
+#include "point_number.h"
 
 #include <math.h>
 #include <string.h>
@@ -30,9 +31,9 @@ static void check_close(const char *what, const float *got, const float *want, s
         printf("%-44s worst %.3g at %zu (allowed %.3g): %zu of %zu wrong\n", what, worst, at, atol, bad, count);
 }
 
-static double atol_of(const cJSON *group, const char *name)
+static double atol_of(const fixture_value *group, const char *name)
 {
-    return fixture_number(cJSON_GetObjectItemCaseSensitive(group, name), "atol", -1.0);
+    return fixture_number(fixture_find(group, name), "atol", -1.0);
 }
 
 static ssfer_tensor_set *read_set(const char *area, const char *name)
@@ -100,7 +101,7 @@ typedef struct model {
     ssfer_compute *cx;
 } model;
 
-static void open_model(model *m, const char *file, const cJSON *config, size_t batch, bool training)
+static void open_model(model *m, const char *file, const fixture_value *config, size_t batch, bool training)
 {
     ssfer_error err = {0};
     char *path = fixture_path("vit", file);
@@ -136,8 +137,8 @@ static void check_tensor(const char *model_name, const char *name, const float *
 }
 
 /* Every block's output, from training activations, which keep them apart; then the logits alone, the fast way. */
-static void check_activations(const char *name, const cJSON *config, const ssfer_tensor_set *expected,
-                              const cJSON *tolerances)
+static void check_activations(const char *name, const fixture_value *config, const ssfer_tensor_set *expected,
+                              const fixture_value *tolerances)
 {
     char file[96];
     size_t batch;
@@ -166,8 +167,8 @@ static void check_activations(const char *name, const cJSON *config, const ssfer
 }
 
 /* Every `logits.<file>`: the same network from another kind of checkpoint file. */
-static void check_flavours(const char *name, const cJSON *config, const ssfer_tensor_set *expected,
-                           const cJSON *tolerances)
+static void check_flavours(const char *name, const fixture_value *config, const ssfer_tensor_set *expected,
+                           const fixture_value *tolerances)
 {
     size_t batch;
     float *images = input_images(expected, &batch);
@@ -209,11 +210,11 @@ static double step_gradients(training *t)
     return loss;
 }
 
-static void check_gradients(training *t, const char *kind, const cJSON *tolerances)
+static void check_gradients(training *t, const char *kind, const fixture_value *tolerances)
 {
     char name[64];
     snprintf(name, sizeof name, "grads_%s", kind);
-    const cJSON *atols = cJSON_GetObjectItemCaseSensitive(tolerances, name);
+    const fixture_value *atols = fixture_find(tolerances, name);
     snprintf(name, sizeof name, "grads_%s.safetensors", kind);
     ssfer_tensor_set *expected = read_set("vit_backward", name);
     if (!expected)
@@ -281,9 +282,9 @@ static void check_adamw(training *t)
     ssfer_optimizer_deinit(&optimizer);
 }
 
-static void check_backward(const char *name, const cJSON *config)
+static void check_backward(const char *name, const fixture_value *config)
 {
-    cJSON *tolerances = fixture_json("vit_backward", "tolerances.json");
+    fixture_value *tolerances = fixture_json("vit_backward", "tolerances.json");
     ssfer_tensor_set *labels = read_set("vit_backward", "labels.safetensors");
     char file[96];
     training t = {0};
@@ -317,13 +318,13 @@ static void check_backward(const char *name, const cJSON *config)
         ssfer_free(blocks[i]);
     ssfer_tensor_set_destroy(input);
     ssfer_tensor_set_destroy(labels);
-    cJSON_Delete(tolerances);
+    fixture_free(tolerances);
 }
 
 /* Every `ssfer_ema_decay<d>.<name>`: the sequence's first state, then an update for each of the others. */
 static void check_ema(void)
 {
-    cJSON *tolerances = fixture_json("schedules", "tolerances.json");
+    fixture_value *tolerances = fixture_json("schedules", "tolerances.json");
     ssfer_tensor_set *set = read_set("schedules", "ema.safetensors");
     ssfer_compute *cx = NULL;
     static const char prefix[] = "ssfer_ema_decay";
@@ -336,7 +337,7 @@ static void check_ema(void)
             continue;
         /* a rate of 0 leaves the parameters as they are: the step is the average alone */
         const ssfer_adamw_args still = {
-            .eps = 1e-8, .step = 1, .grad_scale = 1.0, .ema_decay = strtod(want->name + sizeof prefix - 1, NULL)};
+            .eps = 1e-8, .step = 1, .grad_scale = 1.0, .ema_decay = point_number(want->name + sizeof prefix - 1)};
         char name[96];
         snprintf(name, sizeof name, "sequence.%s", strrchr(want->name, '.') + 1);
         size_t count;
@@ -347,43 +348,42 @@ static void check_ema(void)
             must(ssfer_adamw_step(cx, sequence + k * want->count, moments, moments + want->count, shadow,
                                   moments + 2 * want->count, want->count, &still),
                  "EMA");
-        check_tensor("EMA", want->name, shadow, set,
-                     atol_of(cJSON_GetObjectItemCaseSensitive(tolerances, "ema"), want->name));
+        check_tensor("EMA", want->name, shadow, set, atol_of(fixture_find(tolerances, "ema"), want->name));
         ssfer_free(moments);
         ssfer_free(sequence);
         ssfer_free(shadow);
     }
     ssfer_compute_destroy(cx);
     ssfer_tensor_set_destroy(set);
-    cJSON_Delete(tolerances);
+    fixture_free(tolerances);
 }
 
 int main(void)
 {
-    cJSON *config = fixture_json("vit", "config.json"), *tolerances = fixture_json("vit", "tolerances.json");
+    fixture_value *config = fixture_json("vit", "config.json"), *tolerances = fixture_json("vit", "tolerances.json");
     if (!config || !tolerances)
         return FIXTURE_SKIPPED;
-    for (const cJSON *m = config->child; m; m = m->next) {
-        if (!cJSON_GetObjectItemCaseSensitive(m, "embed_dim"))
+    for (const fixture_value *m = config->child; m; m = m->next) {
+        if (!fixture_find(m, "embed_dim"))
             continue;
         char file[96];
-        const cJSON *atols = cJSON_GetObjectItemCaseSensitive(tolerances, m->string);
-        snprintf(file, sizeof file, "%s_activations.safetensors", m->string);
+        const fixture_value *atols = fixture_find(tolerances, m->key);
+        snprintf(file, sizeof file, "%s_activations.safetensors", m->key);
         ssfer_tensor_set *activations = read_set("vit", file);
-        snprintf(file, sizeof file, "%s_expected.safetensors", m->string);
+        snprintf(file, sizeof file, "%s_expected.safetensors", m->key);
         ssfer_tensor_set *flavours = read_set("vit", file);
         if (activations) {
-            check_activations(m->string, m, activations, atols);
-            check_backward(m->string, m);
+            check_activations(m->key, m, activations, atols);
+            check_backward(m->key, m);
         }
         if (flavours)
-            check_flavours(m->string, m, flavours, atols);
+            check_flavours(m->key, m, flavours, atols);
         ssfer_tensor_set_destroy(activations);
         ssfer_tensor_set_destroy(flavours);
     }
     check_ema();
-    cJSON_Delete(config);
-    cJSON_Delete(tolerances);
+    fixture_free(config);
+    fixture_free(tolerances);
     printf("%zu values compared, %zu wrong\n", checked, failed);
     return failed || !checked;
 }

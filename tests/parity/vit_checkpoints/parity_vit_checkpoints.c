@@ -112,11 +112,11 @@ static ssfer_tensor_set *expected(const char *path)
 }
 
 /* Values kept as JSON text against the fixture's JSON. */
-static void compare_json(const char *text, const cJSON *want, const char *file, const char *what)
+static void compare_json(const char *text, const fixture_value *want, const char *file, const char *what)
 {
-    cJSON *got = text ? cJSON_Parse(text) : NULL;
-    report(got && cJSON_Compare(got, want, 1), file, what);
-    cJSON_Delete(got);
+    fixture_value *got = text ? fixture_parse(text, strlen(text), what) : NULL;
+    report(fixture_equal(got, want), file, what);
+    fixture_free(got);
 }
 
 static void check_optimizer(const char *path, const char *stem, size_t length)
@@ -134,14 +134,14 @@ static void check_optimizer(const char *path, const char *stem, size_t length)
             compare(got, want, want_path);
         ssfer_tensor_set_destroy(want);
         snprintf(name, sizeof name, "%.*s_expected.json", (int)length, stem);
-        cJSON *json = fixture_json("vit", name);
+        fixture_value *json = fixture_json("vit", name);
         static const char *const keys[] = {"param_groups", "lr_scheduler_state_dict", "epoch"};
         for (size_t i = 0; i < 3 && json; i++) {
-            const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, keys[i]);
+            const fixture_value *value = fixture_find(json, keys[i]);
             if (value)
                 compare_json(ssfer_tensor_set_get(got, keys[i]), value, path, keys[i]);
         }
-        cJSON_Delete(json);
+        fixture_free(json);
     }
     ssfer_tensor_set_destroy(got);
     ssfer_free(want_path);
@@ -164,27 +164,27 @@ static void check_objects(const char *path, const char *stem, size_t length, con
     ssfer_error err = {0};
     ssfer_torch_file *file = NULL;
     snprintf(name, sizeof name, "%.*s_expected.json", (int)length, stem);
-    cJSON *json = fixture_json("vit", name);
+    fixture_value *json = fixture_json("vit", name);
     if (!json)
         return;
     if (ssfer_torch_file_open(&file, path, &err) == SSFER_OK &&
         ssfer_pickle_json_text(&text, ssfer_pickle_get(ssfer_torch_file_root(file), "meta"), &err) == SSFER_OK)
-        compare_json(text, cJSON_GetObjectItemCaseSensitive(json, "meta"), path, "meta");
+        compare_json(text, fixture_find(json, "meta"), path, "meta");
     else
         report(false, path, err.message);
     ssfer_free(text);
     ssfer_torch_file_close(file);
-    const cJSON *dtypes = cJSON_GetObjectItemCaseSensitive(json, "dtypes");
-    for (const cJSON *d = dtypes ? dtypes->child : NULL; d; d = d->next) {
-        snprintf(name, sizeof name, "state.%s", d->string);
-        const ssfer_tensor *tensor = ssfer_tensor_set_find(got, is_key(got, name) ? name : d->string);
+    const fixture_value *dtypes = fixture_find(json, "dtypes");
+    for (const fixture_value *d = dtypes ? dtypes->child : NULL; d; d = d->next) {
+        snprintf(name, sizeof name, "state.%s", d->key);
+        const ssfer_tensor *tensor = ssfer_tensor_set_find(got, is_key(got, name) ? name : d->key);
         bool good = false;
         for (size_t i = 0; tensor && i < sizeof types / sizeof *types; i++)
-            good = good || (strcmp(types[i].torch, cJSON_GetStringValue(d)) == 0 &&
+            good = good || (strcmp(types[i].torch, fixture_text(d)) == 0 &&
                             strcmp(types[i].ours, ssfer_dtype_name(tensor->dtype)) == 0);
-        report(good, path, d->string);
+        report(good, path, d->key);
     }
-    cJSON_Delete(json);
+    fixture_free(json);
 }
 
 /* Doubles would lose bits on the way to the float32 of the expected file; the JSON has them in full. */
@@ -192,15 +192,15 @@ static void check_doubles(const char *stem, size_t length, const ssfer_tensor_se
 {
     char name[512];
     snprintf(name, sizeof name, "%.*s_expected.json", (int)length, stem);
-    cJSON *json = fixture_json("vit", name);
-    const cJSON *values = cJSON_GetObjectItemCaseSensitive(json, "f64_exact_values");
+    fixture_value *json = fixture_json("vit", name);
+    const fixture_value *values = fixture_find(json, "f64_exact_values");
     const ssfer_tensor *tensor = ssfer_tensor_set_find(got, "state.f64");
-    for (int i = 0; values && tensor && i < cJSON_GetArraySize(values); i++) {
+    for (int i = 0; values && tensor && i < fixture_count(values); i++) {
         double value = 0;
         memcpy(&value, (const unsigned char *)tensor->data + (size_t)i * sizeof value, sizeof value);
-        report((size_t)i < tensor->count && value == cJSON_GetArrayItem(values, i)->valuedouble, stem, "f64");
+        report((size_t)i < tensor->count && value == fixture_at(values, i)->number, stem, "f64");
     }
-    cJSON_Delete(json);
+    fixture_free(json);
 }
 
 static void check_file(const char *area, const char *name)

@@ -6,39 +6,39 @@
 
 static const char area[] = "losses";
 
-static size_t read_boxes(float *boxes, size_t most, const cJSON *list)
+static size_t read_boxes(float *boxes, size_t most, const fixture_value *list)
 {
     size_t count = 0;
-    for (const cJSON *b = list->child; b && count < most; b = b->next, count++)
+    for (const fixture_value *b = list->child; b && count < most; b = b->next, count++)
         for (int k = 0; k < 4; k++)
-            boxes[4 * count + (size_t)k] = (float)cJSON_GetArrayItem(b, k)->valuedouble;
+            boxes[4 * count + (size_t)k] = (float)fixture_at(b, k)->number;
     return count;
 }
 
-static void check_pairing_case(const cJSON *c, ssfer_facemix_box otherwise)
+static void check_pairing_case(const fixture_value *c, ssfer_facemix_box otherwise)
 {
     enum { MOST = 256, FACES = 64 };
-    ssfer_facemix_box boxes[MOST];
+    ssfer_facemix_box boxes[MOST] = {0};
     float found[4 * FACES], iou[MOST];
-    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(c, "name"));
-    const cJSON *detections = cJSON_GetObjectItemCaseSensitive(c, "detections_xyxy");
-    const cJSON *used = cJSON_GetObjectItemCaseSensitive(c, "boxes_used");
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(c, "iou_list");
+    const char *name = fixture_text(fixture_find(c, "name"));
+    const fixture_value *detections = fixture_find(c, "detections_xyxy");
+    const fixture_value *used = fixture_find(c, "boxes_used");
+    const fixture_value *list = fixture_find(c, "iou_list");
     size_t batch = 0;
-    for (const cJSON *d = detections->child, *u = used->child; d && u && batch < MOST; d = d->next, u = u->next) {
+    for (const fixture_value *d = detections->child, *u = used->child; d && u && batch < MOST;
+         d = d->next, u = u->next) {
         boxes[batch] = ssfer_facemix_box_of(found, read_boxes(found, FACES, d), otherwise);
         for (int k = 0; k < 4; k++)
-            fixture_near((double)boxes[batch].v[k], cJSON_GetArrayItem(u, k)->valuedouble, 0, 0, name, batch,
-                         (size_t)k);
+            fixture_near((double)boxes[batch].v[k], fixture_at(u, k)->number, 0, 0, name, batch, (size_t)k);
         batch++;
     }
     ssfer_facemix_overlaps(iou, boxes, batch);
     /* the reference's list lacks the middle of an odd batch */
     size_t i = 0;
-    for (const cJSON *v = list->child; v; v = v->next, i++) {
+    for (const fixture_value *v = list->child; v; v = v->next, i++) {
         if (batch % 2 == 1 && i == batch / 2)
             i++;
-        fixture_near(i < batch ? (double)iou[i] : (double)NAN, v->valuedouble, 1e-6, 0, name, i, 0);
+        fixture_near(i < batch ? (double)iou[i] : (double)NAN, v->number, 1e-6, 0, name, i, 0);
     }
     if (batch % 2 == 1)
         fixture_near((double)iou[batch / 2], 1, 0, 0, name, batch / 2, 0);
@@ -46,23 +46,23 @@ static void check_pairing_case(const cJSON *c, ssfer_facemix_box otherwise)
 
 static void check_pairing(void)
 {
-    cJSON *json = fixture_json(area, "iou_pairing.json");
+    fixture_value *json = fixture_json(area, "iou_pairing.json");
     if (!json)
         return;
     ssfer_facemix_box otherwise;
-    const cJSON *box = cJSON_GetObjectItemCaseSensitive(json, "default_box");
+    const fixture_value *box = fixture_find(json, "default_box");
     for (int k = 0; k < 4; k++) {
-        otherwise.v[k] = (int32_t)cJSON_GetArrayItem(box, k)->valuedouble;
+        otherwise.v[k] = (int32_t)fixture_at(box, k)->number;
         fixture_check(otherwise.v[k] == SSFER_FACEMIX_DEFAULT_BOX.v[k], "default box");
     }
-    const cJSON *cases = cJSON_GetObjectItemCaseSensitive(json, "cases");
-    for (const cJSON *c = cases ? cases->child : NULL; c; c = c->next)
+    const fixture_value *cases = fixture_find(json, "cases");
+    for (const fixture_value *c = cases ? cases->child : NULL; c; c = c->next)
         check_pairing_case(c, otherwise);
-    cJSON_Delete(json);
+    fixture_free(json);
 }
 
 /* Detections as the JSON lists them (four decimals), and the overlaps that follow. */
-static void check_batch(ssfer_detector *d, const float *planes, const ssfer_tensor *shape, const cJSON *want,
+static void check_batch(ssfer_detector *d, const float *planes, const ssfer_tensor *shape, const fixture_value *want,
                         const ssfer_tensor_set *set, const char *iou_name)
 {
     ssfer_error err = {0};
@@ -72,16 +72,15 @@ static void check_batch(ssfer_detector *d, const float *planes, const ssfer_tens
     float *iou = ssfer_malloc(batch * sizeof *iou);
     const ssfer_tensor *t;
     fixture_must(ssfer_detector_run_planes(d, planes, batch, w, h, NULL, NULL, faces, &err), &err, iou_name);
-    const cJSON *list = want ? want->child : NULL;
+    const fixture_value *list = want ? want->child : NULL;
     for (size_t i = 0; i < batch; i++, list = list ? list->next : NULL) {
-        fixture_near((double)faces[i].count, (double)cJSON_GetArraySize(list), 0, 0, iou_name, i, 0);
-        const cJSON *face = list ? list->child : NULL;
+        fixture_near((double)faces[i].count, (double)fixture_count(list), 0, 0, iou_name, i, 0);
+        const fixture_value *face = list ? list->child : NULL;
         for (size_t k = 0; face && k < faces[i].count; k++, face = face->next) {
             for (int c = 0; c < 4; c++)
-                fixture_near((double)faces[i].faces[k].box[c], cJSON_GetArrayItem(face, c)->valuedouble, 0.02, 0,
-                             iou_name, i, (size_t)c);
-            fixture_near((double)faces[i].faces[k].confidence, cJSON_GetArrayItem(face, 4)->valuedouble, 1e-4, 0,
-                         iou_name, i, 4);
+                fixture_near((double)faces[i].faces[k].box[c], fixture_at(face, c)->number, 0.02, 0, iou_name, i,
+                             (size_t)c);
+            fixture_near((double)faces[i].faces[k].confidence, fixture_at(face, 4)->number, 1e-4, 0, iou_name, i, 4);
         }
         boxes[i] = ssfer_facemix_box_of(faces[i].count ? faces[i].faces[0].box : NULL, faces[i].count,
                                         SSFER_FACEMIX_DEFAULT_BOX);
@@ -102,10 +101,10 @@ static void check_end_to_end(void)
 {
     static const float mean[3] = {0.588f, 0.459f, 0.402f}, deviation[3] = {0.228f, 0.202f, 0.190f};
     ssfer_error err = {0};
-    cJSON *json = fixture_json(area, "facemix_end_to_end.json");
+    fixture_value *json = fixture_json(area, "facemix_end_to_end.json");
     if (!json)
         return;
-    char *file = ssfer_strdup(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "detector")));
+    char *file = ssfer_strdup(fixture_text(fixture_find(json, "detector")));
     file[strcspn(file, " ")] = '\0'; /* "../yolov7/x.pt (conf 0.40, ...)" */
     char *path = fixture_path(area, file);
     if (ssfer_file_exists(path)) {
@@ -123,12 +122,11 @@ static void check_end_to_end(void)
         for (size_t i = 0; i < t->count; i++)
             mixed[i] = normal[i] * lam + normal[(batch - 1 - i / picture) * picture + i % picture] * (1 - lam);
         fixture_must(ssfer_detector_create(&d, path, NULL, &err), &err, path);
-        const cJSON *found = cJSON_GetObjectItemCaseSensitive(json, "detections");
-        check_batch(d, x, t, cJSON_GetObjectItemCaseSensitive(found, "unmixed_01"), set,
-                    "described.iou_from_unmixed_01_images");
-        check_batch(d, normal, t, cJSON_GetObjectItemCaseSensitive(found, "unmixed_normalised"), set,
+        const fixture_value *found = fixture_find(json, "detections");
+        check_batch(d, x, t, fixture_find(found, "unmixed_01"), set, "described.iou_from_unmixed_01_images");
+        check_batch(d, normal, t, fixture_find(found, "unmixed_normalised"), set,
                     "described.iou_from_unmixed_normalised_images");
-        check_batch(d, mixed, t, cJSON_GetObjectItemCaseSensitive(found, "mixed_normalised"), set, "released.iou");
+        check_batch(d, mixed, t, fixture_find(found, "mixed_normalised"), set, "released.iou");
         ssfer_detector_destroy(d);
         ssfer_tensor_set_destroy(set);
         ssfer_free(x);
@@ -138,7 +136,7 @@ static void check_end_to_end(void)
         printf("skipped: no %s\n", path);
     ssfer_free(path);
     ssfer_free(file);
-    cJSON_Delete(json);
+    fixture_free(json);
 }
 
 int main(void)

@@ -107,27 +107,27 @@ static void check_file(const char *path, const char *net_name, const ssfer_image
 
 int main(void)
 {
-    cJSON *expected = fixture_json(area, "expected.json");
+    fixture_value *expected = fixture_json(area, "expected.json");
     if (!expected)
         return FIXTURE_SKIPPED;
     fixture_tolerance tol = fixture_tolerances(area, true);
-    const cJSON *random = cJSON_GetObjectItemCaseSensitive(expected, "random_networks");
-    for (const cJSON *n = random ? random->child : NULL; n; n = n->next) {
-        const char *file = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(n, "file"));
-        const char *input = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(n, "input"));
+    const fixture_value *random = fixture_find(expected, "random_networks");
+    for (const fixture_value *n = random ? random->child : NULL; n; n = n->next) {
+        const char *file = fixture_text(fixture_find(n, "file"));
+        const char *input = fixture_text(fixture_find(n, "input"));
         char *input_name = ssfer_strdup(input ? input : "input_320.png"); /* "input_320.png /255, RGB, ..." */
         input_name[strcspn(input_name, " ,")] = '\0';
-        char *tensors_name = ssfer_format("%s-random.safetensors", n->string);
+        char *tensors_name = ssfer_format("%s-random.safetensors", n->key);
         ssfer_tensor_set *tensors = fixture_tensors(area, tensors_name);
         ssfer_image image = fixture_image(area, input_name);
         char *path = fixture_path(area, file ? file : "");
-        check_file(path, n->string, &image, tensors, &tol);
+        check_file(path, n->key, &image, tensors, &tol);
         ssfer_free(path);
         ssfer_free(input_name);
         ssfer_free(tensors_name);
         ssfer_image_deinit(&image);
         ssfer_tensor_set_destroy(tensors);
     }
-    cJSON_Delete(expected);
+    fixture_free(expected);
     return fixture_result();
 }

@@ -75,12 +75,12 @@ static void check_detections(const ssfer_yolo_rows *rows, const ssfer_tensor_set
     ssfer_free(scaled_key);
 }
 
-static void check_box(const ssfer_letterbox *box, const cJSON *mode, const char *name)
+static void check_box(const ssfer_letterbox *box, const fixture_value *mode, const char *name)
 {
-    const cJSON *network = cJSON_GetObjectItemCaseSensitive(mode, "network_wh");
-    const cJSON *resized = cJSON_GetObjectItemCaseSensitive(mode, "resized_wh");
-    const cJSON *pad = cJSON_GetObjectItemCaseSensitive(mode, "pad_left_top_right_bottom");
-    const cJSON *back = cJSON_GetObjectItemCaseSensitive(mode, "pad_used_by_scale_coords");
+    const fixture_value *network = fixture_find(mode, "network_wh");
+    const fixture_value *resized = fixture_find(mode, "resized_wh");
+    const fixture_value *pad = fixture_find(mode, "pad_left_top_right_bottom");
+    const fixture_value *back = fixture_find(mode, "pad_used_by_scale_coords");
     const double got[8] = {(double)box->width,
                            (double)box->height,
                            (double)box->resized_width,
@@ -89,10 +89,10 @@ static void check_box(const ssfer_letterbox *box, const cJSON *mode, const char 
                            (double)box->top,
                            box->pad_x,
                            box->pad_y};
-    const cJSON *lists[4] = {network, resized, pad, back};
+    const fixture_value *lists[4] = {network, resized, pad, back};
     for (int i = 0; i < 8; i++) {
-        const cJSON *want = cJSON_GetArrayItem(lists[i / 2], i % 2);
-        fixture_near(got[i], want ? want->valuedouble : (double)NAN, 1e-9, 0, name, 0, (size_t)i);
+        const fixture_value *want = fixture_at(lists[i / 2], i % 2);
+        fixture_near(got[i], want ? want->number : (double)NAN, 1e-9, 0, name, 0, (size_t)i);
     }
     fixture_near(box->gain, fixture_number(mode, "gain", (double)NAN), 1e-12, 0, name, 0, 9);
 }
@@ -119,15 +119,15 @@ static void check_resize(const ssfer_image *image, const char *picture, const ss
     ssfer_free(path);
 }
 
-static void check_mode(const ssfer_image *image, const char *picture, const ssfer_tensor_set *set, const cJSON *mode,
-                       size_t size)
+static void check_mode(const ssfer_image *image, const char *picture, const ssfer_tensor_set *set,
+                       const fixture_value *mode, size_t size)
 {
     const ssfer_tensor *t, *it;
     ssfer_letterbox box =
-        ssfer_letterbox_plan(image->width, image->height, size, net->max_stride, strcmp(mode->string, "auto") == 0);
-    char *name = ssfer_format("%s %s", picture, mode->string);
-    char *rows_key = ssfer_format("%s.pred_rows", mode->string);
-    char *index_key = ssfer_format("%s.pred_row_index", mode->string);
+        ssfer_letterbox_plan(image->width, image->height, size, net->max_stride, strcmp(mode->key, "auto") == 0);
+    char *name = ssfer_format("%s %s", picture, mode->key);
+    char *rows_key = ssfer_format("%s.pred_rows", mode->key);
+    char *index_key = ssfer_format("%s.pred_row_index", mode->key);
     check_box(&box, mode, name);
     check_resize(image, picture, &box);
     ssfer_yolo_rows rows = network_rows(image, &box, name);
@@ -138,7 +138,7 @@ static void check_mode(const ssfer_image *image, const char *picture, const ssfe
     for (size_t i = 0; i < rows.count * rows.values; i++)
         sum += (double)rows.data[i];
     fixture_near(sum, fixture_number(mode, "sum_of_pred", (double)NAN), 0, 1e-6, name, 0, 0);
-    check_detections(&rows, set, mode->string, &box, image, name);
+    check_detections(&rows, set, mode->key, &box, image, name);
     ssfer_yolo_rows_deinit(&rows);
     ssfer_free(want);
     ssfer_free(unused);
@@ -167,33 +167,33 @@ static void check_public(const char *path, const ssfer_image *image, const char 
     ssfer_free(key);
 }
 
-static size_t network_size(const cJSON *mode)
+static size_t network_size(const fixture_value *mode)
 {
-    const cJSON *wh = cJSON_GetObjectItemCaseSensitive(mode, "network_wh");
-    double w = wh ? cJSON_GetArrayItem(wh, 0)->valuedouble : 640, h = wh ? cJSON_GetArrayItem(wh, 1)->valuedouble : 640;
+    const fixture_value *wh = fixture_find(mode, "network_wh");
+    double w = wh ? fixture_at(wh, 0)->number : 640, h = wh ? fixture_at(wh, 1)->number : 640;
     return (size_t)fmax(w, h);
 }
 
-static void check_picture(const char *path, const cJSON *picture)
+static void check_picture(const char *path, const fixture_value *picture)
 {
     const char *suffixes[] = {"jpg", "png", "webp"}, *modes[] = {"square", "auto"};
     ssfer_image image = {0};
     for (size_t i = 0; i < 3 && !image.data; i++) {
-        char *name = ssfer_format("pictures/%s.%s", picture->string, suffixes[i]), *full = fixture_path(area, name);
+        char *name = ssfer_format("pictures/%s.%s", picture->key, suffixes[i]), *full = fixture_path(area, name);
         if (ssfer_file_exists(full))
             image = fixture_image(area, name);
         ssfer_free(name);
         ssfer_free(full);
     }
-    fixture_check(image.data != NULL, picture->string);
-    char *name = ssfer_format("%s.safetensors", picture->string);
+    fixture_check(image.data != NULL, picture->key);
+    char *name = ssfer_format("%s.safetensors", picture->key);
     ssfer_tensor_set *set = fixture_tensors(area, name);
     for (int i = 0; i < 2 && image.data; i++) {
-        const cJSON *mode = cJSON_GetObjectItemCaseSensitive(picture, modes[i]);
+        const fixture_value *mode = fixture_find(picture, modes[i]);
         if (!mode)
             continue;
-        check_mode(&image, picture->string, set, mode, network_size(mode));
-        check_public(path, &image, picture->string, set, modes[i], network_size(mode));
+        check_mode(&image, picture->key, set, mode, network_size(mode));
+        check_public(path, &image, picture->key, set, modes[i], network_size(mode));
     }
     ssfer_tensor_set_destroy(set);
     ssfer_image_deinit(&image);
@@ -201,7 +201,7 @@ static void check_picture(const char *path, const cJSON *picture)
 }
 
 /* Crops: rows and detections of each, then all of one size as one batch of pixels and as one of planes. */
-static void check_crops(const char *path, const cJSON *crops, const char *folder, const char *file)
+static void check_crops(const char *path, const fixture_value *crops, const char *folder, const char *file)
 {
     enum { MAX_CROPS = 64 };
     ssfer_error err = {0};
@@ -209,18 +209,18 @@ static void check_crops(const char *path, const cJSON *crops, const char *folder
     ssfer_faces faces[2][MAX_CROPS];
     ssfer_tensor_set *set = fixture_tensors(area, file);
     size_t count = 0;
-    for (const cJSON *c = crops->child; c && count < MAX_CROPS; c = c->next, count++) {
-        char *name = ssfer_format("%s/%s.png", folder, c->string), *key = ssfer_format("%s.pred", c->string);
+    for (const fixture_value *c = crops->child; c && count < MAX_CROPS; c = c->next, count++) {
+        char *name = ssfer_format("%s/%s.png", folder, c->key), *key = ssfer_format("%s.pred", c->key);
         const ssfer_tensor *t;
         images[count] = fixture_image(area, name);
         float *want = fixture_floats(set, key, &t);
         const ssfer_image *im = &images[count];
         ssfer_letterbox box = {
             .width = im->width, .height = im->height, .resized_width = im->width, .resized_height = im->height};
-        ssfer_yolo_rows rows = network_rows(im, &box, c->string);
+        ssfer_yolo_rows rows = network_rows(im, &box, c->key);
         fixture_check(rows.count == fixture_rows(t), "number of rows of a crop");
-        check_rows(&rows, want, fixture_rows(t), NULL, c->string);
-        check_detections(&rows, set, c->string, &box, NULL, c->string);
+        check_rows(&rows, want, fixture_rows(t), NULL, c->key);
+        check_detections(&rows, set, c->key, &box, NULL, c->key);
         ssfer_yolo_rows_deinit(&rows);
         ssfer_free(want);
         ssfer_free(name);
@@ -240,12 +240,12 @@ static void check_crops(const char *path, const cJSON *crops, const char *folder
     fixture_must(ssfer_detector_run_pixels(d, pixels, count, w, h, faces[0], &err), &err, "batch of pixels");
     fixture_must(ssfer_detector_run_planes(d, planes, count, w, h, NULL, NULL, faces[1], &err), &err, "of planes");
     size_t i = 0;
-    for (const cJSON *c = crops->child; i < count; c = c->next, i++) {
-        char *key = ssfer_format("%s.detections", c->string);
+    for (const fixture_value *c = crops->child; i < count; c = c->next, i++) {
+        char *key = ssfer_format("%s.detections", c->key);
         const ssfer_tensor *t;
         float *want = fixture_floats(set, key, &t);
         for (int k = 0; k < 2; k++) {
-            fixture_compare_faces(&faces[k][i], want, fixture_rows(t), FIXTURE_CONF_VALUES + 15, 0.05, 1e-4, c->string);
+            fixture_compare_faces(&faces[k][i], want, fixture_rows(t), FIXTURE_CONF_VALUES + 15, 0.05, 1e-4, c->key);
             ssfer_faces_deinit(&faces[k][i]);
         }
         ssfer_free(want);
@@ -261,7 +261,7 @@ static void check_crops(const char *path, const cJSON *crops, const char *folder
 int main(void)
 {
     ssfer_error err = {0};
-    cJSON *expected = fixture_json(area, "expected.json");
+    fixture_value *expected = fixture_json(area, "expected.json");
     if (!expected)
         return FIXTURE_SKIPPED;
     char *path = fixture_trained_network(area, expected);
@@ -272,17 +272,17 @@ int main(void)
     tol = fixture_tolerances(area, false);
     fixture_must(ssfer_yolo_load(&net, NULL, NULL, path, NULL, &err), &err, path);
     printf("%s: %zu layers, %zu numbers, %zu tensors unused\n", path, net->layer_count, net->parameters, net->unused);
-    for (const cJSON *p = expected->child; p; p = p->next) {
-        if (strncmp(p->string, "picture", 7) == 0)
+    for (const fixture_value *p = expected->child; p; p = p->next) {
+        if (strncmp(p->key, "picture", 7) == 0)
             check_picture(path, p);
-        if (strncmp(p->string, "crops", 5) == 0) {
-            char *file = ssfer_format("%s.safetensors", p->string);
-            check_crops(path, p, p->string, file);
+        if (strncmp(p->key, "crops", 5) == 0) {
+            char *file = ssfer_format("%s.safetensors", p->key);
+            check_crops(path, p, p->key, file);
             ssfer_free(file);
         }
     }
     ssfer_yolo_destroy(net);
     ssfer_free(path);
-    cJSON_Delete(expected);
+    fixture_free(expected);
     return fixture_result();
 }

@@ -5,16 +5,16 @@
 
 static const char area[] = "yolov7";
 
-static void check_case(const ssfer_tensor_set *set, const cJSON *c)
+static void check_case(const ssfer_tensor_set *set, const fixture_value *c)
 {
     ssfer_error err = {0};
     const ssfer_tensor *pt, *dt;
     const fixture_tolerance exact = {{1e-4, 1e-6}, {1e-7, 0}, {0, 0}, {0, 0}};
-    char *key = ssfer_format("%s.pred", c->string);
+    char *key = ssfer_format("%s.pred", c->key);
     float *pred = fixture_floats(set, key, &pt);
     size_t rows = pt->shape[1], values = pt->shape[2], width = values;
     for (size_t b = 0; b < pt->shape[0]; b++) {
-        char *name = ssfer_format("%s.detections_%zu", c->string, b);
+        char *name = ssfer_format("%s.detections_%zu", c->key, b);
         float *want = fixture_floats(set, name, &dt);
         ssfer_yolo_pick *picks;
         size_t count;
@@ -34,15 +34,15 @@ static void check_case(const ssfer_tensor_set *set, const cJSON *c)
     ssfer_free(key);
 }
 
-static void check_scale(const ssfer_tensor_set *set, const cJSON *c)
+static void check_scale(const ssfer_tensor_set *set, const fixture_value *c)
 {
     const ssfer_tensor *t;
     float *in = fixture_floats(set, "scale_coords.detections_in", &t);
     float *want = fixture_floats(set, "scale_coords.all_rows_clipped", &t);
-    const cJSON *network = cJSON_GetObjectItemCaseSensitive(c, "network_hw");
-    const cJSON *original = cJSON_GetObjectItemCaseSensitive(c, "original_hw");
-    double nh = cJSON_GetArrayItem(network, 0)->valuedouble, nw = cJSON_GetArrayItem(network, 1)->valuedouble;
-    double oh = cJSON_GetArrayItem(original, 0)->valuedouble, ow = cJSON_GetArrayItem(original, 1)->valuedouble;
+    const fixture_value *network = fixture_find(c, "network_hw");
+    const fixture_value *original = fixture_find(c, "original_hw");
+    double nh = fixture_at(network, 0)->number, nw = fixture_at(network, 1)->number;
+    double oh = fixture_at(original, 0)->number, ow = fixture_at(original, 1)->number;
     ssfer_letterbox box = {.gain = fmin(nh / oh, nw / ow)};
     size_t rows = t->shape[0], width = t->shape[1];
     box.pad_x = (nw - ow * box.gain) / 2;
@@ -61,18 +61,18 @@ static void check_scale(const ssfer_tensor_set *set, const cJSON *c)
 
 int main(void)
 {
-    cJSON *expected = fixture_json(area, "expected.json");
+    fixture_value *expected = fixture_json(area, "expected.json");
     if (!expected)
         return FIXTURE_SKIPPED;
     ssfer_tensor_set *set = fixture_tensors(area, "nms_synthetic.safetensors");
-    const cJSON *cases = cJSON_GetObjectItemCaseSensitive(expected, "nms_synthetic");
-    for (const cJSON *c = cases ? cases->child : NULL; c; c = c->next) {
-        if (cJSON_GetObjectItemCaseSensitive(c, "conf_thres"))
+    const fixture_value *cases = fixture_find(expected, "nms_synthetic");
+    for (const fixture_value *c = cases ? cases->child : NULL; c; c = c->next) {
+        if (fixture_find(c, "conf_thres"))
             check_case(set, c);
-        else if (strcmp(c->string, "scale_coords") == 0)
+        else if (strcmp(c->key, "scale_coords") == 0)
             check_scale(set, c);
     }
     ssfer_tensor_set_destroy(set);
-    cJSON_Delete(expected);
+    fixture_free(expected);
     return fixture_result();
 }

@@ -61,13 +61,13 @@ typedef struct fixture_tolerance {
     double box[2], score[2], point[2], point_score[2]; /* atol, rtol */
 } fixture_tolerance;
 
-static inline fixture_tolerance fixture_tolerance_read(const cJSON *object)
+static inline fixture_tolerance fixture_tolerance_read(const fixture_value *object)
 {
     const char *keys[4] = {"xywh_pixels", "obj_cls", "keypoint_xy_pixels", "keypoint_conf"};
     fixture_tolerance t = {{0}, {0}, {0}, {0}};
     double *to[4] = {t.box, t.score, t.point, t.point_score};
     for (int i = 0; i < 4; i++) {
-        const cJSON *entry = cJSON_GetObjectItemCaseSensitive(object, keys[i]);
+        const fixture_value *entry = fixture_find(object, keys[i]);
         to[i][0] = fixture_number(entry, "atol", 0);
         to[i][1] = fixture_number(entry, "rtol", 0);
     }
@@ -77,11 +77,11 @@ static inline fixture_tolerance fixture_tolerance_read(const cJSON *object)
 /* The tolerances of the random networks, or those of the trained one. */
 static inline fixture_tolerance fixture_tolerances(const char *area, bool random)
 {
-    cJSON *json = fixture_json(area, "tolerances.json");
-    const cJSON *found = NULL;
-    for (const cJSON *o = json ? json->child : NULL; o; o = o->next) {
-        const char *end = o->string ? strstr(o->string, "_tolerance") : NULL;
-        if (end && strcmp(end, "_tolerance") == 0 && (strstr(o->string, "random") != NULL) == random)
+    fixture_value *json = fixture_json(area, "tolerances.json");
+    const fixture_value *found = NULL;
+    for (const fixture_value *o = json ? json->child : NULL; o; o = o->next) {
+        const char *end = o->key ? strstr(o->key, "_tolerance") : NULL;
+        if (end && strcmp(end, "_tolerance") == 0 && (strstr(o->key, "random") != NULL) == random)
             found = o;
     }
     if (!found) {
@@ -89,7 +89,7 @@ static inline fixture_tolerance fixture_tolerances(const char *area, bool random
         exit(1);
     }
     fixture_tolerance t = fixture_tolerance_read(found);
-    cJSON_Delete(json);
+    fixture_free(json);
     return t;
 }
 
@@ -218,11 +218,11 @@ static inline bool fixture_ends(const char *name, const char *end)
 }
 
 /* The file of a random network? */
-static inline bool fixture_is_random(const cJSON *expected, const char *file)
+static inline bool fixture_is_random(const fixture_value *expected, const char *file)
 {
-    const cJSON *random = cJSON_GetObjectItemCaseSensitive(expected, "random_networks");
-    for (const cJSON *n = random ? random->child : NULL; n; n = n->next) {
-        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(n, "file"));
+    const fixture_value *random = fixture_find(expected, "random_networks");
+    for (const fixture_value *n = random ? random->child : NULL; n; n = n->next) {
+        const char *name = fixture_text(fixture_find(n, "file"));
         if (name && strcmp(name, file) == 0)
             return true;
     }
@@ -230,7 +230,7 @@ static inline bool fixture_is_random(const cJSON *expected, const char *file)
 }
 
 /* The trained network: the checkpoint of the folder that is none of the random ones. Freed with ssfer_free. */
-static inline char *fixture_trained_network(const char *area, const cJSON *expected)
+static inline char *fixture_trained_network(const char *area, const fixture_value *expected)
 {
     char *folder = fixture_path(area, ""), *found = NULL;
     DIR *dir = opendir(folder);

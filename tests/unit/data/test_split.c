@@ -89,6 +89,8 @@ static void test_make(void **state)
     static const double bad[] = {0.0, -0.1, 1.01, NAN};
     for (size_t i = 0; i < 4; i++)
         assert_fails(ssfer_split_make(&none, set, bad[i], 1, err), SSFER_ERR_ARGUMENT, "fraction");
+    assert_fails(ssfer_split_make(&none, set, 0.5, (uint64_t)INT64_MAX + 1, err), SSFER_ERR_ARGUMENT,
+                 "seed 9223372036854775808");
     ssfer_dataset_close(set);
     assert_ok(ssfer_dataset_open(&set, scene_at(&s, "set.tar").text, &(ssfer_dataset_options){.unlabeled = true}, err));
     assert_fails(ssfer_split_make(&none, set, 0.5, 1, err), SSFER_ERR_ARGUMENT, "needs labels");
@@ -103,14 +105,14 @@ static void test_save_and_load(void **state)
     ssfer_dataset *set = make_set(&s, 0);
     scene_path p = scene_at(&s, "labels.json");
     ssfer_split split, loaded;
-    assert_ok(ssfer_split_make(&split, set, 0.3, UINT64_MAX, err));
+    assert_ok(ssfer_split_make(&split, set, 0.3, INT64_MAX, err));
     assert_ok(ssfer_split_save(&split, set, p.text, err));
     assert_ok(ssfer_split_load(&loaded, set, p.text, err));
     assert_int_equal(loaded.labeled_count, split.labeled_count);
     assert_int_equal(loaded.unlabeled_count, split.unlabeled_count);
     assert_memory_equal(loaded.labeled, split.labeled, split.labeled_count * sizeof *split.labeled);
     assert_memory_equal(loaded.unlabeled, split.unlabeled, split.unlabeled_count * sizeof *split.unlabeled);
-    assert_true(loaded.fraction == 0.3 && loaded.seed == UINT64_MAX);
+    assert_true(loaded.fraction == 0.3 && loaded.seed == INT64_MAX);
     ssfer_split_deinit(&loaded);
     /* Files that are added later are unlabeled; the labeled ones stay. */
     char kept[64][64];

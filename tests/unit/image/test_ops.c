@@ -1,5 +1,6 @@
 /* RandAugment's operations against Pillow's results. */
 #include "golden.h"
+#include "point_number.h"
 
 #include "base/rng.h"
 #include "image/affine.h"
@@ -22,11 +23,11 @@ static void test_golden_ops(void **state)
     (void)state;
     FILE *table = golden_table("ops.txt");
     size_t width, height, count = 0;
-    char name[32];
-    double argument;
+    char name[32], number[32];
     uint64_t hash;
-    while (fscanf(table, "%zu %zu %31s %lf %" SCNx64, &width, &height, name, &argument, &hash) == 5) {
+    while (fscanf(table, "%zu %zu %31s %31s %" SCNx64, &width, &height, name, number, &hash) == 5) {
         const ssfer_op *op = ssfer_op_find(name);
+        const double argument = point_number(number);
         assert_non_null(op);
         ssfer_image image = half_range_noise(width, height);
         uint8_t *scratch = ssfer_malloc(3 * width * height); /* a sanitizer sees any byte beyond */

@@ -145,7 +145,7 @@ static void test_json(void **state)
     CHECK_OK(ssfer_json_get_size(&count, d, "tensors", "listing", &err), err);
     CHECK_OK(ssfer_json_get_container(&part, d, "list", SSFER_JSON_ARRAY, "listing", &err), err);
     assert_int_equal(ssfer_json_count(part), count);
-    first = ssfer_json_first(part);
+    first = ssfer_json_at(part, 0);
     CHECK_OK(ssfer_json_get_string(&value, first, "dtype", "listing", &err), err);
     assert_string_equal(value, "F32");
     CHECK_OK(ssfer_json_get_container(&part, d, "metadata", SSFER_JSON_OBJECT, "listing", &err), err);

@@ -283,10 +283,10 @@ static void test_bad_metadata(void **state)
     static const struct {
         const char *key, *value, *message;
     } cases[] = {
-        {"mean", "0.5", "metadata mean is not three numbers: 0.5"},
-        {"mean", "", "metadata mean is not three numbers: "},
-        {"std", "[1, 2, nan]", "metadata std is not three numbers: [1, 2, nan]"},
-        {"std", "[1, 2, 1e400]", "metadata std is not three numbers: [1, 2, 1e400]"},
+        {"mean", "0.5", "metadata mean is not an array of three numbers: 0.5"},
+        {"mean", "", "metadata mean is not an array of three numbers: "},
+        {"std", "[1, 2, nan]", "metadata std is not an array of three numbers: [1, 2, nan]"},
+        {"std", "[1, 2, 1e400]", "metadata std is not an array of three numbers: [1, 2, 1e400]"},
         {"std", "[1, 0, 1]", "metadata std has 0; it must be positive"},
         {"std", "[1, 1, -2]", "metadata std has -2; it must be positive"},
         {"classes", "[\"a\",\"b\"]", "2 class names for 3 outputs"},

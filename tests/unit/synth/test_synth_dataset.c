@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "data/dataset.h"
 #include "io/tar.h"
+#include "point_number.h"
 #include "synth/synth.h"
 
 #include <setjmp.h>
@@ -217,9 +218,9 @@ static void test_annotations_are_the_truth(void **state)
         assert_true(ssfer_file_exists(file));
         assert_string_equal(strsep(&line, ","), ssfer_synth_expression_name(truth.label));
         for (int i = 0; i < 4; i++)
-            assert_true(strtod(strsep(&line, ","), NULL) - truth.box[i] <= 0.00501);
+            assert_true(point_number(strsep(&line, ",")) - truth.box[i] <= 0.00501);
         for (int i = 0; i < 10; i++) {
-            double off = strtod(strsep(&line, ","), NULL) - truth.keypoints[i / 2][i % 2];
+            double off = point_number(strsep(&line, ",")) - truth.keypoints[i / 2][i % 2];
             assert_true(off <= 0.00501 && off >= -0.00501);
         }
     }

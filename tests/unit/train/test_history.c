@@ -49,6 +49,27 @@ static void test_series(void **state)
     ssfer_history_deinit(&h);
 }
 
+/* A file of ever new names takes no time in the square of its size: 1,000 series are kept. */
+static void test_many_series(void **state)
+{
+    (void)state;
+    ssfer_history h;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    fprintf(f, "{\"stage\":\"a\",\"step\":1");
+    for (int i = 0; i < 1500; i++)
+        fprintf(f, ",\"m%d\":%d", i, i);
+    fprintf(f, "}\n{\"stage\":\"a\",\"step\":2,\"m7\":8,\"m1200\":9}\n");
+    fclose(f);
+    assert_int_equal(ssfer_history_read(&h, write_file(text), &LOG, NULL), SSFER_OK);
+    assert_int_equal(h.count, 1000);
+    assert_int_equal(ssfer_history_find(&h, "a", "m7")->count, 2);
+    assert_null(ssfer_history_find(&h, "a", "m1200"));
+    ssfer_history_deinit(&h);
+    free(text);
+}
+
 /* Damaged lines are skipped, counted and named; the rest is used. */
 static void test_damaged_lines(void **state)
 {
@@ -126,8 +147,11 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_series),        cmocka_unit_test(test_damaged_lines),
-        cmocka_unit_test(test_prefix),        cmocka_unit_test(test_missing_and_unreadable),
+        cmocka_unit_test(test_series),
+        cmocka_unit_test(test_many_series),
+        cmocka_unit_test(test_damaged_lines),
+        cmocka_unit_test(test_prefix),
+        cmocka_unit_test(test_missing_and_unreadable),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);

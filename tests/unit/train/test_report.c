@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "base/number.h"
 #include "metrics_case.h"
 #include "scratch.h"
 #include "train/report.h"
@@ -109,8 +110,9 @@ static void write_run(void)
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
     for (int step = 1; step <= 1000; step++) /* more than is drawn one by one */
-        fprintf(f, "{\"stage\":\"finetune\",\"epoch\":%d,\"step\":%d,\"loss\":%g,\"lr\":1e-4,\"gradient_norm\":%d}\n",
-                step / 100, step, 2.0 / step, step % 7);
+        ssfer_fprintf(
+            f, "{\"stage\":\"finetune\",\"epoch\":%d,\"step\":%d,\"loss\":%g,\"lr\":1e-4,\"gradient_norm\":%d}\n",
+            step / 100, step, 2.0 / step, step % 7);
     fprintf(f, "damaged\n{\"stage\":\"finetune\",\"epoch\":9,\"step\":1000,\"accuracy\":0.625}\n");
     fclose(f);
     write_text("metrics.jsonl", text);

@@ -2,6 +2,7 @@
  * here know every picture, so that no detector has to look. */
 #include "unit/data/scene.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "train/face_boxes.h"
 
@@ -125,10 +126,18 @@ static void test_refused(void **state)
         const char *part;
     } cases[] = {
         {"0123456789abcdef", "{}}", SSFER_ERR_ARGUMENT, "boxes of another detector, or found with other settings"},
-        {NULL, "{\"a/0.png\": [1, 2, 3]}}", SSFER_ERR_FORMAT, "a/0.png: a box has four numbers"},
-        {NULL, "{\"a/0.png\": [1, 2, 3, 4, 5]}}", SSFER_ERR_FORMAT, "a/0.png: a box has four numbers"},
-        {NULL, "{\"a/0.png\": 7}}", SSFER_ERR_FORMAT, "a/0.png: a box has four numbers"},
-        {NULL, "{\"a/0.png\": [1, 2, \"x\", 4]}}", SSFER_ERR_FORMAT, "boxes.json"},
+        {NULL, "{\"a/0.png\": [1, 2, 3]}}", SSFER_ERR_FORMAT, "a/0.png: a face is null or [left, top, right, bottom]"},
+        {NULL, "{\"a/0.png\": [1, 2, 3, 4, 5]}}", SSFER_ERR_FORMAT,
+         "a/0.png: a face is null or [left, top, right, bottom]"},
+        {NULL, "{\"a/0.png\": 7}}", SSFER_ERR_FORMAT, "a/0.png: a face is null or [left, top, right, bottom]"},
+        {NULL, "{\"a/0.png\": [1, 2, \"x\", 4]}}", SSFER_ERR_FORMAT, "a/0.png: a face is null or"},
+        {NULL, "{\"a/0.png\": {\"x\": 1, \"y\": 2, \"z\": 3, \"w\": 4}}}", SSFER_ERR_FORMAT,
+         "a/0.png: a face is null or"},
+        {NULL, "{\"a/0.png\": [1, 2, 1e39, 4]}}", SSFER_ERR_FORMAT, "a/0.png: a face is null or"},
+        {NULL, "{\"a/0.png\": [5, 2, 5, 4]}}", SSFER_ERR_FORMAT, "a/0.png: a face is null or"},
+        {NULL, "{\"a/0.png\": [1, 9, 5, 4]}}", SSFER_ERR_FORMAT, "a/0.png: a face is null or"},
+        {NULL, "{\"of another set.png\": [[[]]]}}", SSFER_ERR_FORMAT, "of another set.png: a face is null or"},
+        {NULL, "{\"a/0.png\": null, \"a/0.png\": [1, 2, 3, 4]}}", SSFER_ERR_FORMAT, "duplicate object key"},
         {NULL, "[]}", SSFER_ERR_FORMAT, "faces"},
         {NULL, "{\"a/0.png\": [1, 2", SSFER_ERR_FORMAT, "boxes.json"},
         {NULL, "{\"a/0.png\": null", SSFER_ERR_FORMAT, "boxes.json"},
@@ -138,6 +147,50 @@ static void test_refused(void **state)
         if (st != cases[i].status || !strstr(c.err.message, cases[i].part))
             fail_msg("case %zu: %s, \"%s\"", i, ssfer_status_name(st), c.err.message);
     }
+    tear_down(&c);
+}
+
+/* A picture that the file lacks is added to it, and what the file says of other sets stays as it was. (Nobody can read
+ * the picture, so that no detector has to look: it counts as one without a face.) */
+static void test_others_stay(void **state)
+{
+    boxes_case c;
+    unsigned char *text = NULL;
+    size_t size = 0;
+    set_up(&c, *state);
+    assert_int_equal(
+        find(&c, *state, c.hash,
+             "{\"b/0.png\": [1, 2, 3.5, 4], \"other/1.png\": [0.1, -2, 3.25, 1e3], \"other/2.png\": null}}"),
+        SSFER_OK);
+    assert_int_equal(ssfer_file_read(&text, &size, c.file.text, 10000, &c.err), SSFER_OK);
+    static const char expected[] = "  \"a/0.png\": null,\n"
+                                   "  \"b/0.png\": [1, 2, 3.5, 4],\n"
+                                   "  \"other/1.png\": [0.1, -2, 3.25, 1000],\n"
+                                   "  \"other/2.png\": null\n";
+    if (!strstr((const char *)text, expected))
+        fail_msg("%s", (const char *)text);
+    ssfer_free(text);
+    tear_down(&c);
+}
+
+/* An entry of another set that nests deeper than anything is written: refused, and the file is as it was. */
+static void test_deep_entry(void **state)
+{
+    enum { DEPTH = 90 };
+    boxes_case c;
+    char faces[2 * DEPTH + 64];
+    unsigned char *text = NULL;
+    size_t size = 0;
+    set_up(&c, *state);
+    snprintf(faces, sizeof faces, "{\"b/0.png\": null, \"other.png\": %0*d}}", 2 * DEPTH, 0);
+    char *zeros = strstr(faces, "00");
+    memset(zeros, '[', DEPTH);
+    memset(zeros + DEPTH, ']', DEPTH);
+    assert_int_equal(find(&c, *state, c.hash, faces), SSFER_ERR_FORMAT);
+    assert_non_null(strstr(c.err.message, "other.png: a face is null or [left, top, right, bottom]"));
+    assert_int_equal(ssfer_file_read(&text, &size, c.file.text, 10000, &c.err), SSFER_OK);
+    assert_non_null(strstr((const char *)text, faces));
+    ssfer_free(text);
     tear_down(&c);
 }
 
@@ -223,6 +276,8 @@ static void test_csv_refused(void **state)
         {"path,x1,y1,x2,y2\na/0.png,1,2,3,nan\n", SSFER_ERR_FORMAT, "boxes.csv:2: 'nan' is not a number"},
         {"path,x1,y1,x2,y2\na/0.png,1,2,3,\n", SSFER_ERR_FORMAT, "boxes.csv:2: '' is not a number"},
         {"path,x1,y1,x2,y2\na/0.png,3,2,1,4\n", SSFER_ERR_FORMAT, "boxes.csv:2: a box from 3,2 to 1,4 has no area"},
+        {"path,x1,y1,x2,y2\na/0.png,3,2,5,1e39\n", SSFER_ERR_FORMAT, "or lies beyond any picture"},
+        {"path,x1,y1,x2,y2\na/0.png,3,2,5,1e309\n", SSFER_ERR_FORMAT, "'1e309' is not a number"},
         {"path,x1,y1,x2,y2\nc.png,1,2,3,4\n", SSFER_ERR_ARGUMENT,
          "boxes.csv: none of the training pictures has one face in it"},
     };
@@ -256,8 +311,9 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_read),          TEST(test_nothing_found), TEST(test_few_found),
-                                       TEST(test_seen_side),     TEST(test_refused),       TEST(test_csv),
-                                       TEST(test_csv_two_faces), TEST(test_csv_split),     TEST(test_csv_refused)};
+    const struct CMUnitTest tests[] = {TEST(test_read),       TEST(test_nothing_found), TEST(test_few_found),
+                                       TEST(test_seen_side),  TEST(test_refused),       TEST(test_others_stay),
+                                       TEST(test_deep_entry), TEST(test_csv),           TEST(test_csv_two_faces),
+                                       TEST(test_csv_split),  TEST(test_csv_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

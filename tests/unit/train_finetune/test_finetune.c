@@ -4,6 +4,7 @@
 
 #include "models/classifier.h"
 #include "models/mae.h"
+#include "point_number.h"
 
 /* ---- learning ---------------------------------------------------------------------------------------------------- */
 
@@ -33,10 +34,10 @@ static void test_learns(void **state)
     size_t size;
     char *text = (char *)read_file(&s, "run/metrics.jsonl", &size), *last = text;
     const char *key = "\"epoch_loss\":";
-    const double first_loss = strtod(strstr(text, key) + strlen(key), NULL);
+    const double first_loss = point_number(strstr(text, key) + strlen(key));
     for (char *at = text; (at = strstr(at, key)); at++)
         last = at;
-    const double last_loss = strtod(last + strlen(key), NULL);
+    const double last_loss = point_number(last + strlen(key));
     assert_true(first_loss > 0.8 && first_loss < 2.5);
     assert_true(last_loss < 0.8 * first_loss);
     ssfer_free(text);

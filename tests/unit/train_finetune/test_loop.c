@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "point_number.h"
 #include "train/loop.h"
 #include "unit/train/scratch.h"
 
@@ -506,7 +507,7 @@ static void test_waiting(void **state)
     fclose(stream);
     char *text = read_bytes("run", "metrics.jsonl", &size);
     for (const char *at = text; (at = strstr(at, "\"wait_share\":")); records_seen++) {
-        const double share = strtod(at += strlen("\"wait_share\":"), NULL);
+        const double share = point_number(at += strlen("\"wait_share\":"));
         assert_true(share > 0.3 && share <= 1.0);
     }
     assert_int_equal(records_seen, STEPS / 3 + EPOCHS - 1); /* every third step; the last one ends an epoch, too */

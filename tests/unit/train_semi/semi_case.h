@@ -6,6 +6,7 @@
 #include "unit/data/scene.h"
 
 #include "models/classifier.h"
+#include "point_number.h"
 #include "train/finetune.h"
 #include "train/semi.h"
 
@@ -189,7 +190,7 @@ static inline double last_figure(const scene *s, const char *folder, const char 
     char *text = (char *)read_file(s, folder, "metrics.jsonl", &size);
     snprintf(key, sizeof key, "\"%s\":", name);
     for (char *at = text; (at = memmem(at, (size_t)(text + size - at), key, strlen(key))); at++)
-        value = strtod(at + strlen(key), NULL);
+        value = point_number(at + strlen(key));
     ssfer_free(text);
     return value;
 }

@@ -1,5 +1,6 @@
 /* Stage III from pictures on disk to a model file: that unlabeled pictures teach, where they come from, and what it
  * does with settings that cannot be used. */
+#include "point_number.h"
 #include "semi_case.h"
 
 /* ---- learning ---------------------------------------------------------------------------------------------------- */
@@ -279,7 +280,7 @@ static void test_released(void **state)
     char *text = (char *)read_file(&s, "released", "metrics.jsonl", &size);
     double first = NAN;
     for (char *at = text; (at = memmem(at, (size_t)(text + size - at), "\"accuracy\":", 11)); at++) {
-        const double now = strtod(at + 11, NULL);
+        const double now = point_number(at + 11);
         first = isnan(first) ? now : first;
         assert_true(now == first);
     }
