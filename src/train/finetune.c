@@ -176,7 +176,7 @@ static ssfer_status gradients(void *user, const float *params, float *grads, con
 
 /* The share of time that finding faces took: of the epoch's steps as released, of the run so far where it was done
  * before the first step. */
-static ssfer_status describe(void *user, ssfer_metric *metrics, size_t *count, ssfer_error *err)
+static ssfer_status describe(void *user, ssfer_metric_list *metrics, ssfer_error *err)
 {
     (void)err;
     finetune *f = user;
@@ -184,19 +184,18 @@ static ssfer_status describe(void *user, ssfer_metric *metrics, size_t *count, s
     const double spent_s = now.detect_s - f->window.detect_s, all_s = ssfer_clock_s() - f->window_s;
     const size_t looked = now.looked - f->window.looked, found = now.found - f->window.found;
     if (spent_s > 0.0)
-        metrics[(*count)++] = (ssfer_metric){"detect_share", spent_s / all_s};
+        ssfer_metric_list_add(metrics, "detect_share", spent_s / all_s);
     if (!looked)
         return SSFER_OK;
-    metrics[(*count)++] = (ssfer_metric){"one_face_share", (double)found / (double)looked};
+    ssfer_metric_list_add(metrics, "one_face_share", (double)found / (double)looked);
     f->warned = f->warned || ssfer_face_boxes_warn(ssfer_run_log(f->run), f->options->mix.detector, found, looked);
     return SSFER_OK;
 }
 
-static ssfer_status judge(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
-                          ssfer_error *err)
+static ssfer_status judge(void *user, const float *weights, ssfer_metric_list *metrics, double *score, ssfer_error *err)
 {
     finetune *f = user;
-    return ssfer_trainee_judge(&f->trainee, weights, metrics, count, score, err);
+    return ssfer_trainee_judge(&f->trainee, weights, metrics, score, err);
 }
 
 static ssfer_status store(void *user, const float *weights, ssfer_tensor_set *set, ssfer_error *err)

@@ -233,10 +233,10 @@ static ssfer_status run_steps(loop *l, pace *epoch, ssfer_error *err)
     return st;
 }
 
-static void print_epoch(const loop *l, const pace *p, double end_s, const ssfer_metric *metrics, size_t count,
-                        bool best)
+static void print_epoch(const loop *l, const pace *p, double end_s, const ssfer_metric_list *list, bool best)
 {
     const ssfer_train_state *s = &l->state;
+    const ssfer_metric *metrics = list->items;
     FILE *out = l->options->report;
     if (!out)
         return;
@@ -245,7 +245,7 @@ static void print_epoch(const loop *l, const pace *p, double end_s, const ssfer_
             rate_of(p, end_s));
     if (l->options->verbose)
         fprintf(out, "  waited %.1f %%", 100 * wait_share_of(p, end_s));
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < list->count; i++)
         if (strcmp(metrics[i].name, "accuracy") == 0 || strcmp(metrics[i].name, "mean_class_accuracy") == 0)
             fprintf(out, "  %s %.2f %%", metrics[i].name[0] == 'a' ? "accuracy" : "mean class", 100 * metrics[i].value);
         else if (strcmp(metrics[i].name, "validation_loss") == 0)
@@ -268,48 +268,70 @@ static bool is_judged(const loop *l)
     return l->task->judge && (!every || done % every == 0 || done == l->options->epochs);
 }
 
-/* Judges, records and saves after the last step of an epoch. */
-static ssfer_status end_epoch(loop *l, const pace *p, ssfer_error *err)
+/* What an epoch's record tells: what every stage has, then the stage's own figures, then those of a validation. */
+static ssfer_status measure_epoch(loop *l, const pace *p, double end_s, bool judged, ssfer_metric_list *metrics,
+                                  double *score, ssfer_error *err)
 {
-    const double end_s = ssfer_clock_s();
     const ssfer_loop_options *o = l->options;
-    ssfer_train_state *s = &l->state;
-    ssfer_metric metrics[SSFER_LOOP_MAX_METRICS];
-    size_t count = 0;
-    double score = 0.0;
-    count_time(l);
-    l->lr =
-        s->lr_scale * ssfer_schedule_at(&o->schedule, s->epoch, o->iterations - 1); /* resumed after the last step */
-    metrics[count++] = (ssfer_metric){"epoch_loss", s->epoch_images ? s->epoch_loss / (double)s->epoch_images : 0.0};
+    const ssfer_train_state *s = &l->state;
+    const double images = (double)s->epoch_images;
+    ssfer_metric_list_add(metrics, "epoch_loss", s->epoch_images ? s->epoch_loss / images : 0.0);
     if (!o->record_every || s->step % o->record_every) { /* else the step's own record has them */
-        metrics[count++] = (ssfer_metric){"lr", l->lr};
-        metrics[count++] = (ssfer_metric){"wait_share", wait_share_of(p, end_s)};
+        ssfer_metric_list_add(metrics, "lr", l->lr);
+        ssfer_metric_list_add(metrics, "wait_share", wait_share_of(p, end_s));
     }
     if (s->epoch_right)
-        metrics[count++] = (ssfer_metric){"training_accuracy", (double)s->epoch_right / (double)s->epoch_images};
+        ssfer_metric_list_add(metrics, "training_accuracy", (double)s->epoch_right / images);
     if (l->task->describe)
-        TRY(l->task->describe(l->task->user, metrics, &count, err));
-    const bool judged = is_judged(l);
-    if (judged) {
-        size_t own = 0;
-        TRY(l->task->judge(l->task->user, weights_of(l), metrics + count, &own, &score, err));
-        count += own;
-    }
-    TRY(ssfer_run_record(l->run, s->epoch + 1, s->step, metrics, count, err));
+        TRY(l->task->describe(l->task->user, metrics, err));
+    if (judged)
+        TRY(l->task->judge(l->task->user, weights_of(l), metrics, score, err));
+    return metrics->failed ? ssfer_fail(err, SSFER_ERR_MEMORY, "record of an epoch: out of memory") : SSFER_OK;
+}
+
+/* After the record: is this epoch the best, and the epoch's line for people. Then the state is that of the next one. */
+static bool close_epoch(loop *l, const pace *p, double end_s, bool judged, double score,
+                        const ssfer_metric_list *metrics)
+{
+    ssfer_train_state *s = &l->state;
     const bool best = judged && l->task->score_name && (s->best_epoch == 0 || score > s->best);
     if (best) {
         s->best = score;
         s->best_epoch = s->epoch + 1;
     }
-    print_epoch(l, p, end_s, metrics, count, best);
-    const bool last = s->epoch + 1 == o->epochs, due = o->save_every && (s->epoch + 1) % o->save_every == 0;
+    print_epoch(l, p, end_s, metrics, best);
     s->epoch++;
     s->iteration = 0;
     s->epoch_loss = 0.0;
     s->epoch_images = s->epoch_right = 0;
     s->window_loss = 0.0; /* a record tells of one epoch */
     s->window_images = 0;
-    return best || last || due ? save(l, best, err) : SSFER_OK;
+    return best;
+}
+
+/* Judges, records and saves after the last step of an epoch. */
+static ssfer_status end_epoch(loop *l, const pace *p, ssfer_error *err)
+{
+    const double end_s = ssfer_clock_s();
+    const ssfer_loop_options *o = l->options;
+    const ssfer_train_state *s = &l->state;
+    const bool judged = is_judged(l);
+    ssfer_metric_list metrics = {0};
+    double score = 0.0;
+    bool best = false;
+    count_time(l);
+    l->lr =
+        s->lr_scale * ssfer_schedule_at(&o->schedule, s->epoch, o->iterations - 1); /* resumed after the last step */
+    ssfer_status st = measure_epoch(l, p, end_s, judged, &metrics, &score, err);
+    if (st == SSFER_OK)
+        st = ssfer_run_record(l->run, s->epoch + 1, s->step, metrics.items, metrics.count, err);
+    if (st == SSFER_OK)
+        best = close_epoch(l, p, end_s, judged, score, &metrics);
+    ssfer_metric_list_deinit(&metrics);
+    if (st != SSFER_OK)
+        return st;
+    const bool due = s->epoch == o->epochs || (o->save_every && s->epoch % o->save_every == 0);
+    return best || due ? save(l, best, err) : SSFER_OK;
 }
 
 /* The weights of checkpoints/best.safetensors into `out`. */

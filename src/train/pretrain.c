@@ -253,13 +253,12 @@ static ssfer_status validate(pretrain *p, const float *weights, double *loss, ss
     return SSFER_OK;
 }
 
-static ssfer_status judge(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
-                          ssfer_error *err)
+static ssfer_status judge(void *user, const float *weights, ssfer_metric_list *metrics, double *score, ssfer_error *err)
 {
     double loss;
     (void)score; /* the last weights are the result, as the method has it */
     TRY(validate(user, weights, &loss, err));
-    metrics[(*count)++] = (ssfer_metric){"validation_loss", loss};
+    ssfer_metric_list_add(metrics, "validation_loss", loss);
     return SSFER_OK;
 }
 

@@ -284,22 +284,35 @@ static ssfer_status record_line(ssfer_run *run, size_t epoch, size_t step, const
 ssfer_status ssfer_run_record(ssfer_run *run, size_t epoch, size_t step, const ssfer_metric *metrics, size_t count,
                               ssfer_error *err)
 {
-    enum { MAX_METRICS = 64 };
-    const char *tags[MAX_METRICS];
-    double values[MAX_METRICS];
-    if (count > MAX_METRICS)
-        return ssfer_fail(err, SSFER_ERR_LIMIT, "%s: a record of %zu metrics, at most %d", run->folder, count,
-                          MAX_METRICS);
-    for (size_t i = 0; i < count; i++) {
+    const char **tags = ssfer_calloc(count, sizeof *tags);
+    double *values = ssfer_calloc(count, sizeof *values);
+    bool good = tags && values;
+    for (size_t i = 0; good && i < count; i++) {
         tags[i] = tag_of(run, metrics[i].name);
         values[i] = metrics[i].value;
-        if (!tags[i])
-            return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", run->folder);
+        good = tags[i] != NULL;
     }
-    ssfer_status st = record_line(run, epoch, step, metrics, count, err);
+    ssfer_status st = good ? record_line(run, epoch, step, metrics, count, err)
+                           : ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", run->folder);
     if (st == SSFER_OK)
         st = ssfer_events_scalars(run->events, step, wall_time_s(), tags, values, count, err);
+    ssfer_free(tags);
+    ssfer_free(values);
     return st;
+}
+
+void ssfer_metric_list_add(ssfer_metric_list *list, const char *name, double value)
+{
+    if (ssfer_reserve((void **)&list->items, &list->capacity, list->count + 1, sizeof *list->items) != 0)
+        list->failed = true;
+    else
+        list->items[list->count++] = (ssfer_metric){name, value};
+}
+
+void ssfer_metric_list_deinit(ssfer_metric_list *list)
+{
+    ssfer_free(list->items);
+    *list = (ssfer_metric_list){0};
 }
 
 /* ---- the state ----------------------------------------------------------------------------------------------- */

@@ -85,6 +85,17 @@ typedef struct ssfer_metric {
     double value;
 } ssfer_metric;
 
+/* The figures of a record, in order, as many as there are. {0} is empty; names are borrowed. An addition for which
+ * there is no memory is remembered in `failed`. */
+typedef struct ssfer_metric_list {
+    ssfer_metric *items;
+    size_t count, capacity;
+    bool failed;
+} ssfer_metric_list;
+
+void ssfer_metric_list_add(ssfer_metric_list *list, const char *name, double value);
+void ssfer_metric_list_deinit(ssfer_metric_list *list);
+
 /* One record in metrics.jsonl and the event file. epoch as people count it (from 1), step: optimizer steps done. */
 ssfer_status ssfer_run_record(ssfer_run *run, size_t epoch, size_t step, const ssfer_metric *metrics, size_t count,
                               ssfer_error *err);

@@ -73,26 +73,25 @@ static const float *plain_weights(semi *s, const float *weights)
     return s->trainee.model.params;
 }
 
-static ssfer_status judge(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
-                          ssfer_error *err)
+static ssfer_status judge(void *user, const float *weights, ssfer_metric_list *metrics, double *score, ssfer_error *err)
 {
     semi *s = user;
     if (!s->stage2)
-        return ssfer_trainee_judge(&s->trainee, plain_weights(s, weights), metrics, count, score, err);
+        return ssfer_trainee_judge(&s->trainee, plain_weights(s, weights), metrics, score, err);
     ssfer_evaluation e;
-    TRY(ssfer_trainee_judge(&s->trainee, s->stage2, metrics, count, score, err));
+    TRY(ssfer_trainee_judge(&s->trainee, s->stage2, metrics, score, err));
     TRY(ssfer_trainee_evaluate(&s->trainee, plain_weights(s, weights), &e, err));
-    metrics[(*count)++] = (ssfer_metric){"teacher_accuracy", e.accuracy};
+    ssfer_metric_list_add(metrics, "teacher_accuracy", e.accuracy);
     ssfer_evaluation_deinit(&e);
     return SSFER_OK;
 }
 
 /* What the teacher said in the epoch, and whether it collapses. */
-static ssfer_status describe(void *user, ssfer_metric *metrics, size_t *count, ssfer_error *err)
+static ssfer_status describe(void *user, ssfer_metric_list *metrics, ssfer_error *err)
 {
     semi *s = user;
     ssfer_error collapse = {0};
-    ssfer_pseudo_record_metrics(&s->step.record, metrics, count);
+    ssfer_pseudo_record_metrics(&s->step.record, metrics);
     if (ssfer_pseudo_record_end_epoch(&s->step.record, s->options->collapse_share, &collapse) == SSFER_OK)
         return SSFER_OK;
     if (s->options->on_collapse != SSFER_COLLAPSE_WARN)

@@ -290,10 +290,6 @@ static void test_refusals(void **state)
     assert_int_equal(open_run(&run, false, 1e-4, &err), SSFER_OK);
     assert_int_equal(open_run(&second, true, 1e-4, &err), SSFER_ERR_ARGUMENT);
     assert_non_null(strstr(err.message, "another process"));
-    ssfer_metric many[65] = {{0}};
-    for (size_t i = 0; i < 65; i++)
-        many[i] = (ssfer_metric){"x", 0};
-    assert_int_equal(ssfer_run_record(run, 1, 1, many, 65, &err), SSFER_ERR_LIMIT);
     ssfer_run_close(run);
     ssfer_run_close(NULL);
     ssfer_recipe none = {0};

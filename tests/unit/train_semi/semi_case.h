@@ -49,6 +49,28 @@ static inline void make_split(const scene *s, const char *split, size_t a_class)
         }
 }
 
+/* 40 classes: a bright square of 4 pixels at one of 16 places, in red, green or blue. */
+static inline void make_many_classes(const scene *s)
+{
+    for (size_t k = 0; k < 40; k++)
+        for (size_t i = 0; i < 10; i++) {
+            char name[128];
+            ssfer_image image = {0};
+            ssfer_rng rng = ssfer_rng_stream(i, 2, 0, k, SSFER_RNG_TEST);
+            snprintf(name, sizeof name, "set/%s/class%02zu/%02zu.png", i < 8 ? "train" : "valid", k, i);
+            scene_path p = scene_at(s, name);
+            scene_make_parent(p.text);
+            assert_int_equal(ssfer_image_create(&image, 16, 16, NULL), SSFER_OK);
+            for (size_t b = 0; b < 16 * 16 * 3; b++) {
+                const size_t place = b / 3 / 16 / 4 * 4 + b / 3 % 16 / 4;
+                const bool bright = place == k % 16 && b % 3 == k / 16;
+                image.data[b] = (uint8_t)((bright ? 230 : 60) + ssfer_rng_range(&rng, -20, 20));
+            }
+            assert_int_equal(ssfer_image_save(&image, p.text, NULL), SSFER_OK);
+            ssfer_image_deinit(&image);
+        }
+}
+
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
 static size_t polls, stop_at; /* a stop callback has no argument */

@@ -134,6 +134,26 @@ static void test_abc(void **state)
     ssfer_classifier_deinit(&model);
 }
 
+/* As many classes as have figures of their own: a record of an epoch takes them all. */
+static void test_many_classes(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    size_t size, rates = 0;
+    make_many_classes(&s);
+    make_stage2(&s, 200);
+    set_up(&r, &s, "run");
+    r.options.selection.threshold = 0.01; /* all that is seen counts: two figures of each class that is named */
+    r.options.training.epochs = 1;
+    expect_trained(&r);
+    char *text = (char *)read_file(&s, "run", "metrics.jsonl", &size), *at = text;
+    for (; (at = strstr(at, "\"pseudo_label_rate/")); at++)
+        rates++;
+    if (rates <= 32)
+        fail_msg("%zu of 40 classes have figures: no more than a record of 64 would hold", rates);
+    ssfer_free(text);
+}
+
 /* ---- sources of pictures ----------------------------------------------------------------------------------------- */
 
 static void test_sources(void **state)
@@ -419,6 +439,7 @@ int main(void)
         TEST(test_burn_in),
         TEST(test_pseudo_mixup),
         TEST(test_abc),
+        TEST(test_many_classes),
         TEST(test_sources),
         TEST(test_parts),
         TEST(test_holdout),
