@@ -31,7 +31,9 @@ ssfer_finetune_options ssfer_finetune_defaults(void)
 
 /* Everything that a fine-tuning owns. */
 typedef struct finetune {
+    ssfer_finetune_options own_options; /* the caller's, talking to the log */
     const ssfer_finetune_options *options;
+    ssfer_training_log log;
     ssfer_compute *cx;
     ssfer_labeled data;
     ssfer_trainee trainee;
@@ -243,7 +245,7 @@ static ssfer_status open_run(finetune *f, ssfer_error *err)
     ssfer_labeled_describe(&r, &f->data);
     describe_mixing(&r, f);
     ssfer_training_describe_augmentation(&r, &f->options->training.transform, true);
-    ssfer_status st = ssfer_training_open_run(&f->run, &f->options->training, "finetune", &r, f->cx, err);
+    ssfer_status st = ssfer_training_open_run(&f->run, &f->options->training, &f->log, "finetune", &r, f->cx, err);
     ssfer_recipe_deinit(&r);
     return st;
 }
@@ -336,10 +338,14 @@ static void release(finetune *f)
 
 ssfer_status ssfer_finetune(const ssfer_finetune_options *options, ssfer_evaluation *evaluation, ssfer_error *err)
 {
-    finetune f = {.options = options};
+    finetune f = {.own_options = *options};
+    f.options = &f.own_options;
+    ssfer_training_log_init(&f.log, options->training.log);
+    f.own_options.training.log = &f.log.log;
     ssfer_status st = prepare(&f, err);
     if (st == SSFER_OK)
         st = train(&f, evaluation, err);
     release(&f);
+    ssfer_training_log_close(&f.log, st, err);
     return st;
 }

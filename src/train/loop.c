@@ -233,13 +233,16 @@ static ssfer_status run_steps(loop *l, pace *epoch, ssfer_error *err)
     return st;
 }
 
+/* The epoch's line, for people and for training.log. */
 static void print_epoch(const loop *l, const pace *p, double end_s, const ssfer_metric_list *list, bool best)
 {
     const ssfer_train_state *s = &l->state;
     const ssfer_metric *metrics = list->items;
-    FILE *out = l->options->report;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
     if (!out)
-        return;
+        return; /* metrics.jsonl has it all */
     fprintf(out, "epoch %*zu/%zu  loss %.4f  lr %.2e  %.0f img/s", s->epoch + 1 < 10 ? 2 : 0, s->epoch + 1,
             l->options->epochs, s->epoch_images ? s->epoch_loss / (double)s->epoch_images : 0.0, l->lr,
             rate_of(p, end_s));
@@ -259,7 +262,13 @@ static void print_epoch(const loop *l, const pace *p, double end_s, const ssfer_
     const double left_s = s->elapsed_s / (double)(s->epoch + 1) * (double)(l->options->epochs - s->epoch - 1);
     if (left_s >= 60.0) /* at the pace of the epochs so far */
         fprintf(out, "  %.0f:%02.0f h left", floor(left_s / 3600.0), floor(fmod(left_s, 3600.0) / 60.0));
-    fprintf(out, "%s\n", best ? "  *" : "");
+    fputs(best ? "  *" : "", out);
+    if (fclose(out) == 0) {
+        ssfer_training_log_note(ssfer_run_training_log(l->run), SSFER_LOG_INFO, "%s", text);
+        if (l->options->report)
+            fprintf(l->options->report, "%s\n", text);
+    }
+    free(text);
 }
 
 static bool is_judged(const loop *l)
@@ -395,6 +404,15 @@ static ssfer_status describe(const loop *l, ssfer_tensor_set *set, ssfer_error *
     return st;
 }
 
+static void tell_end(loop *l)
+{
+    const ssfer_train_state *s = &l->state;
+    const size_t epoch = s->best_epoch ? s->best_epoch : s->epoch;
+    ssfer_training_log_note(ssfer_run_training_log(l->run), SSFER_LOG_INFO,
+                            "finished after %zu epochs, %zu steps, %.0f s; model.safetensors is of epoch %zu", s->epoch,
+                            s->step, s->elapsed_s, epoch);
+}
+
 static ssfer_status finish(loop *l, float *best, ssfer_error *err)
 {
     const size_t bytes = l->task->table->block_floats * sizeof *best;
@@ -413,6 +431,8 @@ static ssfer_status finish(loop *l, float *best, ssfer_error *err)
     if (st == SSFER_OK)
         st = ssfer_run_finish(l->run, set, err);
     ssfer_tensor_set_destroy(set);
+    if (st == SSFER_OK)
+        tell_end(l);
     return st;
 }
 

@@ -113,7 +113,7 @@ static ssfer_status load_other(ssfer_run *run, ssfer_error *err)
     ssfer_status st = SSFER_ERR_FORMAT;
     for (size_t i = 0; st != SSFER_OK && st != SSFER_ERR_MEMORY && i < sizeof names / sizeof *names; i++)
         if ((st = load(run, ssfer_run_path(run, names[i]), err)) == SSFER_OK)
-            ssfer_warn(&run->log, "going on from %s, step %zu", names[i], run->state.step);
+            ssfer_warn(&run->log->log, "going on from %s, step %zu", names[i], run->state.step);
     return st;
 }
 
@@ -123,7 +123,7 @@ static void set_aside(const ssfer_run *run, uint64_t step)
 {
     char *path = checkpoint_path(run, step), *other = path ? ssfer_format("%s.damaged", path) : NULL;
     if (other && rename(path, other) == 0)
-        ssfer_warn(&run->log, "%s is now %s", path, other);
+        ssfer_warn(&run->log->log, "%s is now %s", path, other);
     ssfer_free(path);
     ssfer_free(other);
 }
@@ -174,7 +174,7 @@ ssfer_status ssfer_run_find_checkpoint(ssfer_run *run, ssfer_error *err)
         st = load(run, checkpoint_path(run, steps[unreadable]), &why);
         if (st == SSFER_OK || st == SSFER_ERR_MEMORY)
             break;
-        ssfer_warn(&run->log, "%s; trying the one before", why.message);
+        ssfer_warn(&run->log->log, "%s; trying the one before", why.message);
         st = SSFER_OK;
     }
     const bool other = st == SSFER_OK && count && !run->checkpoint;

@@ -6,8 +6,6 @@
 #include "train/events.h"
 #include "train/run.h"
 
-#include <pthread.h>
-
 struct ssfer_run {
     char *folder, *stage;
     size_t keep_checkpoints;
@@ -16,11 +14,8 @@ struct ssfer_run {
     ssfer_events *events;
     char **tags; /* "STAGE/NAME" of the metrics seen so far */
     size_t tag_count, tag_capacity;
-    ssfer_append log_file; /* also carries the lock of the folder */
-    pthread_mutex_t log_mutex;
-    ssfer_log log;
-    const ssfer_log *outer_log;
-    ssfer_tensor_set *checkpoint; /* to resume from, until it is taken */
+    ssfer_training_log own_log, *log; /* log: the stage's, or own_log */
+    ssfer_tensor_set *checkpoint;     /* to resume from, until it is taken */
     ssfer_train_state state;
 };
 

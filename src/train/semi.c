@@ -38,7 +38,9 @@ ssfer_semi_options ssfer_semi_defaults(void)
 
 /* Everything that Stage III owns. */
 typedef struct semi {
+    ssfer_semi_options own_options; /* the caller's, talking to the log */
     const ssfer_semi_options *options;
+    ssfer_training_log log;
     ssfer_compute *cx;
     ssfer_labeled data;
     ssfer_unlabeled unlabeled;
@@ -227,7 +229,7 @@ static ssfer_status open_run(semi *s, ssfer_error *err)
     ssfer_labeled_describe(&r, &s->data);
     ssfer_unlabeled_describe(&r, &s->unlabeled);
     ssfer_training_describe_augmentation(&r, &s->options->training.transform, false);
-    ssfer_status st = ssfer_training_open_run(&s->run, &s->options->training, "semi", &r, s->cx, err);
+    ssfer_status st = ssfer_training_open_run(&s->run, &s->options->training, &s->log, "semi", &r, s->cx, err);
     ssfer_recipe_deinit(&r);
     return st;
 }
@@ -383,10 +385,14 @@ static void release(semi *s)
 
 ssfer_status ssfer_semi(const ssfer_semi_options *options, ssfer_evaluation *evaluation, ssfer_error *err)
 {
-    semi s = {.options = options};
+    semi s = {.own_options = *options};
+    s.options = &s.own_options;
+    ssfer_training_log_init(&s.log, options->training.log);
+    s.own_options.training.log = &s.log.log;
     ssfer_status st = prepare(&s, err);
     if (st == SSFER_OK)
         st = train(&s, evaluation, err);
     release(&s);
+    ssfer_training_log_close(&s.log, st, err);
     return st;
 }
