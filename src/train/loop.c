@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "io/json.h"
 #include "nn/try.h"
+#include "train/guards.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -334,6 +335,8 @@ static ssfer_status end_epoch(loop *l, const pace *p, ssfer_error *err)
     ssfer_status st = measure_epoch(l, p, end_s, judged, &metrics, &score, err);
     if (st == SSFER_OK)
         st = ssfer_run_record(l->run, s->epoch + 1, s->step, metrics.items, metrics.count, err);
+    if (st == SSFER_OK)
+        ssfer_guards_warn(&metrics, s->epoch + 1, o->schedule.warmup_epochs, ssfer_run_log(l->run));
     if (st == SSFER_OK)
         best = close_epoch(l, p, end_s, judged, score, &metrics);
     ssfer_metric_list_deinit(&metrics);

@@ -1,6 +1,7 @@
 #include "train/pseudo_record.h"
 
 #include "base/memory.h"
+#include "train/guards.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -71,10 +72,8 @@ static double entropy(const ssfer_pseudo_record *r)
 {
     const double seen = sum_over_classes(r, SEEN);
     double sum = 0.0;
-    for (size_t k = 0; k < r->classes; k++) {
-        const double share = counts_of(r, k)[SEEN] / seen;
-        sum -= share > 0.0 ? share * log(share) : 0.0;
-    }
+    for (size_t k = 0; k < r->classes; k++)
+        sum += ssfer_entropy_term(counts_of(r, k)[SEEN] / seen);
     return sum / log((double)r->classes);
 }
 

@@ -12,7 +12,7 @@
  * records beyond the checkpoint's step are cut off, so the files end up as if nothing had happened.
  *
  * Names that the report knows: loss, lr, images_per_second, wait_share, validation_loss, accuracy, mean_class_accuracy,
- * macro_f1; any other name is kept and plotted too. */
+ * macro_f1; those of guards.h; any other name is kept and plotted too. */
 #ifndef SSFER_TRAIN_RUN_H
 #define SSFER_TRAIN_RUN_H
 

@@ -4,6 +4,7 @@
 #include "models/transfer.h"
 #include "nn/try.h"
 #include "train/evaluate.h"
+#include "train/guards.h"
 #include "train/report_gallery.h"
 
 #include <string.h>
@@ -92,6 +93,7 @@ ssfer_status ssfer_trainee_judge(ssfer_trainee *t, const float *weights, ssfer_m
     ssfer_metric_list_add(metrics, "accuracy", e.accuracy);
     ssfer_metric_list_add(metrics, "mean_class_accuracy", e.mean_class_accuracy);
     ssfer_metric_list_add(metrics, "macro_f1", e.macro_f1);
+    ssfer_guards_measure(metrics, &e);
     *score = e.accuracy;
     ssfer_evaluation_deinit(&e);
     return SSFER_OK;
