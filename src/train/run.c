@@ -143,6 +143,8 @@ static ssfer_status open_all(ssfer_run *run, const ssfer_run_options *o, ssfer_e
     if (st == SSFER_OK)
         st = open_log(run, err);
     if (st == SSFER_OK)
+        ssfer_run_remove_temporaries(run);
+    if (st == SSFER_OK)
         st = settle_recipe(run, o->recipe, exists, err);
     if (st == SSFER_OK && exists)
         st = ssfer_run_find_checkpoint(run, err);

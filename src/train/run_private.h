@@ -19,8 +19,12 @@ struct ssfer_run {
     ssfer_train_state state;
 };
 
+/* Removes what a killed process left half-written, here and in checkpoints/. Nobody else writes them: the folder's lock
+ * is ours. */
+void ssfer_run_remove_temporaries(const ssfer_run *run);
+
 /* Looks for the newest readable checkpoint: sets run->checkpoint and run->state, or leaves both empty when there is
- * none at all. Unfinished temporary files of a killed process are removed. */
+ * none at all. */
 ssfer_status ssfer_run_find_checkpoint(ssfer_run *run, ssfer_error *err);
 
 /* Loads checkpoints/good.safetensors into run->checkpoint and run->state and removes the checkpoints after it. */
