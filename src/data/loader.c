@@ -336,7 +336,10 @@ static ssfer_status start_workers(ssfer_loader *loader, ssfer_error *err)
     pthread_mutex_unlock(&loader->mutex);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (loader->worker_count == 0)
-        return ssfer_fail(err, SSFER_ERR_MEMORY, "the system gives no thread for loading");
+        return ssfer_fail(
+            err, SSFER_ERR_MEMORY,
+            "the system gives no thread for loading; free memory, or raise the limits on memory and processes "
+            "(ulimit -v, -u)");
     if (loader->worker_count < wanted) /* slower, but the batches are the same */
         ssfer_warn(loader->options.log, "only %zu of %zu loader threads could be started", loader->worker_count,
                    wanted);
