@@ -31,6 +31,11 @@ ssfer_rng ssfer_rng_stream(uint64_t seed, uint32_t stage, uint32_t epoch, uint64
     return rng;
 }
 
+void ssfer_rng_skip_blocks(ssfer_rng *rng, uint32_t blocks)
+{
+    rng->counter[0] += blocks;
+}
+
 uint32_t ssfer_rng_u32(ssfer_rng *rng)
 {
     if (rng->used == 4) {
@@ -71,7 +76,7 @@ double ssfer_rng_normal(ssfer_rng *rng)
 
 double ssfer_rng_gamma(ssfer_rng *rng, double shape)
 {
-    if (shape < 1.0) { /* boost: Gamma(a) = Gamma(a + 1) U^(1/a) */
+    if (shape < 1.0) {                                     /* boost: Gamma(a) = Gamma(a + 1) U^(1/a) */
         double larger = ssfer_rng_gamma(rng, shape + 1.0); /* a statement: the order of draws is part of the contract */
         return larger * pow(1.0 - ssfer_rng_uniform(rng), 1.0 / shape);
     }

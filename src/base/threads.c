@@ -1,7 +1,10 @@
 #include "base/threads.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,4 +100,37 @@ size_t ssfer_thread_default(void)
     if (quota && quota < count)
         count = quota;
     return count ? count : 1;
+}
+
+typedef struct job {
+    void (*task)(void *user, size_t i);
+    void *user;
+    size_t count;
+    atomic_size_t next;
+} job;
+
+static void *work(void *argument)
+{
+    job *j = argument;
+    for (size_t i; (i = atomic_fetch_add(&j->next, 1)) < j->count;)
+        j->task(j->user, i);
+    return NULL;
+}
+
+void ssfer_threads_run(size_t threads, size_t count, void (*task)(void *user, size_t i), void *user)
+{
+    enum { MOST_HELPERS = 15 };
+    pthread_t helpers[MOST_HELPERS];
+    size_t wanted = threads < count ? threads : count, started = 0;
+    sigset_t all, before;
+    job j = {.task = task, .user = user, .count = count};
+    wanted = wanted > 1 ? wanted - 1 : 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (started < wanted && started < MOST_HELPERS && pthread_create(&helpers[started], NULL, work, &j) == 0)
+        started++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    work(&j);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(helpers[i], NULL);
 }

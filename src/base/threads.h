@@ -13,4 +13,9 @@ size_t ssfer_thread_default(void);
  * known. */
 size_t ssfer_thread_quota(const char *groups, const char *mounts);
 
+/* Calls task(user, i) for every i below count, in any order, on up to `threads` threads, this one among them; returns
+ * when all calls have. Fewer threads than asked for, if the system gives no more, do the same work. The others block
+ * all signals: those are for the program's own threads. */
+void ssfer_threads_run(size_t threads, size_t count, void (*task)(void *user, size_t i), void *user);
+
 #endif

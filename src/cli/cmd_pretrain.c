@@ -59,7 +59,8 @@ static const ssfer_option METHOD[] = {
          "learning rate over time: the published code's curve per epoch, MAE's own per step, the same without a jump "
          "at its start, or constant"},
     {SSFER_OPTION_CHOICE(pretrain_args, decay), .name = "decay", .choices = DECAY_CHOICES, .initial = "all",
-     .help = "what weight decay applies to: all parameters (as published) or matrices only"},
+     .help = "what weight decay applies to: all parameters (as published), or matrices, as "
+             "MAE has it: not biases and norms"},
     {SSFER_OPTION_CHOICE(pretrain_args, on_nan), .name = "on-nan", .choices = ON_NAN_CHOICES, .initial = "stop",
      .help =
          "at a loss that is not finite: stop, or return to the last checkpoint of --save-every and go on at half the "

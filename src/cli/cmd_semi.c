@@ -109,7 +109,8 @@ static const ssfer_option METHOD[] = {
     {SSFER_OPTION_FLOAT(semi_args, layer_decay), .name = "layer-decay", .value = "X", .initial = "1", .above_min = true,
      .max = 1, .help = "learning rate of a block relative to the next one"},
     {SSFER_OPTION_CHOICE(semi_args, decay), .name = "decay", .choices = DECAY_CHOICES, .initial = "all",
-     .help = "what weight decay applies to: all parameters (as published) or matrices only"},
+     .help = "what weight decay applies to: all parameters (as published), or matrices, as "
+             "timm has it: not biases, norms, class token and positions"},
     {SSFER_OPTION_CHOICE(semi_args, ema_warmup), .name = "ema-warmup", .choices = ON_OFF, .initial = "off",
      .help = "let the average forget its start: decay min(--ema, (1+t)/(10+t))"},
     {0}};

@@ -147,6 +147,15 @@ static ssfer_status make_split(const train_plan *plan, const ssfer_cli *cli, ssf
 
 /* ---- running ---------------------------------------------------------------------------------------------------- */
 
+/* The report is the last thing that a stage writes: one that was killed in between has a model and goes on to it. */
+static bool is_finished(const train_stage *stage)
+{
+    char *report = ssfer_format("%s/report.html", stage->folder);
+    const bool finished = ssfer_file_exists(stage->model) && report && ssfer_file_exists(report);
+    ssfer_free(report);
+    return finished;
+}
+
 /* The stage's command as if it had been called by itself, with this program's log. */
 static ssfer_status run_stage(const train_stage *stage, ssfer_cli *cli, ssfer_error *err)
 {
@@ -156,7 +165,7 @@ static ssfer_status run_stage(const train_stage *stage, ssfer_cli *cli, ssfer_er
     own.common = stage->common;
     if (own.common.threads == 0)
         own.common.threads = cli->common.threads;
-    if (ssfer_file_exists(stage->model)) {
+    if (is_finished(stage)) {
         ssfer_info(&cli->log, "%s is finished", stage->name);
         return SSFER_OK;
     }

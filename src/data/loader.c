@@ -18,7 +18,8 @@ enum {
 };
 #define CACHE_DEFAULT_BYTES ((size_t)1 << 30)
 
-/* What is known of a picture. Only FRESH -> BUSY -> CACHED publishes an image; BAD is final. */
+/* What is known of a picture. Only FRESH -> BUSY -> CACHED publishes an image, and only of a picture that has gone
+ * through the transform; BAD is final. */
 enum { STATE_FRESH, STATE_BUSY, STATE_CACHED, STATE_BAD };
 
 typedef struct slot {
@@ -46,6 +47,8 @@ struct ssfer_loader {
     size_t count, batches;
     size_t *items;     /* positions in the dataset */
     uint64_t *streams; /* per item: the name of its random stream */
+    size_t *first;     /* per item: the first one with the same picture, whose tables below are of that picture */
+    size_t pictures;   /* distinct ones */
     size_t *order;     /* of this epoch, indices into items */
     uint32_t epoch;
 
@@ -65,13 +68,13 @@ struct ssfer_loader {
     /* Of the consumer's thread alone. */
     bool started, borrowed;
     size_t next_batch;
-    unsigned char *counted; /* per item: counted as bad */
+    unsigned char *counted; /* by first: counted as bad */
     ssfer_error failure;
     ssfer_loader_stats stats;
 
     /* Shared by the workers, atomic. */
-    atomic_uchar *states; /* per item */
-    ssfer_image *cache;   /* per item; NULL: no cache */
+    atomic_uchar *states; /* by first */
+    ssfer_image *cache;   /* by first; NULL: no cache */
     atomic_size_t cached, cached_bytes;
 
     worker *workers;
@@ -87,22 +90,25 @@ static bool is_bad_picture(ssfer_status status)
            status == SSFER_ERR_UNSUPPORTED;
 }
 
-/* Hands the image over to the cache if it fits and nobody else has done so. Returns true if the cache owns it now. */
-static bool keep_image(ssfer_loader *loader, size_t item, const ssfer_image *image)
+/* Hands the image over to the cache if it fits and nobody else has done so or found the picture bad. Returns true if
+ * the cache owns it now. */
+static bool keep_image(ssfer_loader *loader, size_t picture, const ssfer_image *image)
 {
     size_t bytes = 3 * image->width * image->height;
-    unsigned char fresh = STATE_FRESH;
+    unsigned char fresh = STATE_FRESH, busy = STATE_BUSY;
     if (!loader->cache || bytes > loader->options.cache_bytes)
         return false;
-    if (atomic_fetch_add(&loader->cached_bytes, bytes) > loader->options.cache_bytes - bytes ||
-        !atomic_compare_exchange_strong(&loader->states[item], &fresh, STATE_BUSY)) {
-        atomic_fetch_sub(&loader->cached_bytes, bytes);
-        return false;
+    if (atomic_fetch_add(&loader->cached_bytes, bytes) <= loader->options.cache_bytes - bytes &&
+        atomic_compare_exchange_strong(&loader->states[picture], &fresh, STATE_BUSY)) {
+        loader->cache[picture] = *image;
+        if (atomic_compare_exchange_strong(&loader->states[picture], &busy, STATE_CACHED)) {
+            atomic_fetch_add(&loader->cached, 1);
+            return true;
+        }
+        loader->cache[picture] = (ssfer_image){0}; /* found bad meanwhile, which no store may undo */
     }
-    loader->cache[item] = *image;
-    atomic_fetch_add(&loader->cached, 1);
-    atomic_store(&loader->states[item], STATE_CACHED);
-    return true;
+    atomic_fetch_sub(&loader->cached_bytes, bytes);
+    return false;
 }
 
 static ssfer_status transform_views(worker *w, uint64_t stream, const ssfer_image *image, float *out, float *second,
@@ -124,17 +130,16 @@ static ssfer_status transform_views(worker *w, uint64_t stream, const ssfer_imag
 static ssfer_status fill_place(worker *w, slot *s, size_t place, size_t item, uint64_t stream, ssfer_error *err)
 {
     ssfer_loader *loader = w->loader;
-    size_t index = loader->items[item];
+    size_t index = loader->items[item], picture = loader->first[item];
     ssfer_image image = {0};
-    bool cached = atomic_load(&loader->states[item]) == STATE_CACHED;
+    bool cached = atomic_load(&loader->states[picture]) == STATE_CACHED;
     ssfer_status st = SSFER_OK;
     if (cached)
-        image = loader->cache[item];
+        image = loader->cache[picture];
     else
         st = ssfer_dataset_image(loader->options.set, index, &image, err);
     ssfer_stage_lap(&w->scratch.clock, SSFER_STAGE_DECODE);
     if (st == SSFER_OK) {
-        cached = cached || keep_image(loader, item, &image);
         float *second = s->second ? s->second + place * loader->sample_floats : NULL;
         st = transform_views(w, stream, &image, s->images + place * loader->sample_floats, second, &s->views[place],
                              err);
@@ -143,6 +148,7 @@ static ssfer_status fill_place(worker *w, slot *s, size_t place, size_t item, ui
             ssfer_dataset_location(loader->options.set, index, location, sizeof location);
             ssfer_fail_prefix(err, st, "%s", location);
         }
+        cached = cached || (st == SSFER_OK && keep_image(loader, picture, &image));
     }
     if (!cached)
         ssfer_image_deinit(&image);
@@ -151,9 +157,14 @@ static ssfer_status fill_place(worker *w, slot *s, size_t place, size_t item, ui
     return st;
 }
 
+static bool is_known_bad(const ssfer_loader *loader, size_t item)
+{
+    return atomic_load(&loader->states[loader->first[item]]) == STATE_BAD;
+}
+
 static void mark_bad(ssfer_loader *loader, size_t item, const ssfer_error *why)
 {
-    if (atomic_exchange(&loader->states[item], STATE_BAD) != STATE_BAD)
+    if (atomic_exchange(&loader->states[loader->first[item]], STATE_BAD) != STATE_BAD)
         ssfer_warn(loader->options.log, "%s; skipped", why->message);
 }
 
@@ -167,7 +178,7 @@ static ssfer_status fill_with_another(worker *w, slot *s, size_t place, size_t b
     ssfer_rng rng = ssfer_rng_stream(o->seed, o->stage, loader->epoch, stream + 1, SSFER_RNG_ORDER);
     for (int draw = 0; draw < MAX_DRAWS; draw++) {
         size_t item = ssfer_rng_below(&rng, (uint32_t)loader->count);
-        if (atomic_load(&loader->states[item]) == STATE_BAD)
+        if (is_known_bad(loader, item))
             continue;
         ssfer_status st = fill_place(w, s, place, item, stream, err);
         if (st == SSFER_OK || !is_bad_picture(st))
@@ -182,12 +193,12 @@ static ssfer_status make_sample(worker *w, slot *s, size_t place, size_t item, s
 {
     ssfer_loader *loader = w->loader;
     ssfer_status st = SSFER_ERR_FORMAT;
-    if (atomic_load(&loader->states[item]) != STATE_BAD)
+    if (!is_known_bad(loader, item))
         st = fill_place(w, s, place, item, loader->streams[item], err);
     s->bad[place] = st != SSFER_OK && is_bad_picture(st);
     if (!s->bad[place])
         return st;
-    if (atomic_load(&loader->states[item]) != STATE_BAD)
+    if (!is_known_bad(loader, item))
         mark_bad(loader, item, err);
     return loader->options.shuffle ? fill_with_another(w, s, place, item, err) : SSFER_OK;
 }
@@ -325,7 +336,10 @@ static ssfer_status start_workers(ssfer_loader *loader, ssfer_error *err)
     pthread_mutex_unlock(&loader->mutex);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (loader->worker_count == 0)
-        return ssfer_fail(err, SSFER_ERR_MEMORY, "the system gives no thread for loading");
+        return ssfer_fail(
+            err, SSFER_ERR_MEMORY,
+            "the system gives no thread for loading; free memory, or raise the limits on memory and processes "
+            "(ulimit -v, -u)");
     if (loader->worker_count < wanted) /* slower, but the batches are the same */
         ssfer_warn(loader->options.log, "only %zu of %zu loader threads could be started", loader->worker_count,
                    wanted);
@@ -385,12 +399,21 @@ static size_t slots_needed(const ssfer_loader_options *o)
 static ssfer_status name_streams(ssfer_loader *loader, ssfer_error *err)
 {
     const size_t samples = ssfer_dataset_count(loader->options.set);
-    uint32_t *seen = ssfer_calloc(samples, sizeof *seen);
-    if (!seen)
+    struct {
+        uint32_t seen, first;
+    } *of = ssfer_calloc(samples, sizeof *of);
+    if (!of)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "no memory for the order of %zu samples", samples);
-    for (size_t i = 0; i < loader->count; i++)
-        loader->streams[i] = (uint64_t)loader->items[i] + (uint64_t)seen[loader->items[i]]++ * samples;
-    ssfer_free(seen);
+    for (size_t i = 0; i < loader->count; i++) { /* count fits 32 bits */
+        const size_t sample = loader->items[i];
+        if (!of[sample].seen) {
+            of[sample].first = (uint32_t)i;
+            loader->pictures++;
+        }
+        loader->first[i] = of[sample].first;
+        loader->streams[i] = (uint64_t)sample + (uint64_t)of[sample].seen++ * samples;
+    }
+    ssfer_free(of);
     return SSFER_OK;
 }
 
@@ -401,13 +424,14 @@ static ssfer_status allocate_items(ssfer_loader *loader, ssfer_error *err)
     size_t n = loader->count;
     loader->items = ssfer_calloc(n, sizeof *loader->items);
     loader->streams = ssfer_calloc(n, sizeof *loader->streams);
+    loader->first = ssfer_calloc(n, sizeof *loader->first);
     loader->order = ssfer_calloc(n, sizeof *loader->order);
     loader->counted = ssfer_calloc(n, 1);
     loader->states = ssfer_calloc(n, sizeof *loader->states);
     bool cache = o->cache_bytes > SSFER_LOADER_NO_CACHE;
     if (cache)
         loader->cache = ssfer_calloc(n, sizeof *loader->cache);
-    if (!loader->items || !loader->streams || !loader->order || !loader->counted || !loader->states ||
+    if (!loader->items || !loader->streams || !loader->first || !loader->order || !loader->counted || !loader->states ||
         (cache && !loader->cache))
         return ssfer_fail(err, SSFER_ERR_MEMORY, "no memory for the order of %zu samples", n);
     for (size_t i = 0; i < n; i++)
@@ -516,6 +540,7 @@ void ssfer_loader_destroy(ssfer_loader *loader)
     ssfer_free(loader->image_memory);
     ssfer_free(loader->items);
     ssfer_free(loader->streams);
+    ssfer_free(loader->first);
     ssfer_free(loader->order);
     ssfer_free(loader->counted);
     ssfer_free(loader->states);
@@ -595,8 +620,9 @@ static size_t account_for_bad(ssfer_loader *loader, slot *s)
     size_t kept = 0, n = loader->sample_floats;
     for (size_t i = 0; i < s->size; i++) {
         if (s->bad[i]) {
-            loader->stats.bad += !loader->counted[order[i]];
-            loader->counted[order[i]] = 1;
+            unsigned char *counted = &loader->counted[loader->first[order[i]]];
+            loader->stats.bad += !*counted;
+            *counted = 1;
             if (!loader->options.shuffle)
                 continue;
         }
@@ -624,10 +650,10 @@ ssfer_status ssfer_loader_next(ssfer_loader *loader, ssfer_batch *batch, ssfer_e
     while (loader->next_batch < loader->batches && batch_size(loader, loader->next_batch)) {
         slot *s = wait_for_batch(loader);
         size_t count = account_for_bad(loader, s);
-        if ((double)loader->stats.bad > loader->options.max_bad_share * (double)loader->count)
+        if ((double)loader->stats.bad > loader->options.max_bad_share * (double)loader->pictures)
             ssfer_fail(&loader->failure, SSFER_ERR_FORMAT,
                        "%s: %zu of its %zu pictures are bad so far, more than the share %g that is allowed",
-                       ssfer_dataset_source(loader->options.set), loader->stats.bad, loader->count,
+                       ssfer_dataset_source(loader->options.set), loader->stats.bad, loader->pictures,
                        loader->options.max_bad_share);
         else if (s->error.status != SSFER_OK)
             loader->failure = s->error;

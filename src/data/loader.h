@@ -1,11 +1,12 @@
 /* The batch loader: worker threads decode and augment ahead of the consumer. Batches are the same, byte for byte, for
  * any number of threads: sample i of epoch e is augmented from its own random stream (seed, stage, e, i).
  *
- * A picture that cannot be read or decoded is counted once and reported to the log. With shuffle (training) another
- * sample takes its place, drawn from a stream of its own, so every batch keeps its size; without shuffle (evaluation)
- * it is left out, so that each good picture comes exactly once and a batch may be smaller. Either way batch b depends
- * on the files and on (seed, stage, epoch, b) alone: starting in the middle of an epoch gives the batches that running
- * through gives. When more than max_bad_share of the samples is bad, next fails and says so.
+ * A picture that cannot be read, decoded or transformed is counted once and reported to the log once, however often it
+ * comes and however many threads meet it. With shuffle (training) another sample takes its place, drawn from a stream
+ * of its own, so every batch keeps its size; without shuffle (evaluation) it is left out, so that each good picture
+ * comes exactly once and a batch may be smaller. Either way batch b depends on the files and on (seed, stage, epoch, b)
+ * alone: starting in the middle of an epoch gives the batches that running through gives. When more than max_bad_share
+ * of the distinct pictures is bad, next fails and says so.
  *
  * Decoded pictures are kept in memory as long as they fit in cache_bytes, so a small set is decoded once. */
 #ifndef SSFER_DATA_LOADER_H

@@ -1,9 +1,11 @@
 /* safetensors: the length of the header (uint64), the header (JSON, padded with blanks to a multiple of 8), the data.
  * Format: https://github.com/huggingface/safetensors#format. Every tensor lies within the data, none overlap and
- * nothing is left over, as the format demands: so a file that is cut or spliced never passes for a whole one. */
+ * nothing is left over, as the format demands: so a file that is cut or spliced never passes for a whole one. What we
+ * write has a checksum in its metadata, too (checksum.h), which is verified as the file is read. */
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/size.h"
+#include "io/checksum.h"
 #include "io/json.h"
 #include "io/tensor_set_private.h"
 
@@ -186,6 +188,8 @@ ssfer_status ssfer_safetensors_parse(ssfer_tensor_set **out, const unsigned char
         st = strcmp(i.key, "__metadata__") == 0 ? read_metadata(&r, i.value) : read_tensor(&r, i.key, i.value);
     if (st == SSFER_OK)
         st = check_ranges(&r);
+    if (st == SSFER_OK)
+        st = ssfer_checksum_verify(r.set, name, err);
     ssfer_free(r.ranges);
     ssfer_json_destroy(header);
     if (st == SSFER_OK)
@@ -230,9 +234,22 @@ static void write_entry(ssfer_json_writer *w, const ssfer_tensor *tensor, size_t
     ssfer_json_end(w);
 }
 
+static void write_metadata(ssfer_json_writer *w, const ssfer_tensor_set *set, const char *checksum)
+{
+    ssfer_json_key(w, "__metadata__");
+    ssfer_json_begin_object(w);
+    for (size_t i = 0; i < ssfer_tensor_set_metadata_count(set); i++) {
+        ssfer_metadata_entry entry = ssfer_tensor_set_metadata_at(set, i);
+        if (strcmp(entry.key, SSFER_CHECKSUM_KEY) != 0) /* of the file that the set was once read from */
+            ssfer_json_put_string(w, entry.key, entry.value);
+    }
+    ssfer_json_put_string(w, SSFER_CHECKSUM_KEY, checksum);
+    ssfer_json_end(w);
+}
+
 /* The header's JSON, without padding. *text is freed with free: it is the stream's. */
-static ssfer_status make_header(char **text, size_t *length, const ssfer_tensor_set *set, const char *path,
-                                ssfer_error *err)
+static ssfer_status make_header(char **text, size_t *length, const ssfer_tensor_set *set, const char *checksum,
+                                const char *path, ssfer_error *err)
 {
     ssfer_json_writer w;
     FILE *stream = open_memstream(text, length);
@@ -240,15 +257,7 @@ static ssfer_status make_header(char **text, size_t *length, const ssfer_tensor_
         return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path);
     ssfer_json_writer_init(&w, stream, 0);
     ssfer_json_begin_object(&w);
-    if (ssfer_tensor_set_metadata_count(set)) {
-        ssfer_json_key(&w, "__metadata__");
-        ssfer_json_begin_object(&w);
-        for (size_t i = 0; i < ssfer_tensor_set_metadata_count(set); i++) {
-            ssfer_metadata_entry entry = ssfer_tensor_set_metadata_at(set, i);
-            ssfer_json_put_string(&w, entry.key, entry.value);
-        }
-        ssfer_json_end(&w);
-    }
+    write_metadata(&w, set, checksum);
     size_t offset = 0;
     for (size_t i = 0; i < ssfer_tensor_set_count(set); i++) {
         const ssfer_tensor *tensor = ssfer_tensor_set_at(set, i);
@@ -274,6 +283,52 @@ static ssfer_status make_header(char **text, size_t *length, const ssfer_tensor_
     return SSFER_OK;
 }
 
+/* Adds up the header's entries as a reader will have them (text that is not UTF-8 has been replaced by then) and the
+ * hashes of the data. The tensors stand in the header in the order of the set. */
+static ssfer_status sum_header(uint64_t *sum, const char *text, size_t length, const ssfer_tensor_set *set,
+                               const uint64_t *hashes, const char *path, ssfer_error *err)
+{
+    ssfer_json *header = NULL;
+    ssfer_status st = ssfer_json_parse(&header, text, length, path, err);
+    size_t i = 0;
+    *sum = 0;
+    for (ssfer_json_iter v = ssfer_json_each(header); st == SSFER_OK && ssfer_json_next(&v);) {
+        const char *value = NULL;
+        if (strcmp(v.key, "__metadata__") != 0) {
+            *sum += ssfer_checksum_tensor(v.key, ssfer_tensor_set_at(set, i), hashes[i]);
+            i++;
+            continue;
+        }
+        for (ssfer_json_iter e = ssfer_json_each(v.value); st == SSFER_OK && ssfer_json_next(&e);)
+            if (strcmp(e.key, SSFER_CHECKSUM_KEY) != 0 &&
+                (st = ssfer_json_to_string(&value, e.value, path, err)) == SSFER_OK)
+                *sum += ssfer_checksum_metadata(e.key, value);
+    }
+    ssfer_json_destroy(header);
+    return st;
+}
+
+/* The header with the checksum of its content in it: of a first one, whose own is empty. */
+static ssfer_status make_checked_header(char **text, size_t *length, const ssfer_tensor_set *set, const char *path,
+                                        ssfer_error *err)
+{
+    char checksum[SSFER_CHECKSUM_SIZE], *first = NULL;
+    uint64_t sum = 0, *hashes = ssfer_calloc(ssfer_max_size(1, ssfer_tensor_set_count(set)), sizeof *hashes);
+    *text = NULL;
+    if (!hashes)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path);
+    ssfer_checksum_data(hashes, set);
+    ssfer_status st = make_header(&first, length, set, "", path, err);
+    if (st == SSFER_OK)
+        st = sum_header(&sum, first, *length, set, hashes, path, err);
+    ssfer_checksum_format(checksum, sum);
+    if (st == SSFER_OK)
+        st = make_header(text, length, set, checksum, path, err);
+    free(first); /* the stream's */
+    ssfer_free(hashes);
+    return st;
+}
+
 ssfer_status ssfer_safetensors_write(const ssfer_tensor_set *set, const char *path, ssfer_error *err)
 {
     ssfer_file_writer writer;
@@ -281,7 +336,7 @@ ssfer_status ssfer_safetensors_write(const ssfer_tensor_set *set, const char *pa
     size_t length = 0;
     if (ssfer_tensor_set_find(set, "__metadata__"))
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: a tensor must not be named __metadata__", path);
-    ssfer_status st = make_header(&header, &length, set, path, err);
+    ssfer_status st = make_checked_header(&header, &length, set, path, err);
     if (st == SSFER_OK)
         st = ssfer_file_writer_open(&writer, path, err);
     if (st == SSFER_OK) {

@@ -239,6 +239,18 @@ ssfer_status ssfer_tensor_set_get_double(double *out, const ssfer_tensor_set *se
     return no_number(key, text, "a number", err);
 }
 
+void ssfer_tensor_set_remove(ssfer_tensor_set *set, const char *key)
+{
+    ssfer_metadata_entry *entry = metadata_find(set, key);
+    if (!entry)
+        return;
+    const size_t behind = set->metadata_count - (size_t)(entry - set->metadata) - 1;
+    ssfer_free(entry->key);
+    ssfer_free(entry->value);
+    memmove(entry, entry + 1, behind * sizeof *entry);
+    set->metadata_count--;
+}
+
 size_t ssfer_tensor_set_metadata_count(const ssfer_tensor_set *set)
 {
     return set->metadata_count;

@@ -8,6 +8,9 @@
 /* The set closes the map when it is destroyed: its tensors point into it. At most one map a set. */
 void ssfer_tensor_set_adopt_map(ssfer_tensor_set *set, ssfer_file_map map);
 
+/* Takes a metadata entry out; fine if there is none. */
+void ssfer_tensor_set_remove(ssfer_tensor_set *set, const char *key);
+
 /* Drops `length` characters from the front of every name. The caller made sure that they all have them. */
 ssfer_status ssfer_tensor_set_strip_prefix(ssfer_tensor_set *set, size_t length, ssfer_error *err);
 

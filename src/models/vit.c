@@ -14,8 +14,10 @@ ssfer_status ssfer_vit_init(ssfer_vit *vit, const ssfer_vit_config *config, ssfe
     const size_t side = config->image_size / P, N = side * side + 1;
     const float bound = 1.0f / sqrtf((float)(config->channels * P * P)); /* PyTorch's default for a convolution */
     ssfer_param_table *t = &vit->table;
+    t->spared = true; /* timm's no_weight_decay() */
     vit->cls = ssfer_params_add(t, SSFER_INIT_NORMAL, 1e-6f, (size_t[]){1, 1, C}, 3, "cls_token");
     vit->pos = ssfer_params_add(t, SSFER_INIT_NORMAL, 0.02f, (size_t[]){1, N, C}, 3, "pos_embed");
+    t->spared = false;
     vit->patch_w = ssfer_params_add(t, SSFER_INIT_UNIFORM, bound, (size_t[]){C, config->channels, P, P}, 4,
                                     "patch_embed.proj.weight");
     vit->patch_b = ssfer_params_add(t, SSFER_INIT_UNIFORM, bound, (size_t[]){C}, 1, "patch_embed.proj.bias");

@@ -37,10 +37,9 @@ static ssfer_status make_ranges(ssfer_optimizer *o, ssfer_error *err)
         const ssfer_param *p = &o->table->items[i];
         if (p->frozen)
             continue;
-        const bool matrix = p->ndim >= 2 && p->layer > 0;
         struct ssfer_optimizer_range r = {.offset = p->offset, .count = p->count};
         r.lr_scale = powf(o->options.layer_decay, (float)(deepest - p->layer));
-        r.weight_decay = o->options.decay_all || matrix ? o->options.weight_decay : 0.0f;
+        r.weight_decay = o->options.decay_all || p->decays ? o->options.weight_decay : 0.0f;
         struct ssfer_optimizer_range *last = o->range_count ? &o->ranges[o->range_count - 1] : NULL;
         bool neighbour = last && last->lr_scale == r.lr_scale && last->weight_decay == r.weight_decay &&
                          r.offset - (last->offset + last->count) < 16; /* only padding lies between */

@@ -1,5 +1,14 @@
 /* AdamW over a parameter block, with gradient clipping, layer-wise learning-rate decay, and an exponential moving
- * average (EMA) of the weights. */
+ * average (EMA) of the weights.
+ *
+ * Weight decay of matrices only (decay_all false) goes by the rules of timm and of MAE's code, which are one for all
+ * but tokens: a parameter of more than one dimension decays, so biases and norms do not, and patch_embed.proj.weight
+ * does. Which tokens do is the model's to say (ssfer_param_table.spared):
+ *
+ *   classifier        cls_token and pos_embed do not: timm's VisionTransformer.no_weight_decay(), which timm's
+ *                     param_groups_weight_decay and the fine-tuning of MAE (param_groups_lrd) leave out
+ *   masked auto-      cls_token and mask_token do: MAE's pre-training (timm's add_weight_decay) leaves no name out;
+ *   encoder           its pos_embed and decoder_pos_embed are fixed tables, which no update touches */
 #ifndef SSFER_NN_OPTIMIZER_H
 #define SSFER_NN_OPTIMIZER_H
 
@@ -9,7 +18,7 @@
 typedef struct ssfer_optimizer_options {
     float beta1, beta2, eps;
     float weight_decay;
-    bool decay_all;    /* true, as the released code: decay biases, norms, tokens and positions too */
+    bool decay_all;    /* true, as the released code: decay biases, norms, tokens and positions too; false: see above */
     float layer_decay; /* rate of layer l is lr * layer_decay^(depth + 1 - l); 1: the same everywhere */
     float clip_grad;   /* largest norm of the whole gradient; 0: no clipping */
     float ema_decay;   /* 0: no EMA */

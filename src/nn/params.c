@@ -34,6 +34,7 @@ size_t ssfer_params_add(ssfer_param_table *table, ssfer_init init, float scale, 
     if (table->failed != SSFER_OK)
         return 0;
     p.frozen = init == SSFER_INIT_GIVEN;
+    p.decays = ndim > 1 && !table->spared;
     if (init == SSFER_INIT_XAVIER)
         p.scale = (float)sqrt(6.0 / ((double)(p.count / p.shape[0]) + (double)p.shape[0]));
     table->block_floats = ssfer_align_size(p.offset + p.count, ALIGN_FLOATS);

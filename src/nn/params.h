@@ -33,6 +33,7 @@ typedef struct ssfer_param {
     ssfer_init init;
     float scale;
     bool frozen;  /* SSFER_INIT_GIVEN: has no gradient and is not updated */
+    bool decays;  /* whether weight decay of matrices only (ssfer_optimizer_options) applies to it */
     size_t layer; /* depth for layer-wise decay: 0 embeddings, 1 .. depth blocks, depth + 1 norm and head */
 } ssfer_param;
 
@@ -41,6 +42,7 @@ typedef struct ssfer_param_table {
     size_t count, capacity;
     size_t block_floats; /* size of a block, padding included */
     size_t layer;        /* given to parameters added from now on */
+    bool spared;         /* parameters added from now on are on timm's no_weight_decay list: `decays` is false */
     ssfer_status failed; /* why an addition failed; reported by ssfer_params_finish */
 } ssfer_param_table;
 

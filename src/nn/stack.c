@@ -169,7 +169,8 @@ void ssfer_stack_draw_drop_path(ssfer_stack_acts *acts, size_t batch, uint64_t s
     const size_t depth = acts->stack->config.depth;
     if (!acts->drop)
         return;
-    ssfer_rng rng = ssfer_rng_stream(seed, stage, micro_batch | part << 16, step, SSFER_RNG_DROP_PATH);
+    ssfer_rng rng = ssfer_rng_stream(seed, stage, micro_batch, step, SSFER_RNG_DROP_PATH);
+    ssfer_rng_skip_blocks(&rng, part * (uint32_t)(depth * acts->batch)); /* a uniform is half a block */
     for (size_t branch = 0; branch < 2 * depth; branch++) {
         double rate =
             depth > 1 ? (double)acts->stack->config.drop_path * (double)(branch / 2) / (double)(depth - 1) : 0;

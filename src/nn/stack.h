@@ -93,8 +93,8 @@ ssfer_status ssfer_stack_acts_plan(ssfer_stack_acts *acts, const ssfer_compute *
 void ssfer_stack_acts_bind(ssfer_stack_acts *acts, const ssfer_arena *arena);
 void ssfer_stack_acts_deinit(ssfer_stack_acts *acts);
 
-/* Draws the drop-path factors (0 or 1/(1-rate), per sample and branch) of this step, micro-batch (below 65536) and part
- * of it. Without a call, or in inference, nothing is dropped. */
+/* Draws the drop-path factors (0 or 1/(1-rate), per sample and branch) of this step, micro-batch and part of it: one
+ * stream a step and micro-batch, its parts one after the other. Without a call, or in inference, nothing is dropped. */
 void ssfer_stack_draw_drop_path(ssfer_stack_acts *acts, size_t batch, uint64_t seed, uint32_t stage, uint64_t step,
                                 uint32_t micro_batch, uint32_t part);
 

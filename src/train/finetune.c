@@ -31,7 +31,9 @@ ssfer_finetune_options ssfer_finetune_defaults(void)
 
 /* Everything that a fine-tuning owns. */
 typedef struct finetune {
+    ssfer_finetune_options own_options; /* the caller's, talking to the log */
     const ssfer_finetune_options *options;
+    ssfer_training_log log;
     ssfer_compute *cx;
     ssfer_labeled data;
     ssfer_trainee trainee;
@@ -176,7 +178,7 @@ static ssfer_status gradients(void *user, const float *params, float *grads, con
 
 /* The share of time that finding faces took: of the epoch's steps as released, of the run so far where it was done
  * before the first step. */
-static ssfer_status describe(void *user, ssfer_metric *metrics, size_t *count, ssfer_error *err)
+static ssfer_status describe(void *user, ssfer_metric_list *metrics, ssfer_error *err)
 {
     (void)err;
     finetune *f = user;
@@ -184,20 +186,19 @@ static ssfer_status describe(void *user, ssfer_metric *metrics, size_t *count, s
     const double spent_s = now.detect_s - f->window.detect_s, all_s = ssfer_clock_s() - f->window_s;
     const size_t looked = now.looked - f->window.looked, found = now.found - f->window.found;
     if (spent_s > 0.0)
-        metrics[(*count)++] = (ssfer_metric){"detect_share", spent_s / all_s};
+        ssfer_metric_list_add(metrics, "detect_share", spent_s / all_s);
     if (!looked)
         return SSFER_OK;
-    metrics[(*count)++] = (ssfer_metric){"one_face_share", (double)found / (double)looked};
+    ssfer_metric_list_add(metrics, "one_face_share", (double)found / (double)looked);
     f->warned = f->warned || ssfer_face_boxes_warn(ssfer_run_log(f->run), f->options->mix.detector, found, looked);
     return SSFER_OK;
 }
 
-static ssfer_status judge(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
-                          ssfer_error *err)
+static ssfer_status judge(void *user, const float *weights, ssfer_metric_list *metrics, double *score, ssfer_error *err)
 {
     finetune *f = user;
     const double start_s = ssfer_clock_s();
-    const ssfer_status st = ssfer_trainee_judge(&f->trainee, weights, metrics, count, score, err);
+    const ssfer_status st = ssfer_trainee_judge(&f->trainee, weights, metrics, score, err);
     f->window_s += ssfer_clock_s() - start_s; /* no part of the time that detect_share is a share of */
     return st;
 }
@@ -247,7 +248,7 @@ static ssfer_status open_run(finetune *f, ssfer_error *err)
     ssfer_labeled_describe(&r, &f->data);
     describe_mixing(&r, f);
     ssfer_training_describe_augmentation(&r, &f->options->training.transform, true);
-    ssfer_status st = ssfer_training_open_run(&f->run, &f->options->training, "finetune", &r, f->cx, err);
+    ssfer_status st = ssfer_training_open_run(&f->run, &f->options->training, &f->log, "finetune", &r, f->cx, err);
     ssfer_recipe_deinit(&r);
     return st;
 }
@@ -340,10 +341,14 @@ static void release(finetune *f)
 
 ssfer_status ssfer_finetune(const ssfer_finetune_options *options, ssfer_evaluation *evaluation, ssfer_error *err)
 {
-    finetune f = {.options = options};
+    finetune f = {.own_options = *options};
+    f.options = &f.own_options;
+    ssfer_training_log_init(&f.log, options->training.log);
+    f.own_options.training.log = &f.log.log;
     ssfer_status st = prepare(&f, err);
     if (st == SSFER_OK)
         st = train(&f, evaluation, err);
     release(&f);
+    ssfer_training_log_close(&f.log, st, err);
     return st;
 }

@@ -6,6 +6,7 @@
 #include "base/progress.h"
 #include "io/json.h"
 #include "nn/try.h"
+#include "train/guards.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -234,19 +235,22 @@ static ssfer_status run_steps(loop *l, pace *epoch, ssfer_error *err)
     return st;
 }
 
-static void print_epoch(const loop *l, const pace *p, double end_s, const ssfer_metric *metrics, size_t count,
-                        bool best)
+/* The epoch's line, for people and for training.log. */
+static void print_epoch(const loop *l, const pace *p, double end_s, const ssfer_metric_list *list, bool best)
 {
     const ssfer_train_state *s = &l->state;
-    FILE *out = l->options->report;
+    const ssfer_metric *metrics = list->items;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
     if (!out)
-        return;
+        return; /* metrics.jsonl has it all */
     ssfer_fprintf(out, "epoch %*zu/%zu  loss %.4f  lr %.2e  %.0f img/s", s->epoch + 1 < 10 ? 2 : 0, s->epoch + 1,
                   l->options->epochs, s->epoch_images ? s->epoch_loss / (double)s->epoch_images : 0.0, l->lr,
                   rate_of(p, end_s));
     if (l->options->verbose)
         ssfer_fprintf(out, "  waited %.1f %%", 100 * wait_share_of(p, end_s));
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < list->count; i++)
         if (strcmp(metrics[i].name, "accuracy") == 0 || strcmp(metrics[i].name, "mean_class_accuracy") == 0)
             ssfer_fprintf(out, "  %s %.2f %%", metrics[i].name[0] == 'a' ? "accuracy" : "mean class",
                           100 * metrics[i].value);
@@ -261,7 +265,13 @@ static void print_epoch(const loop *l, const pace *p, double end_s, const ssfer_
     const double left_s = s->elapsed_s / (double)(s->epoch + 1) * (double)(l->options->epochs - s->epoch - 1);
     if (left_s >= 60.0) /* at the pace of the epochs so far */
         ssfer_fprintf(out, "  %.0f:%02.0f h left", floor(left_s / 3600.0), floor(fmod(left_s, 3600.0) / 60.0));
-    fprintf(out, "%s\n", best ? "  *" : "");
+    fputs(best ? "  *" : "", out);
+    if (fclose(out) == 0) {
+        ssfer_training_log_note(ssfer_run_training_log(l->run), SSFER_LOG_INFO, "%s", text);
+        if (l->options->report)
+            fprintf(l->options->report, "%s\n", text);
+    }
+    free(text);
 }
 
 static bool is_judged(const loop *l)
@@ -272,12 +282,50 @@ static bool is_judged(const loop *l)
 
 /* Stopped meanwhile, it leaves a checkpoint behind the last step of the epoch. That is why it comes before
  * task->describe, which tells what happened in the epoch's steps and forgets it. */
-static ssfer_status validate(loop *l, ssfer_metric *metrics, size_t *count, double *score, ssfer_error *err)
+static ssfer_status validate(loop *l, ssfer_metric_list *metrics, double *score, ssfer_error *err)
 {
-    const ssfer_status st = l->task->judge(l->task->user, weights_of(l), metrics, count, score, err);
+    const ssfer_status st = l->task->judge(l->task->user, weights_of(l), metrics, score, err);
     if (st == SSFER_ERR_CANCELLED)
         TRY(save(l, false, err));
     return st;
+}
+
+/* What the steps of an epoch tell: what every stage has, then the stage's own figures. */
+static ssfer_status measure_epoch(loop *l, const pace *p, double end_s, ssfer_metric_list *metrics, ssfer_error *err)
+{
+    const ssfer_loop_options *o = l->options;
+    const ssfer_train_state *s = &l->state;
+    const double images = (double)s->epoch_images;
+    ssfer_metric_list_add(metrics, "epoch_loss", s->epoch_images ? s->epoch_loss / images : 0.0);
+    if (!o->record_every || s->step % o->record_every) { /* else the step's own record has them */
+        ssfer_metric_list_add(metrics, "lr", l->lr);
+        ssfer_metric_list_add(metrics, "wait_share", wait_share_of(p, end_s));
+    }
+    if (s->epoch_right)
+        ssfer_metric_list_add(metrics, "training_accuracy", (double)s->epoch_right / images);
+    if (l->task->describe)
+        TRY(l->task->describe(l->task->user, metrics, err));
+    return SSFER_OK;
+}
+
+/* After the record: is this epoch the best, and the epoch's line for people. Then the state is that of the next one. */
+static bool close_epoch(loop *l, const pace *p, double end_s, bool judged, double score,
+                        const ssfer_metric_list *metrics)
+{
+    ssfer_train_state *s = &l->state;
+    const bool best = judged && l->task->score_name && (s->best_epoch == 0 || score > s->best);
+    if (best) {
+        s->best = score;
+        s->best_epoch = s->epoch + 1;
+    }
+    print_epoch(l, p, end_s, metrics, best);
+    s->epoch++;
+    s->iteration = 0;
+    s->epoch_loss = 0.0;
+    s->epoch_images = s->epoch_right = 0;
+    s->window_loss = 0.0; /* a record tells of one epoch */
+    s->window_images = 0;
+    return best;
 }
 
 /* Judges, records and saves after the last step of an epoch. */
@@ -285,42 +333,33 @@ static ssfer_status end_epoch(loop *l, const pace *p, ssfer_error *err)
 {
     const double end_s = ssfer_clock_s();
     const ssfer_loop_options *o = l->options;
-    ssfer_train_state *s = &l->state;
-    ssfer_metric metrics[SSFER_LOOP_MAX_METRICS], validated[SSFER_LOOP_MAX_METRICS];
-    size_t count = 0, validated_count = 0;
-    double score = 0.0;
+    const ssfer_train_state *s = &l->state;
     const bool judged = is_judged(l);
+    ssfer_metric_list metrics = {0}, validated = {0};
+    double score = 0.0;
+    bool best = false;
     count_time(l);
-    if (judged)
-        TRY(validate(l, validated, &validated_count, &score, err));
     l->lr =
         s->lr_scale * ssfer_schedule_at(&o->schedule, s->epoch, o->iterations - 1); /* resumed after the last step */
-    metrics[count++] = (ssfer_metric){"epoch_loss", s->epoch_images ? s->epoch_loss / (double)s->epoch_images : 0.0};
-    if (!o->record_every || s->step % o->record_every) { /* else the step's own record has them */
-        metrics[count++] = (ssfer_metric){"lr", l->lr};
-        metrics[count++] = (ssfer_metric){"wait_share", wait_share_of(p, end_s)};
-    }
-    if (s->epoch_right)
-        metrics[count++] = (ssfer_metric){"training_accuracy", (double)s->epoch_right / (double)s->epoch_images};
-    if (l->task->describe)
-        TRY(l->task->describe(l->task->user, metrics, &count, err));
-    for (size_t i = 0; i < validated_count; i++)
-        metrics[count++] = validated[i];
-    TRY(ssfer_run_record(l->run, s->epoch + 1, s->step, metrics, count, err));
-    const bool best = judged && l->task->score_name && (s->best_epoch == 0 || score > s->best);
-    if (best) {
-        s->best = score;
-        s->best_epoch = s->epoch + 1;
-    }
-    print_epoch(l, p, end_s, metrics, count, best);
-    const bool last = s->epoch + 1 == o->epochs, due = o->save_every && (s->epoch + 1) % o->save_every == 0;
-    s->epoch++;
-    s->iteration = 0;
-    s->epoch_loss = 0.0;
-    s->epoch_images = s->epoch_right = 0;
-    s->window_loss = 0.0; /* a record tells of one epoch */
-    s->window_images = 0;
-    return best || last || due ? save(l, best, err) : SSFER_OK;
+    ssfer_status st = judged ? validate(l, &validated, &score, err) : SSFER_OK;
+    if (st == SSFER_OK)
+        st = measure_epoch(l, p, end_s, &metrics, err);
+    for (size_t i = 0; st == SSFER_OK && i < validated.count; i++)
+        ssfer_metric_list_add(&metrics, validated.items[i].name, validated.items[i].value);
+    if (st == SSFER_OK && (validated.failed || metrics.failed))
+        st = ssfer_fail(err, SSFER_ERR_MEMORY, "record of an epoch: out of memory");
+    if (st == SSFER_OK)
+        st = ssfer_run_record(l->run, s->epoch + 1, s->step, metrics.items, metrics.count, err);
+    if (st == SSFER_OK)
+        ssfer_guards_warn(&metrics, s->epoch + 1, o->schedule.warmup_epochs, ssfer_run_log(l->run));
+    if (st == SSFER_OK)
+        best = close_epoch(l, p, end_s, judged, score, &metrics);
+    ssfer_metric_list_deinit(&metrics);
+    ssfer_metric_list_deinit(&validated);
+    if (st != SSFER_OK)
+        return st;
+    const bool due = s->epoch == o->epochs || (o->save_every && s->epoch % o->save_every == 0);
+    return best || due ? save(l, best, err) : SSFER_OK;
 }
 
 /* The weights of checkpoints/best.safetensors into `out`. */
@@ -384,6 +423,15 @@ static ssfer_status describe(const loop *l, ssfer_tensor_set *set, ssfer_error *
     return st;
 }
 
+static void tell_end(loop *l)
+{
+    const ssfer_train_state *s = &l->state;
+    const size_t epoch = s->best_epoch ? s->best_epoch : s->epoch;
+    ssfer_training_log_note(ssfer_run_training_log(l->run), SSFER_LOG_INFO,
+                            "finished after %zu epochs, %zu steps, %.0f s; model.safetensors is of epoch %zu", s->epoch,
+                            s->step, s->elapsed_s, epoch);
+}
+
 static ssfer_status finish(loop *l, float *best, ssfer_error *err)
 {
     const size_t bytes = l->task->table->block_floats * sizeof *best;
@@ -402,6 +450,8 @@ static ssfer_status finish(loop *l, float *best, ssfer_error *err)
     if (st == SSFER_OK)
         st = ssfer_run_finish(l->run, set, err);
     ssfer_tensor_set_destroy(set);
+    if (st == SSFER_OK)
+        tell_end(l);
     return st;
 }
 

@@ -33,8 +33,6 @@ typedef struct ssfer_loop_sums {
     double wait_s;        /* time that went by while there were no pictures to go on with */
 } ssfer_loop_sums;
 
-enum { SSFER_LOOP_MAX_METRICS = 128 };
-
 /* A stage. `user` is the stage's own state; parameters and gradients are the loop's blocks. */
 typedef struct ssfer_loop_task {
     void *user;
@@ -53,10 +51,10 @@ typedef struct ssfer_loop_task {
                               ssfer_loop_sums *sums, ssfer_error *err);
     /* After an epoch's last step: adds figures of the stage's own to the epoch's record. An error ends the run or rolls
      * it back, as one of a step does. May be NULL. */
-    ssfer_status (*describe)(void *user, ssfer_metric *metrics, size_t *count, ssfer_error *err);
-    /* After an epoch (judge_every): validates `weights` (EMA, or the parameters), fills metrics and the score. May be
-     * NULL. */
-    ssfer_status (*judge)(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
+    ssfer_status (*describe)(void *user, ssfer_metric_list *metrics, ssfer_error *err);
+    /* After an epoch (judge_every): validates `weights` (EMA, or the parameters), adds figures to the epoch's record
+     * and sets the score. May be NULL. */
+    ssfer_status (*judge)(void *user, const float *weights, ssfer_metric_list *metrics, double *score,
                           ssfer_error *err);
     /* Adds weights and metadata of a model file to a set. */
     ssfer_status (*store)(void *user, const float *weights, ssfer_tensor_set *set, ssfer_error *err);

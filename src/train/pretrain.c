@@ -36,7 +36,9 @@ ssfer_pretrain_options ssfer_pretrain_defaults(void)
 
 /* Everything that a pre-training owns. */
 typedef struct pretrain {
+    ssfer_pretrain_options own_options; /* the caller's, talking to the log */
     const ssfer_pretrain_options *options;
+    ssfer_training_log log;
     ssfer_compute *cx;
     ssfer_dataset *set;
     size_t *train, train_count, *valid, valid_count; /* indices, ascending */
@@ -253,13 +255,12 @@ static ssfer_status validate(pretrain *p, const float *weights, double *loss, ss
     return SSFER_OK;
 }
 
-static ssfer_status judge(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
-                          ssfer_error *err)
+static ssfer_status judge(void *user, const float *weights, ssfer_metric_list *metrics, double *score, ssfer_error *err)
 {
     double loss;
     (void)score; /* the last weights are the result, as the method has it */
     TRY(validate(user, weights, &loss, err));
-    metrics[(*count)++] = (ssfer_metric){"validation_loss", loss};
+    ssfer_metric_list_add(metrics, "validation_loss", loss);
     return SSFER_OK;
 }
 
@@ -327,7 +328,7 @@ static ssfer_status open_run(pretrain *p, ssfer_error *err)
     describe_training(&r, p);
     describe_data(&r, p);
     ssfer_training_describe_augmentation(&r, &o->training.transform, false);
-    ssfer_status st = ssfer_training_open_run(&p->run, &o->training, "pretrain", &r, p->cx, err);
+    ssfer_status st = ssfer_training_open_run(&p->run, &o->training, &p->log, "pretrain", &r, p->cx, err);
     ssfer_recipe_deinit(&r);
     return st;
 }
@@ -388,8 +389,11 @@ static void release(pretrain *p)
 
 ssfer_status ssfer_pretrain(const ssfer_pretrain_options *options, ssfer_pretrain_result *result, ssfer_error *err)
 {
-    pretrain p = {.options = options};
+    pretrain p = {.own_options = *options};
     double loss = NAN;
+    p.options = &p.own_options;
+    ssfer_training_log_init(&p.log, options->training.log);
+    p.own_options.training.log = &p.log.log;
     ssfer_status st = prepare(&p, err);
     if (st == SSFER_OK)
         st = train(&p, err);
@@ -402,5 +406,6 @@ ssfer_status ssfer_pretrain(const ssfer_pretrain_options *options, ssfer_pretrai
     if (st == SSFER_OK && result)
         *result = (ssfer_pretrain_result){p.train_count, p.valid_count, loss};
     release(&p);
+    ssfer_training_log_close(&p.log, st, err);
     return st;
 }

@@ -1,6 +1,7 @@
 #include "train/pseudo_record.h"
 
 #include "base/memory.h"
+#include "train/guards.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -71,33 +72,31 @@ static double entropy(const ssfer_pseudo_record *r)
 {
     const double seen = sum_over_classes(r, SEEN);
     double sum = 0.0;
-    for (size_t k = 0; k < r->classes; k++) {
-        const double share = counts_of(r, k)[SEEN] / seen;
-        sum -= share > 0.0 ? share * log(share) : 0.0;
-    }
+    for (size_t k = 0; k < r->classes; k++)
+        sum += ssfer_entropy_term(counts_of(r, k)[SEEN] / seen);
     return sum / log((double)r->classes);
 }
 
-static void put(ssfer_metric *metrics, size_t *count, const char *name, double sum, double of)
+static void put(ssfer_metric_list *metrics, const char *name, double sum, double of)
 {
     if (of > 0.0)
-        metrics[(*count)++] = (ssfer_metric){name, sum / of};
+        ssfer_metric_list_add(metrics, name, sum / of);
 }
 
-void ssfer_pseudo_record_metrics(const ssfer_pseudo_record *r, ssfer_metric *metrics, size_t *count)
+void ssfer_pseudo_record_metrics(const ssfer_pseudo_record *r, ssfer_metric_list *metrics)
 {
     const double *s = r->state, seen = sum_over_classes(r, SEEN);
-    put(metrics, count, "labeled_loss", s[LABELED_LOSS], s[LABELED]);
-    put(metrics, count, "unlabeled_loss", s[UNLABELED_LOSS], s[UNLABELED]);
+    put(metrics, "labeled_loss", s[LABELED_LOSS], s[LABELED]);
+    put(metrics, "unlabeled_loss", s[UNLABELED_LOSS], s[UNLABELED]);
     if (seen == 0.0)
         return;
-    put(metrics, count, "pseudo_label_rate", sum_over_classes(r, KEPT), seen);
-    put(metrics, count, "pseudo_label_accuracy", sum_over_classes(r, RIGHT), sum_over_classes(r, KNOWN));
-    put(metrics, count, "pseudo_label_entropy", entropy(r), 1.0);
+    put(metrics, "pseudo_label_rate", sum_over_classes(r, KEPT), seen);
+    put(metrics, "pseudo_label_accuracy", sum_over_classes(r, RIGHT), sum_over_classes(r, KNOWN));
+    put(metrics, "pseudo_label_entropy", entropy(r), 1.0);
     for (size_t k = 0; r->classes <= SSFER_PSEUDO_MAX_CLASSES && k < r->classes; k++) {
         const double *c = counts_of(r, k);
-        put(metrics, count, r->names[k][0], c[KEPT], c[SEEN]);
-        put(metrics, count, r->names[k][1], c[RIGHT], c[KNOWN]);
+        put(metrics, r->names[k][0], c[KEPT], c[SEEN]);
+        put(metrics, r->names[k][1], c[RIGHT], c[KNOWN]);
     }
 }
 

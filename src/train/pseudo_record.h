@@ -34,9 +34,8 @@ void ssfer_pseudo_record_batch(ssfer_pseudo_record *r, const ssfer_pseudo *p, co
 void ssfer_pseudo_record_losses(ssfer_pseudo_record *r, double labeled, size_t labeled_count, double unlabeled,
                                 size_t unlabeled_count);
 
-/* The epoch's figures, at most 5 + 2 * SSFER_PSEUDO_MAX_CLASSES, appended at metrics[*count]. Names are valid as long
- * as r. */
-void ssfer_pseudo_record_metrics(const ssfer_pseudo_record *r, ssfer_metric *metrics, size_t *count);
+/* The epoch's figures. Names are valid as long as r. */
+void ssfer_pseudo_record_metrics(const ssfer_pseudo_record *r, ssfer_metric_list *metrics);
 
 /* Whether the rate or the entropy of this epoch has fallen below `share` of the highest of all epochs so far, which
  * the record keeps: then `why` says so and SSFER_ERR_NUMERIC is returned. Starts a new epoch. */

@@ -111,6 +111,7 @@ static void write_runs(FILE *out, const ssfer_report_chain *chain)
 {
     ssfer_report_write_chain(out, chain);
     for (size_t i = 0; i < chain->count; i++) {
+        ssfer_report_write_warnings(out, &chain->runs[i]);
         ssfer_report_write_curves(out, &chain->runs[i].history);
         if (chain->runs[i].folder)
             write_reconstructions(out, &chain->runs[i]);

@@ -37,6 +37,8 @@ void ssfer_report_write_chain(FILE *out, const ssfer_report_chain *chain);
 
 /* ---- sections ---- */
 
+/* What the guards (train/guards.h) found in which epochs: nothing where there is nothing. */
+void ssfer_report_write_warnings(FILE *out, const ssfer_report_run *run);                  /* report_sections.c */
 void ssfer_report_write_curves(FILE *out, const ssfer_history *history);                   /* report_curves.c */
 void ssfer_report_write_evaluation(FILE *out, const ssfer_evaluation *evaluation);         /* report_sections.c */
 void ssfer_report_write_groups(FILE *out, const ssfer_report_group *groups, size_t count); /* report_sections.c */

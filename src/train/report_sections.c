@@ -1,11 +1,13 @@
 /* The sections of a report behind its curves: evaluation, examples, data, recipe, pictures of the run's folder. */
 #include "base/file.h"
 #include "base/number.h"
+#include "train/guards.h"
 #include "train/report_plot.h"
 #include "train/report_private.h"
 
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void write_base64(FILE *out, const unsigned char *data, size_t size)
@@ -73,6 +75,49 @@ void ssfer_report_write_evaluation(FILE *out, const ssfer_evaluation *e)
                   100 * e->mce);
     ssfer_plot_calibration(out, e);
     fputs("</figure>\n</div>\n", out);
+}
+
+/* ---- warnings ---------------------------------------------------------------------------------------------------- */
+
+/* The epochs after the warm-up whose figure was below the guard's; *last: the last of them. */
+static size_t count_low(const ssfer_series *s, const ssfer_guard *guard, double warmup_epochs, size_t *of, double *last)
+{
+    size_t low = 0;
+    *of = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->epoch[i] <= warmup_epochs)
+            continue;
+        ++*of;
+        if (s->value[i] < guard->least) {
+            low++;
+            *last = s->epoch[i];
+        }
+    }
+    return low;
+}
+
+void ssfer_report_write_warnings(FILE *out, const ssfer_report_run *run)
+{
+    const char *warmup = ssfer_recipe_find(&run->recipe, "training", "warmup_epochs");
+    const double warmup_epochs = warmup ? strtod(warmup, NULL) : 0.0;
+    bool any = false;
+    for (size_t i = 0; i < run->history.count; i++)
+        for (size_t g = 0; g < SSFER_GUARDS; g++) {
+            const ssfer_series *s = &run->history.series[i];
+            const ssfer_guard *guard = &SSFER_GUARD_TABLE[g];
+            size_t of;
+            double last = 0.0;
+            const size_t low = strcmp(s->name, guard->metric) == 0 ? count_low(s, guard, warmup_epochs, &of, &last) : 0;
+            if (!low)
+                continue;
+            if (!any)
+                fputs("<h2>Warnings</h2>\n", out);
+            any = true;
+            fputs("<p class=\"card\"><b class=\"bad\">", out);
+            ssfer_html_text(out, s->stage);
+            fprintf(out, "</b>: in %zu of %zu epochs, last in %.0f, %s; %s.</p>\n", low, of, last, guard->what,
+                    guard->advice);
+        }
 }
 
 /* ---- split, examples, recipe ------------------------------------------------------------------------------------- */

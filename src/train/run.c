@@ -11,7 +11,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 
 static double wall_time_s(void)
@@ -33,7 +32,12 @@ bool ssfer_run_is_finished(const ssfer_run *run)
 
 const ssfer_log *ssfer_run_log(const ssfer_run *run)
 {
-    return &run->log;
+    return &run->log->log;
+}
+
+ssfer_training_log *ssfer_run_training_log(ssfer_run *run)
+{
+    return run->log;
 }
 
 ssfer_tensor_set *ssfer_run_take_checkpoint(ssfer_run *run, ssfer_train_state *state)
@@ -42,49 +46,6 @@ ssfer_tensor_set *ssfer_run_take_checkpoint(ssfer_run *run, ssfer_train_state *s
     *state = run->state;
     run->checkpoint = NULL;
     return set;
-}
-
-/* ---- the log ------------------------------------------------------------------------------------------------- */
-
-static void write_log(void *user, ssfer_log_level level, const char *line)
-{
-    static const char *const names[] = {"error", "warning", "info", "debug"};
-    ssfer_run *run = user;
-    if (level <= SSFER_LOG_INFO) {
-        char when[32] = "";
-        struct tm parts;
-        time_t now = time(NULL);
-        if (localtime_r(&now, &parts))
-            strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &parts);
-        char *text = ssfer_format("%s %-7s %s\n", when, names[level], line);
-        pthread_mutex_lock(&run->log_mutex);
-        if (text) /* a log that cannot be written must not end a training: the metrics will tell */
-            ssfer_append_write(&run->log_file, text, strlen(text), NULL);
-        pthread_mutex_unlock(&run->log_mutex);
-        ssfer_free(text);
-    }
-    if (run->outer_log)
-        ssfer_log_write(run->outer_log, level, "%s", line);
-}
-
-/* training.log carries the lock: whoever holds it is the one process that may write the folder. The kernel releases it
- * with the process, however that ends. */
-static ssfer_status open_log(ssfer_run *run, const ssfer_log *outer, ssfer_error *err)
-{
-    char *path = ssfer_run_path(run, "training.log");
-    if (!path)
-        return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", run->folder);
-    ssfer_status st = ssfer_append_open(&run->log_file, path, UINT64_MAX, err);
-    ssfer_free(path);
-    if (st != SSFER_OK)
-        return st;
-    if (flock(run->log_file.fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: another process is training in this folder; use another --out",
-                          run->folder);
-    run->outer_log = outer;
-    ssfer_log_level most = outer && outer->most > SSFER_LOG_INFO ? outer->most : SSFER_LOG_INFO;
-    run->log = (ssfer_log){.write = write_log, .user = run, .most = most};
-    return SSFER_OK;
 }
 
 /* ---- opening ------------------------------------------------------------------------------------------------- */
@@ -155,7 +116,7 @@ static ssfer_status open_records(ssfer_run *run, bool exists, ssfer_error *err)
     char *path = ssfer_run_path(run, "metrics.jsonl");
     if (!path)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", run->folder);
-    ssfer_status st = ssfer_history_prefix(&keep, path, end_step, &run->log, err);
+    ssfer_status st = ssfer_history_prefix(&keep, path, end_step, &run->log->log, err);
     if (st == SSFER_OK)
         st = ssfer_append_open(&run->metrics, path, keep, err);
     if (st == SSFER_OK)
@@ -165,12 +126,24 @@ static ssfer_status open_records(ssfer_run *run, bool exists, ssfer_error *err)
     return st;
 }
 
+/* The lock comes with the file: from here on the folder is ours. */
+static ssfer_status open_log(ssfer_run *run, ssfer_error *err)
+{
+    char *path = ssfer_run_path(run, "training.log");
+    ssfer_status st = path ? ssfer_training_log_open(run->log, path, run->folder, err)
+                           : ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", run->folder);
+    ssfer_free(path);
+    return st;
+}
+
 static ssfer_status open_all(ssfer_run *run, const ssfer_run_options *o, ssfer_error *err)
 {
     bool exists = false;
     ssfer_status st = check_folder(&exists, o, &run->finished, err);
     if (st == SSFER_OK)
-        st = open_log(run, o->log, err);
+        st = open_log(run, err);
+    if (st == SSFER_OK)
+        ssfer_run_remove_temporaries(run);
     if (st == SSFER_OK)
         st = settle_recipe(run, o->recipe, exists, err);
     if (st == SSFER_OK && exists)
@@ -178,7 +151,7 @@ static ssfer_status open_all(ssfer_run *run, const ssfer_run_options *o, ssfer_e
     if (st == SSFER_OK)
         st = open_records(run, exists, err);
     if (st == SSFER_OK && exists)
-        ssfer_info(&run->log, "%s: resuming %s after %zu steps", run->folder, run->stage, run->state.step);
+        ssfer_info(&run->log->log, "%s: resuming %s after %zu steps", run->folder, run->stage, run->state.step);
     return st;
 }
 
@@ -194,8 +167,9 @@ ssfer_status ssfer_run_open(ssfer_run **out, const ssfer_run_options *options, s
     run->folder = ssfer_strdup(options->folder);
     run->stage = ssfer_strdup(options->stage);
     run->keep_checkpoints = options->keep_checkpoints;
-    run->metrics.fd = run->log_file.fd = -1;
-    pthread_mutex_init(&run->log_mutex, NULL);
+    run->metrics.fd = -1;
+    ssfer_training_log_init(&run->own_log, options->log);
+    run->log = options->training_log ? options->training_log : &run->own_log;
     ssfer_status st = SSFER_OK;
     if (!run->folder || !run->stage)
         st = ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", options->folder);
@@ -214,8 +188,7 @@ void ssfer_run_close(ssfer_run *run)
         return;
     ssfer_append_close(&run->metrics);
     ssfer_events_close(run->events);
-    ssfer_append_close(&run->log_file);
-    pthread_mutex_destroy(&run->log_mutex);
+    ssfer_training_log_close(&run->own_log, SSFER_OK, NULL);
     ssfer_tensor_set_destroy(run->checkpoint);
     for (size_t i = 0; i < run->tag_count; i++)
         ssfer_free(run->tags[i]);
@@ -284,22 +257,35 @@ static ssfer_status record_line(ssfer_run *run, size_t epoch, size_t step, const
 ssfer_status ssfer_run_record(ssfer_run *run, size_t epoch, size_t step, const ssfer_metric *metrics, size_t count,
                               ssfer_error *err)
 {
-    enum { MAX_METRICS = 64 };
-    const char *tags[MAX_METRICS];
-    double values[MAX_METRICS];
-    if (count > MAX_METRICS)
-        return ssfer_fail(err, SSFER_ERR_LIMIT, "%s: a record of %zu metrics, at most %d", run->folder, count,
-                          MAX_METRICS);
-    for (size_t i = 0; i < count; i++) {
+    const char **tags = ssfer_calloc(count, sizeof *tags);
+    double *values = ssfer_calloc(count, sizeof *values);
+    bool good = tags && values;
+    for (size_t i = 0; good && i < count; i++) {
         tags[i] = tag_of(run, metrics[i].name);
         values[i] = metrics[i].value;
-        if (!tags[i])
-            return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", run->folder);
+        good = tags[i] != NULL;
     }
-    ssfer_status st = record_line(run, epoch, step, metrics, count, err);
+    ssfer_status st = good ? record_line(run, epoch, step, metrics, count, err)
+                           : ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", run->folder);
     if (st == SSFER_OK)
         st = ssfer_events_scalars(run->events, step, wall_time_s(), tags, values, count, err);
+    ssfer_free(tags);
+    ssfer_free(values);
     return st;
+}
+
+void ssfer_metric_list_add(ssfer_metric_list *list, const char *name, double value)
+{
+    if (ssfer_reserve((void **)&list->items, &list->capacity, list->count + 1, sizeof *list->items) != 0)
+        list->failed = true;
+    else
+        list->items[list->count++] = (ssfer_metric){name, value};
+}
+
+void ssfer_metric_list_deinit(ssfer_metric_list *list)
+{
+    ssfer_free(list->items);
+    *list = (ssfer_metric_list){0};
 }
 
 /* ---- the state ----------------------------------------------------------------------------------------------- */

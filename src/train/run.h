@@ -4,7 +4,7 @@
  *     RUN/labels.json          of Stages II and III: which pictures are labeled (data/split.h)
  *     RUN/metrics.jsonl        an object a record: {"stage", "epoch", "step", NAME: number...}
  *     RUN/events.out.tfevents.* the same for TensorBoard, tags "STAGE/NAME"
- *     RUN/training.log         what was said, with the time
+ *     RUN/training.log         what was said, with the time (training_log.h)
  *     RUN/checkpoints/step-00001200.safetensors   the newest K, and best.safetensors, good.safetensors
  *     RUN/model.safetensors    the result; its presence means that the run is finished
  *
@@ -12,7 +12,7 @@
  * records beyond the checkpoint's step are cut off, so the files end up as if nothing had happened.
  *
  * Names that the report knows: loss, lr, images_per_second, wait_share, validation_loss, accuracy, mean_class_accuracy,
- * macro_f1; any other name is kept and plotted too. */
+ * macro_f1; those of guards.h; any other name is kept and plotted too. */
 #ifndef SSFER_TRAIN_RUN_H
 #define SSFER_TRAIN_RUN_H
 
@@ -20,6 +20,7 @@
 #include "base/status.h"
 #include "io/tensor_set.h"
 #include "train/run_recipe.h"
+#include "train/training_log.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,11 +53,13 @@ ssfer_status ssfer_train_state_parse(ssfer_train_state *state, const char *text,
 
 typedef struct ssfer_run_options {
     const char *folder;
-    const char *stage;          /* "pretrain", "finetune", "semi"; shorter than 24 bytes */
-    bool resume;                /* go on with what is there; starts anew if nothing is */
-    size_t keep_checkpoints;    /* newest to keep beside the best, >= 1 */
-    const ssfer_recipe *recipe; /* borrowed during open */
-    const ssfer_log *log;       /* may be NULL; borrowed until close */
+    const char *stage;                /* "pretrain", "finetune", "semi"; shorter than 24 bytes */
+    bool resume;                      /* go on with what is there; starts anew if nothing is */
+    size_t keep_checkpoints;          /* newest to keep beside the best, >= 1 */
+    const ssfer_recipe *recipe;       /* borrowed during open */
+    ssfer_training_log *training_log; /* of the stage, which talks before and after, too; borrowed until close. NULL:
+                                       * the run has one of its own, which passes on to `log` */
+    const ssfer_log *log;             /* may be NULL; borrowed until close */
 } ssfer_run_options;
 
 /* Creates the folder, or continues it. Errors, each saying what to do:
@@ -74,8 +77,10 @@ ssfer_tensor_set *ssfer_run_take_checkpoint(ssfer_run *run, ssfer_train_state *s
 /* model.safetensors was there when the run was opened. */
 bool ssfer_run_is_finished(const ssfer_run *run);
 
-/* Writes to training.log (level INFO and above) and passes on to options->log. Valid until close; for any thread. */
+/* Writes to training.log (level INFO and above) and passes on. Valid until close; for any thread. */
 const ssfer_log *ssfer_run_log(const ssfer_run *run);
+/* The whole of it, for notes that only the file gets. */
+ssfer_training_log *ssfer_run_training_log(ssfer_run *run);
 
 /* FOLDER/name; freed with ssfer_free; NULL without memory. */
 char *ssfer_run_path(const ssfer_run *run, const char *name);
@@ -84,6 +89,17 @@ typedef struct ssfer_metric {
     const char *name;
     double value;
 } ssfer_metric;
+
+/* The figures of a record, in order, as many as there are. {0} is empty; names are borrowed. An addition for which
+ * there is no memory is remembered in `failed`. */
+typedef struct ssfer_metric_list {
+    ssfer_metric *items;
+    size_t count, capacity;
+    bool failed;
+} ssfer_metric_list;
+
+void ssfer_metric_list_add(ssfer_metric_list *list, const char *name, double value);
+void ssfer_metric_list_deinit(ssfer_metric_list *list);
 
 /* One record in metrics.jsonl and the event file. epoch as people count it (from 1), step: optimizer steps done. */
 ssfer_status ssfer_run_record(ssfer_run *run, size_t epoch, size_t step, const ssfer_metric *metrics, size_t count,

@@ -78,17 +78,30 @@ static ssfer_status list_steps(uint64_t **out, size_t *count, const ssfer_run *r
     return SSFER_OK;
 }
 
-/* What a killed process left half-written. We hold the folder's lock, so nobody is writing them. */
-static void remove_temporaries(const ssfer_run *run)
+/* NAME.tmp.PID, as base/file.h names what is being written. */
+static bool is_temporary(const char *name)
 {
-    char *folder = ssfer_run_path(run, "checkpoints");
+    const char *dot = strrchr(name, '.');
+    return dot && dot[1] && strspn(dot + 1, "0123456789") == strlen(dot + 1) && dot - name > 4 &&
+           strncmp(dot - 4, ".tmp", 4) == 0;
+}
+
+static void remove_temporaries(const char *folder)
+{
     DIR *list = folder ? opendir(folder) : NULL;
     for (struct dirent *entry; list && (entry = readdir(list));)
-        if (strstr(entry->d_name, ".safetensors.tmp."))
+        if (is_temporary(entry->d_name))
             unlinkat(dirfd(list), entry->d_name, 0);
     if (list)
         closedir(list);
-    ssfer_free(folder);
+}
+
+void ssfer_run_remove_temporaries(const ssfer_run *run)
+{
+    char *checkpoints = ssfer_run_path(run, "checkpoints");
+    remove_temporaries(run->folder);
+    remove_temporaries(checkpoints);
+    ssfer_free(checkpoints);
 }
 
 /* Takes `path`, which it frees. */
@@ -124,7 +137,7 @@ static ssfer_status load_other(ssfer_run *run, ssfer_error *err)
     ssfer_status st = SSFER_ERR_FORMAT;
     for (size_t i = 0; st != SSFER_OK && st != SSFER_ERR_MEMORY && i < sizeof names / sizeof *names; i++)
         if ((st = load(run, ssfer_run_path(run, names[i]), err)) == SSFER_OK)
-            ssfer_warn(&run->log, "going on from %s, step %zu", names[i], run->state.step);
+            ssfer_warn(&run->log->log, "going on from %s, step %zu", names[i], run->state.step);
     return st;
 }
 
@@ -134,7 +147,7 @@ static void set_aside(const ssfer_run *run, uint64_t step)
 {
     char *path = checkpoint_path(run, step), *other = path ? ssfer_format("%s.damaged", path) : NULL;
     if (other && rename(path, other) == 0)
-        ssfer_warn(&run->log, "%s is now %s", path, other);
+        ssfer_warn(&run->log->log, "%s is now %s", path, other);
     ssfer_free(path);
     ssfer_free(other);
 }
@@ -177,7 +190,6 @@ ssfer_status ssfer_run_find_checkpoint(ssfer_run *run, ssfer_error *err)
 {
     uint64_t *steps;
     size_t count;
-    remove_temporaries(run);
     ssfer_status st = list_steps(&steps, &count, run, err);
     size_t unreadable = 0;
     ssfer_error why = {0};
@@ -185,7 +197,7 @@ ssfer_status ssfer_run_find_checkpoint(ssfer_run *run, ssfer_error *err)
         st = load(run, checkpoint_path(run, steps[unreadable]), &why);
         if (st == SSFER_OK || st == SSFER_ERR_MEMORY)
             break;
-        ssfer_warn(&run->log, "%s; trying the one before", why.message);
+        ssfer_warn(&run->log->log, "%s; trying the one before", why.message);
         st = SSFER_OK;
     }
     const bool other = st == SSFER_OK && count && !run->checkpoint;

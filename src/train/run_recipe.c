@@ -229,6 +229,10 @@ void ssfer_recipe_deinit(ssfer_recipe *r)
 
 /* ---- the file -------------------------------------------------------------------------------------------------- */
 
+/* How many values follow, at the end of the first line: without it, a file cut behind a line would pass for a whole
+ * one. */
+#define COUNT_FORM ", %zu values"
+
 ssfer_status ssfer_recipe_write(const ssfer_recipe *r, const char *path, ssfer_error *err)
 {
     ssfer_file_writer w;
@@ -237,7 +241,7 @@ ssfer_status ssfer_recipe_write(const ssfer_recipe *r, const char *path, ssfer_e
     ssfer_status st = ssfer_file_writer_open(&w, path, err);
     if (st != SSFER_OK)
         return st;
-    fprintf(w.stream, "# ssfer %s: everything that this run was made with\n", ssfer_version());
+    fprintf(w.stream, "# ssfer %s: everything that this run was made with" COUNT_FORM "\n", ssfer_version(), r->count);
     for (size_t i = 0; i < r->count; i++) {
         const ssfer_recipe_entry *e = &r->entries[i];
         if (i == 0 || strcmp(e->section, r->entries[i - 1].section) != 0)
@@ -275,6 +279,16 @@ static bool read_line(ssfer_recipe *r, char *line)
     return true;
 }
 
+/* What the first line says; SIZE_MAX if it does not, as in files of before. */
+static size_t expected_count(const char *text)
+{
+    size_t count;
+    int length = 0;
+    const char *end = strchr(text, '\n');
+    const char *last = end ? memrchr(text, ',', (size_t)(end - text)) : NULL;
+    return last && sscanf(last, COUNT_FORM "%n", &count, &length) == 1 && last + length == end ? count : SIZE_MAX;
+}
+
 ssfer_status ssfer_recipe_read(ssfer_recipe *out, const char *path, ssfer_error *err)
 {
     unsigned char *text;
@@ -284,6 +298,8 @@ ssfer_status ssfer_recipe_read(ssfer_recipe *out, const char *path, ssfer_error 
     if (st != SSFER_OK)
         return st;
     ssfer_recipe r = {0};
+    const size_t expected = expected_count((const char *)text);
+    const bool whole_lines = size && text[size - 1] == '\n';
     for (char *line = (char *)text, *next; line && *line && st == SSFER_OK; line = next) {
         next = strchr(line, '\n');
         if (next)
@@ -296,6 +312,9 @@ ssfer_status ssfer_recipe_read(ssfer_recipe *out, const char *path, ssfer_error 
     ssfer_free(text);
     if (st == SSFER_OK && r.failed)
         st = ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path);
+    if (st == SSFER_OK && (!whole_lines || (expected != SIZE_MAX && r.count != expected)))
+        st = ssfer_fail(err, SSFER_ERR_FORMAT, "%s: the file is cut after %zu values; start the run anew", path,
+                        r.count);
     if (st == SSFER_OK)
         *out = r;
     else

@@ -39,7 +39,9 @@ ssfer_semi_options ssfer_semi_defaults(void)
 
 /* Everything that Stage III owns. */
 typedef struct semi {
+    ssfer_semi_options own_options; /* the caller's, talking to the log */
     const ssfer_semi_options *options;
+    ssfer_training_log log;
     ssfer_compute *cx;
     ssfer_labeled data;
     ssfer_unlabeled unlabeled;
@@ -74,26 +76,25 @@ static const float *plain_weights(semi *s, const float *weights)
     return s->trainee.model.params;
 }
 
-static ssfer_status judge(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
-                          ssfer_error *err)
+static ssfer_status judge(void *user, const float *weights, ssfer_metric_list *metrics, double *score, ssfer_error *err)
 {
     semi *s = user;
     if (!s->stage2)
-        return ssfer_trainee_judge(&s->trainee, plain_weights(s, weights), metrics, count, score, err);
+        return ssfer_trainee_judge(&s->trainee, plain_weights(s, weights), metrics, score, err);
     ssfer_evaluation e;
-    TRY(ssfer_trainee_judge(&s->trainee, s->stage2, metrics, count, score, err));
+    TRY(ssfer_trainee_judge(&s->trainee, s->stage2, metrics, score, err));
     TRY(ssfer_trainee_evaluate(&s->trainee, plain_weights(s, weights), &e, err));
-    metrics[(*count)++] = (ssfer_metric){"teacher_accuracy", e.accuracy};
+    ssfer_metric_list_add(metrics, "teacher_accuracy", e.accuracy);
     ssfer_evaluation_deinit(&e);
     return SSFER_OK;
 }
 
 /* What the teacher said in the epoch, and whether it collapses. */
-static ssfer_status describe(void *user, ssfer_metric *metrics, size_t *count, ssfer_error *err)
+static ssfer_status describe(void *user, ssfer_metric_list *metrics, ssfer_error *err)
 {
     semi *s = user;
     ssfer_error collapse = {0};
-    ssfer_pseudo_record_metrics(&s->step.record, metrics, count);
+    ssfer_pseudo_record_metrics(&s->step.record, metrics);
     if (ssfer_pseudo_record_end_epoch(&s->step.record, s->options->collapse_share, &collapse) == SSFER_OK)
         return SSFER_OK;
     if (s->options->on_collapse != SSFER_COLLAPSE_WARN)
@@ -229,7 +230,7 @@ static ssfer_status open_run(semi *s, ssfer_error *err)
     ssfer_labeled_describe(&r, &s->data);
     ssfer_unlabeled_describe(&r, &s->unlabeled);
     ssfer_training_describe_augmentation(&r, &s->options->training.transform, false);
-    ssfer_status st = ssfer_training_open_run(&s->run, &s->options->training, "semi", &r, s->cx, err);
+    ssfer_status st = ssfer_training_open_run(&s->run, &s->options->training, &s->log, "semi", &r, s->cx, err);
     ssfer_recipe_deinit(&r);
     return st;
 }
@@ -385,10 +386,14 @@ static void release(semi *s)
 
 ssfer_status ssfer_semi(const ssfer_semi_options *options, ssfer_evaluation *evaluation, ssfer_error *err)
 {
-    semi s = {.options = options};
+    semi s = {.own_options = *options};
+    s.options = &s.own_options;
+    ssfer_training_log_init(&s.log, options->training.log);
+    s.own_options.training.log = &s.log.log;
     ssfer_status st = prepare(&s, err);
     if (st == SSFER_OK)
         st = train(&s, evaluation, err);
     release(&s);
+    ssfer_training_log_close(&s.log, st, err);
     return st;
 }

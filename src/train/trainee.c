@@ -4,6 +4,7 @@
 #include "models/transfer.h"
 #include "nn/try.h"
 #include "train/evaluate.h"
+#include "train/guards.h"
 #include "train/report_gallery.h"
 
 #include <string.h>
@@ -84,15 +85,16 @@ ssfer_status ssfer_trainee_evaluate(ssfer_trainee *t, const float *weights, ssfe
     return ssfer_metrics_compute(evaluation, t->metrics, err);
 }
 
-ssfer_status ssfer_trainee_judge(ssfer_trainee *t, const float *weights, ssfer_metric *metrics, size_t *count,
-                                 double *score, ssfer_error *err)
+ssfer_status ssfer_trainee_judge(ssfer_trainee *t, const float *weights, ssfer_metric_list *metrics, double *score,
+                                 ssfer_error *err)
 {
     ssfer_evaluation e;
     TRY(ssfer_trainee_evaluate(t, weights, &e, err));
-    metrics[(*count)++] = (ssfer_metric){"validation_loss", e.cross_entropy};
-    metrics[(*count)++] = (ssfer_metric){"accuracy", e.accuracy};
-    metrics[(*count)++] = (ssfer_metric){"mean_class_accuracy", e.mean_class_accuracy};
-    metrics[(*count)++] = (ssfer_metric){"macro_f1", e.macro_f1};
+    ssfer_metric_list_add(metrics, "validation_loss", e.cross_entropy);
+    ssfer_metric_list_add(metrics, "accuracy", e.accuracy);
+    ssfer_metric_list_add(metrics, "mean_class_accuracy", e.mean_class_accuracy);
+    ssfer_metric_list_add(metrics, "macro_f1", e.macro_f1);
+    ssfer_guards_measure(metrics, &e);
     *score = e.accuracy;
     ssfer_evaluation_deinit(&e);
     return SSFER_OK;

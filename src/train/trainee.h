@@ -34,8 +34,8 @@ ssfer_status ssfer_trainee_evaluate(ssfer_trainee *t, const float *weights, ssfe
                                     ssfer_error *err);
 
 /* For ssfer_loop_task.judge and .store; the score is the accuracy. */
-ssfer_status ssfer_trainee_judge(ssfer_trainee *t, const float *weights, ssfer_metric *metrics, size_t *count,
-                                 double *score, ssfer_error *err);
+ssfer_status ssfer_trainee_judge(ssfer_trainee *t, const float *weights, ssfer_metric_list *metrics, double *score,
+                                 ssfer_error *err);
 ssfer_status ssfer_trainee_store(const ssfer_trainee *t, const float *weights, ssfer_tensor_set *set, ssfer_error *err);
 
 /* report.html of the finished run: curves, figures on the validation pictures, examples of them. After evaluate. */

@@ -107,9 +107,11 @@ void ssfer_training_describe_augmentation(ssfer_recipe *r, const ssfer_transform
     ssfer_recipe_doubles(r, "std", (double[]){(double)t->std[0], (double)t->std[1], (double)t->std[2]}, 3);
 }
 
-ssfer_status ssfer_training_open_run(ssfer_run **run, const ssfer_training_options *o, const char *stage,
-                                     ssfer_recipe *recipe, const ssfer_compute *cx, ssfer_error *err)
+ssfer_status ssfer_training_open_run(ssfer_run **run, const ssfer_training_options *o, ssfer_training_log *log,
+                                     const char *stage, ssfer_recipe *recipe, const ssfer_compute *cx, ssfer_error *err)
 {
+    ssfer_training_log_note(log, SSFER_LOG_INFO, "ssfer %s: %s, %s, %zu threads", ssfer_version(), stage,
+                            ssfer_precision_name(o->precision), ssfer_compute_threads(cx));
     ssfer_recipe_section(recipe, "machine");
     ssfer_recipe_string(recipe, "precision", ssfer_precision_name(o->precision));
     ssfer_recipe_free_choice(recipe);
@@ -122,6 +124,6 @@ ssfer_status ssfer_training_open_run(ssfer_run **run, const ssfer_training_optio
                                                .resume = o->resume,
                                                .keep_checkpoints = o->keep,
                                                .recipe = recipe,
-                                               .log = o->log},
+                                               .training_log = log},
                           err);
 }

@@ -49,8 +49,9 @@ void ssfer_training_describe_updates(ssfer_recipe *r, const ssfer_training_optio
  * stage has them (strong). */
 void ssfer_training_describe_augmentation(ssfer_recipe *r, const ssfer_transform *t, bool strong);
 
-/* Adds the section "machine" to the recipe and opens the run. */
-ssfer_status ssfer_training_open_run(ssfer_run **run, const ssfer_training_options *o, const char *stage,
-                                     ssfer_recipe *recipe, const ssfer_compute *cx, ssfer_error *err);
+/* Adds the section "machine" to the recipe and opens the run. log: the stage's, to which o->log leads. */
+ssfer_status ssfer_training_open_run(ssfer_run **run, const ssfer_training_options *o, ssfer_training_log *log,
+                                     const char *stage, ssfer_recipe *recipe, const ssfer_compute *cx,
+                                     ssfer_error *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include "data/loader.h"
 
 #include <math.h>
+#include <stdatomic.h>
 
 enum { COUNT = 37, SIZE = 8, FLOATS = 3 * SIZE * SIZE };
 
@@ -370,6 +371,61 @@ static void test_too_many_bad(void **state)
     scene_destroy(&s);
 }
 
+static void count_line(void *user, ssfer_log_level level, const char *line)
+{
+    (void)level, (void)line;
+    atomic_fetch_add((atomic_size_t *)user, 1); /* from the workers */
+}
+
+/* Pictures that are bad, of which each comes six times, as the balanced samplers have it: two whose bytes are damaged,
+ * one that can be decoded and not be resized. Each is one bad picture, and named once, whoever meets it. */
+static void test_bad_pictures_that_come_often(void **state)
+{
+    (void)state;
+    enum { PICTURES = 5, TIMES = 6 };
+    scene s = scene_create();
+    ssfer_dataset *set = NULL;
+    size_t indices[PICTURES * TIMES];
+    scene_text(&s, "set/a/0.png", "x");
+    scene_text(&s, "set/a/1.png", "y");
+    scene_picture(&s, "set/a/2.png", 1, 5000, 1); /* 64 px wide it would have 320,000 rows */
+    scene_picture(&s, "set/b/3.png", 9, 9, 2);
+    scene_picture(&s, "set/b/4.png", 9, 9, 3);
+    assert_ok(ssfer_dataset_open(&set, scene_at(&s, "set").text, NULL, err));
+    for (size_t i = 0; i < PICTURES * TIMES; i++)
+        indices[i] = i / TIMES;
+    for (size_t threads = 1; threads <= 6; threads += 5)
+        for (size_t cache = 0; cache <= SSFER_LOADER_NO_CACHE; cache++) {
+            atomic_size_t named = 0;
+            const ssfer_log log = {count_line, &named, SSFER_LOG_WARNING};
+            ssfer_loader_options o = options_for(set);
+            ssfer_batch b;
+            size_t seen = 0;
+            o.transform = ssfer_transform_eval(64);
+            o.indices = indices;
+            o.index_count = PICTURES * TIMES;
+            o.threads = threads;
+            o.cache_bytes = cache;
+            o.shuffle = false;
+            o.max_bad_share = 0.6; /* three of five pictures */
+            o.log = &log;
+            ssfer_loader *loader = create(&o);
+            assert_ok(ssfer_loader_start(loader, 0, 0, err));
+            do {
+                assert_ok(ssfer_loader_next(loader, &b, err));
+                seen += b.count;
+            } while (b.count);
+            const ssfer_loader_stats stats = ssfer_loader_get_stats(loader);
+            assert_int_equal(seen, 2 * TIMES);
+            assert_int_equal(stats.bad, 3);
+            assert_int_equal(named, 3);
+            assert_int_equal(stats.cached, cache ? 0 : 2); /* none that cannot be used */
+            ssfer_loader_destroy(loader);
+        }
+    ssfer_dataset_close(set);
+    scene_destroy(&s);
+}
+
 static void test_all_bad(void **state)
 {
     (void)state;
@@ -539,6 +595,7 @@ int main(void)
         cmocka_unit_test(test_indices_and_drop_last),
         cmocka_unit_test(test_ranks),
         cmocka_unit_test(test_too_many_bad),
+        cmocka_unit_test(test_bad_pictures_that_come_often),
         cmocka_unit_test(test_all_bad),
         cmocka_unit_test(test_stopping_at_any_moment),
         cmocka_unit_test(test_batch_is_borrowed),

@@ -212,6 +212,42 @@ static void test_allocations_fail(void **state)
     scene_destroy(&s);
 }
 
+/* Cut at any length it is refused, unless only the last line break is missing. */
+static void test_cut_files(void **state)
+{
+    (void)state;
+    scene s = scene_create();
+    ssfer_dataset *set = NULL;
+    ssfer_split split, cut;
+    for (size_t i = 0; i < 6; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "set/%c/%zu.png", i % 2 ? 'a' : 'b', i);
+        scene_text(&s, name, "x");
+    }
+    assert_ok(ssfer_dataset_open(&set, scene_at(&s, "set").text, NULL, err));
+    assert_ok(ssfer_split_make(&split, set, 0.5, 3, err));
+    const scene_path path = scene_at(&s, "labels.json");
+    assert_ok(ssfer_split_save(&split, set, path.text, err));
+    unsigned char *text;
+    size_t size;
+    assert_ok(ssfer_file_read(&text, &size, path.text, 1 << 20, err));
+    assert_true(text[size - 1] == '\n' && text[size - 2] == '}');
+    for (size_t n = 0; n < size; n++) {
+        scene_file(&s, "labels.json", text, n);
+        const ssfer_status st = ssfer_split_load(&cut, set, path.text, NULL);
+        assert_int_equal(st, n == size - 1 ? SSFER_OK : SSFER_ERR_FORMAT);
+        if (st == SSFER_OK) {
+            assert_int_equal(cut.labeled_count, split.labeled_count);
+            assert_memory_equal(cut.labeled, split.labeled, split.labeled_count * sizeof *split.labeled);
+            ssfer_split_deinit(&cut);
+        }
+    }
+    ssfer_free(text);
+    ssfer_split_deinit(&split);
+    ssfer_dataset_close(set);
+    scene_destroy(&s);
+}
+
 /* ---- statistics ---- */
 
 static void test_stats(void **state)
@@ -318,9 +354,13 @@ static void test_stats_printed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_class_count),      cmocka_unit_test(test_make),
-        cmocka_unit_test(test_save_and_load),    cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_allocations_fail), cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_class_count),
+        cmocka_unit_test(test_make),
+        cmocka_unit_test(test_save_and_load),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_allocations_fail),
+        cmocka_unit_test(test_cut_files),
+        cmocka_unit_test(test_stats),
         cmocka_unit_test(test_stats_printed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,7 +110,160 @@ static void test_accepted(void **state)
     ssfer_free(bytes);
 }
 
-/* native.safetensors was written by Python's json and struct. */
+static bool same_content(const ssfer_tensor_set *a, const ssfer_tensor_set *b)
+{
+    bool same = ssfer_tensor_set_count(a) == ssfer_tensor_set_count(b) &&
+                ssfer_tensor_set_metadata_count(a) == ssfer_tensor_set_metadata_count(b);
+    for (size_t i = 0; same && i < ssfer_tensor_set_count(a); i++) {
+        const ssfer_tensor *x = ssfer_tensor_set_at(a, i), *y = ssfer_tensor_set_at(b, i);
+        same = strcmp(x->name, y->name) == 0 && x->dtype == y->dtype && x->ndim == y->ndim &&
+               memcmp(x->shape, y->shape, x->ndim * sizeof *x->shape) == 0 && x->size_bytes == y->size_bytes &&
+               (!x->size_bytes || memcmp(x->data, y->data, x->size_bytes) == 0);
+    }
+    for (size_t i = 0; same && i < ssfer_tensor_set_metadata_count(a); i++) {
+        const ssfer_metadata_entry e = ssfer_tensor_set_metadata_at(a, i);
+        const char *other = ssfer_tensor_set_get(b, e.key);
+        same = other && strcmp(e.value, other) == 0;
+    }
+    return same;
+}
+
+/* A file of ours with all that a header can hold; text that is not UTF-8 is written as U+FFFD, and verified as that. */
+static unsigned char *own_file(size_t *size)
+{
+    ssfer_error err = {0};
+    ssfer_tensor_set *set;
+    static const float a[70] = {1, -2, 3, 0.5f};
+    static const int64_t b[3] = {-1, 2, 1 << 20};
+    CHECK_OK(ssfer_tensor_set_create(&set, &err), err);
+    CHECK_OK(ssfer_tensor_set_add(set, "a.weight", SSFER_DTYPE_F32, (size_t[]){7, 10}, 2, a, &err), err);
+    CHECK_OK(ssfer_tensor_set_add(set, "b", SSFER_DTYPE_I64, (size_t[]){3}, 1, b, &err), err);
+    CHECK_OK(ssfer_tensor_set_add(set, "none", SSFER_DTYPE_F32, (size_t[]){0, 4}, 2, a, &err), err);
+    CHECK_OK(ssfer_tensor_set_put(set, "classes", "[\"fear\",\"joy\"]", &err), err);
+    CHECK_OK(ssfer_tensor_set_put(set, "data", "caf\xe9/set", &err), err);
+    CHECK_OK(ssfer_tensor_set_put(set, "ssfer_checksum", "of another file", &err), err);
+    CHECK_OK(ssfer_safetensors_write(set, "own.safetensors", &err), err);
+    ssfer_tensor_set_destroy(set);
+    return case_bytes("own.safetensors", size);
+}
+
+/* One bit of a file of ours is wrong, or it is cut: it is refused, or it holds what it held. (A bit of the name of the
+ * checksum's entry makes a file without one of it.) */
+static void test_damage_is_noticed(void **state)
+{
+    (void)state;
+    ssfer_error err = {0};
+    ssfer_tensor_set *whole, *set;
+    size_t size, refused = 0;
+    unsigned char *bytes = own_file(&size);
+    CHECK_OK(ssfer_safetensors_parse(&whole, bytes, size, "own", &err), err);
+    assert_null(ssfer_tensor_set_get(whole, "ssfer_checksum"));
+    assert_string_equal(ssfer_tensor_set_get(whole, "data"), "caf\xef\xbf\xbd/set");
+    for (size_t bit = 0; bit < 8 * size; bit++) {
+        unsigned char *copy = ssfer_aligned_alloc(size);
+        memcpy(copy, bytes, size);
+        copy[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        if (ssfer_safetensors_parse(&set, copy, size, "own", &err) == SSFER_OK) {
+            const size_t metadata = ssfer_tensor_set_metadata_count(set);
+            assert_int_equal(metadata, 3); /* the checksum under another name */
+            for (size_t i = 0; i < 2; i++) {
+                const ssfer_metadata_entry e = ssfer_tensor_set_metadata_at(whole, i);
+                assert_string_equal(ssfer_tensor_set_get(set, e.key), e.value);
+            }
+            case_same_tensors(set, whole, true, "with a wrong bit");
+            ssfer_tensor_set_destroy(set);
+        } else {
+            refused++;
+        }
+        ssfer_free(copy);
+    }
+    assert_true(refused >= 8 * size - 8 * strlen("ssfer_checksum"));
+    for (size_t n = 0; n < size; n++)
+        assert_int_equal(ssfer_safetensors_parse(&set, bytes, n, "own", &err), SSFER_ERR_FORMAT);
+    bytes[size - 1] ^= 1;
+    assert_int_equal(ssfer_safetensors_parse(&set, bytes, size, "own.safetensors", &err), SSFER_ERR_FORMAT);
+    CHECK_MESSAGE(err, "own.safetensors: the checksum does not agree (hash64-");
+    CHECK_MESSAGE(err, "the file is damaged, fetch or save it again; if another program has changed it, remove");
+    ssfer_tensor_set_destroy(whole);
+    ssfer_free(bytes);
+}
+
+/* The checksum is one of the content: another program may order and space the header in its own way. */
+static void test_checksum_of_content(void **state)
+{
+    (void)state;
+    size_t size;
+    ssfer_error err = {0};
+    ssfer_tensor_set *set;
+    char header[512];
+    unsigned char *own = own_file(&size);
+    const char *value = memmem(own, size, "hash64-", 7);
+    assert_non_null(value);
+    snprintf(
+        header, sizeof header,
+        "{\"none\" : " ENTRY("F32", "[0, 4]",
+                             "[24, 24]") ", \"__metadata__\": {\"ssfer_checksum\": \"%.23s\", "
+                                         "\"data\": \"caf\\ufffd/set\", \"classes\": \"[\\\"fear\\\",\\\"joy\\\"]\"},"
+                                         "\"b\": " ENTRY("I64", "[3]", "[0, 24]") ", \"a.weight\":" ENTRY(
+                                             "F32", "[7,10]", "[24,304]") "}",
+        value);
+    unsigned char *bytes = make(header, 304, &size);
+    const int64_t b[3] = {-1, 2, 1 << 20};
+    const float a[4] = {1, -2, 3, 0.5f};
+    memcpy(bytes + size - 304, b, sizeof b);
+    memcpy(bytes + size - 280, a, sizeof a);
+    CHECK_OK(ssfer_safetensors_parse(&set, bytes, size, "other", &err), err);
+    ssfer_tensor_set_destroy(set);
+    char *shape = strstr((char *)bytes + 8, "[7,10]");
+    memcpy(shape, "[10,7]", 6); /* as many numbers, another matrix */
+    assert_int_equal(ssfer_safetensors_parse(&set, bytes, size, "other", &err), SSFER_ERR_FORMAT);
+    memcpy(shape, "[7,10]", 6);
+    memcpy(strstr((char *)bytes + 8, "joy"), "fun", 3);
+    assert_int_equal(ssfer_safetensors_parse(&set, bytes, size, "other", &err), SSFER_ERR_FORMAT);
+    memcpy(strstr((char *)bytes + 8, "hash64"), "sha256", 6);
+    assert_int_equal(ssfer_safetensors_parse(&set, bytes, size, "other", &err), SSFER_ERR_FORMAT);
+    CHECK_MESSAGE(err, "other: its ssfer_checksum is of no kind that is known here");
+    ssfer_free(bytes);
+    ssfer_free(own);
+}
+
+/* Enough data for several threads: the same sum as by the bytes' owner alone, and a wrong bit in any tensor is found.
+ */
+static void test_checksum_of_much(void **state)
+{
+    (void)state;
+    enum { TENSORS = 9, EACH = 1 << 18 };
+    ssfer_error err = {0};
+    ssfer_tensor_set *set;
+    void *data[TENSORS];
+    size_t size;
+    CHECK_OK(ssfer_tensor_set_create(&set, &err), err);
+    for (size_t i = 0; i < TENSORS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "t%zu", i);
+        CHECK_OK(ssfer_tensor_set_new(set, name, SSFER_DTYPE_F32, (size_t[]){EACH}, 1, &data[i], &err), err);
+        for (size_t k = 0; k < EACH; k++)
+            ((float *)data[i])[k] = (float)(k * (i + 1));
+    }
+    CHECK_OK(ssfer_safetensors_write(set, "much.safetensors", &err), err);
+    ssfer_tensor_set_destroy(set);
+    unsigned char *bytes = case_bytes("much.safetensors", &size);
+    const size_t start = size - TENSORS * EACH * sizeof(float);
+    for (size_t i = 0; i <= TENSORS; i++) {
+        unsigned char *byte = bytes + start + i * EACH * sizeof(float) + 1000;
+        if (i < TENSORS)
+            *byte ^= 4;
+        assert_int_equal(ssfer_safetensors_parse(&set, bytes, size, "much", &err),
+                         i < TENSORS ? SSFER_ERR_FORMAT : SSFER_OK);
+        if (i < TENSORS)
+            *byte ^= 4;
+    }
+    ssfer_tensor_set_destroy(set);
+    ssfer_free(bytes);
+}
+
+/* native.safetensors was written by Python's json and struct. Written again, these files hold the same and a checksum;
+ * from then on the bytes stay. */
 static void test_round_trip_is_exact(void **state)
 {
     (void)state;
@@ -120,12 +273,18 @@ static void test_round_trip_is_exact(void **state)
         char path[512];
         size_t want_size, got_size;
         ssfer_error err = {0};
-        ssfer_tensor_set *set;
+        ssfer_tensor_set *set, *again;
         snprintf(path, sizeof path, GOLDEN "%s", names[i]);
         CHECK_OK(ssfer_safetensors_read(&set, path, &err), err);
-        CHECK_OK(ssfer_safetensors_write(set, "round_trip.safetensors", &err), err);
+        CHECK_OK(ssfer_safetensors_write(set, "first.safetensors", &err), err);
+        CHECK_OK(ssfer_safetensors_read(&again, "first.safetensors", &err), err);
+        assert_true(same_content(set, again));
+        CHECK_OK(ssfer_safetensors_write(again, "round_trip.safetensors", &err), err);
         ssfer_tensor_set_destroy(set);
-        unsigned char *want = case_bytes(path, &want_size), *got = case_bytes("round_trip.safetensors", &got_size);
+        ssfer_tensor_set_destroy(again);
+        unsigned char *want = case_bytes("first.safetensors", &want_size),
+                      *got = case_bytes("round_trip.safetensors", &got_size);
+        assert_non_null(memmem(want, want_size, "\"ssfer_checksum\":\"hash64-", 25));
         assert_int_equal(got_size, want_size);
         assert_memory_equal(got, want, want_size);
         ssfer_free(want);
@@ -206,10 +365,16 @@ static void test_write_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_length_in_front),
-        cmocka_unit_test(test_accepted),     cmocka_unit_test(test_round_trip_is_exact),
-        cmocka_unit_test(test_values),       cmocka_unit_test(test_set),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_length_in_front),
+        cmocka_unit_test(test_accepted),
+        cmocka_unit_test(test_round_trip_is_exact),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_set),
         cmocka_unit_test(test_write_errors),
+        cmocka_unit_test(test_damage_is_noticed),
+        cmocka_unit_test(test_checksum_of_content),
+        cmocka_unit_test(test_checksum_of_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

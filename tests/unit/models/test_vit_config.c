@@ -47,8 +47,8 @@ static void test_named(void **state)
     assert_int_equal(c.depth, 77);
 }
 
-/* Which layer a parameter belongs to, for the decay of rates by layer, as BEiT's and MAE's fine-tuning have it: 0 what
- * embeds, i + 1 block i, and one more for what follows the blocks. */
+/* Which parameters decay with --decay matrices; and which layer one belongs to, for the decay of rates by layer, as
+ * BEiT's and MAE's fine-tuning have it: 0 what embeds, i + 1 block i, and one more for what follows the blocks. */
 static void test_layers(void **state)
 {
     (void)state;
@@ -69,6 +69,8 @@ static void test_layers(void **state)
                  strncmp(p->name, "patch_embed.", strlen("patch_embed.")) == 0)
             layer = 0;
         assert_int_equal(p->layer, layer);
+        const bool token = strcmp(p->name, "cls_token") == 0 || strcmp(p->name, "pos_embed") == 0;
+        assert_int_equal(p->decays, p->ndim > 1 && !token); /* timm's rule, the patch embedding's weight included */
         seen[layer]++;
     }
     assert_true(seen[0] == 4 && seen[1] == 12 && seen[2] == 12 && seen[3] == 12 && seen[4] == 4);

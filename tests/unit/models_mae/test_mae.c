@@ -337,6 +337,24 @@ static ssfer_status save_model(const ssfer_mae_model *m, const char *path)
     return st;
 }
 
+/* What decays with --decay matrices: all that has more dimensions than one and is trained, tokens too, as MAE has it.
+ */
+static void test_decay(void **state)
+{
+    (void)state;
+    ssfer_mae mae;
+    const ssfer_mae_config config = odd_config();
+    size_t tokens = 0;
+    assert_int_equal(ssfer_mae_init(&mae, &config, NULL), SSFER_OK);
+    for (size_t i = 0; i < mae.table.count; i++) {
+        const ssfer_param *p = &mae.table.items[i];
+        assert_true(p->frozen || p->decays == (p->ndim > 1));
+        tokens += p->decays && strstr(p->name, "_token");
+    }
+    assert_int_equal(tokens, 2);
+    ssfer_mae_deinit(&mae);
+}
+
 static void test_file(void **state)
 {
     (void)state;
@@ -409,7 +427,8 @@ int main(void)
         cmocka_unit_test(test_kept),         cmocka_unit_test(test_masks),    cmocka_unit_test(test_mask_noise),
         cmocka_unit_test(test_mask_refused), cmocka_unit_test(test_named),    cmocka_unit_test(test_config_refused),
         cmocka_unit_test(test_gradient),     cmocka_unit_test(test_backends), cmocka_unit_test(test_hidden_is_hidden),
-        cmocka_unit_test(test_fixed_tables), cmocka_unit_test(test_file),     cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_fixed_tables), cmocka_unit_test(test_file),     cmocka_unit_test(test_decay),
+        cmocka_unit_test(test_bad_files),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -15,8 +15,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Embeddings (layer 0), one block (1), norm and head (2), and a frozen table in between. */
-enum { EMBED_W, EMBED_B, FIXED, BLOCK_W, BLOCK_B, NORM, HEAD_W, HEAD_B, COUNT };
+/* A spared token and embeddings (layer 0), one block (1), norm and head (2), and a frozen table in between. */
+enum { TOKEN, EMBED_W, EMBED_B, FIXED, BLOCK_W, BLOCK_B, NORM, HEAD_W, HEAD_B, COUNT };
 
 typedef struct optimizer_case {
     ssfer_compute *cx;
@@ -27,7 +27,9 @@ typedef struct optimizer_case {
 
 static void make_table(ssfer_param_table *t)
 {
-    *t = (ssfer_param_table){0};
+    *t = (ssfer_param_table){.spared = true};
+    ssfer_params_add(t, SSFER_INIT_NORMAL, 1, (size_t[]){1, 1, 4}, 3, "token");
+    t->spared = false;
     ssfer_params_add(t, SSFER_INIT_NORMAL, 1, (size_t[]){4, 3, 2, 2}, 4, "embed.weight");
     ssfer_params_add(t, SSFER_INIT_NORMAL, 1, (size_t[]){4}, 1, "embed.bias");
     ssfer_params_add(t, SSFER_INIT_NORMAL, 1, (size_t[]){1, 5, 4}, 3, "fixed");
@@ -133,7 +135,7 @@ static void test_all_decay_alike(void **state)
     close_case(&c);
 }
 
-/* Biases, norms, and what is embedded (the convolution is no matrix of the network's own layers) do not decay. */
+/* Biases, norms and spared tokens do not decay; the convolution that embeds patches does. */
 static void test_only_matrices_decay(void **state)
 {
     (void)state;
@@ -145,7 +147,7 @@ static void test_only_matrices_decay(void **state)
     assert_int_equal(step(&c, 0.01, 1.0f, NULL, NULL), SSFER_OK);
     for (size_t i = 0; i < COUNT; i++)
         if (i != FIXED)
-            check_first_step(&c, i, 0.01, i == BLOCK_W || i == HEAD_W ? 0.5 : 0.0);
+            check_first_step(&c, i, 0.01, i == EMBED_W || i == BLOCK_W || i == HEAD_W ? 0.5 : 0.0);
     check_unchanged(&c, FIXED);
     close_case(&c);
 }
@@ -154,7 +156,7 @@ static void test_only_matrices_decay(void **state)
 static void test_layer_decay(void **state)
 {
     (void)state;
-    static const double share[COUNT] = {0.25, 0.25, 0, 0.5, 0.5, 1, 1, 1};
+    static const double share[COUNT] = {0.25, 0.25, 0.25, 0, 0.5, 0.5, 1, 1, 1};
     ssfer_optimizer_options o = ssfer_optimizer_defaults();
     optimizer_case c;
     o.layer_decay = 0.5f;
@@ -403,7 +405,7 @@ static void test_load_without_ema(void **state)
     assert_int_equal(ssfer_tensor_set_create(&set, NULL), SSFER_OK);
     assert_int_equal(ssfer_optimizer_store(&without.optimizer, set, NULL), SSFER_OK);
     assert_int_equal(ssfer_optimizer_load(&with.optimizer, set, 3, &err), SSFER_ERR_SHAPE);
-    assert_string_equal(err.message, "no tensor ema.embed.weight; the checkpoint is of another model");
+    assert_string_equal(err.message, "no tensor ema.token; the checkpoint is of another model");
     assert_int_equal(with.optimizer.updates, 0);
     ssfer_tensor_set_destroy(set);
     close_case(&with);

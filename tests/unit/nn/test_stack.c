@@ -125,7 +125,7 @@ static void test_drop_path_rates(void **state)
     close_case(&c);
 }
 
-/* A draw is named by (seed, stage, step, micro-batch), so a resumed run repeats it. */
+/* A draw is named by (seed, stage, step, micro-batch, part), so a resumed run repeats it, and no two are the same. */
 static void test_drop_path_streams(void **state)
 {
     (void)state;
@@ -133,13 +133,17 @@ static void test_drop_path_streams(void **state)
         uint64_t seed;
         uint32_t stage;
         uint64_t step;
-        uint32_t micro_batch;
-    } names[] = {{1, 2, 3, 0}, {1, 2, 3, 1}, {1, 2, 4, 0}, {1, 3, 3, 0}, {2, 2, 3, 0}};
-    float drawn[5][8 * 64];
+        uint32_t micro_batch, part;
+    } names[] = {{1, 2, 3, 0, 0},        {1, 2, 3, 1, 0},        {1, 2, 4, 0, 0},       {1, 3, 3, 0, 0},
+                 {2, 2, 3, 0, 0},        {1, 2, 3, 0, 1},        {1, 2, 3, 0, 2},       {1, 2, 3, 1, 1},
+                 {1, 2, 3, 1u << 16, 0}, {1, 2, 3, 2u << 16, 0}, {1, 2, 3, 1u << 31, 0}};
+    enum { DRAWS = sizeof names / sizeof *names };
+    static float drawn[DRAWS][8 * 64];
     stack_case c;
     open_case(&c, &CONFIG, 64, true);
-    for (size_t i = 0; i < 5; i++) {
-        ssfer_stack_draw_drop_path(&c.acts, 64, names[i].seed, names[i].stage, names[i].step, names[i].micro_batch, 0);
+    for (size_t i = 0; i < DRAWS; i++) {
+        ssfer_stack_draw_drop_path(&c.acts, 64, names[i].seed, names[i].stage, names[i].step, names[i].micro_batch,
+                                   names[i].part);
         memcpy(drawn[i], c.acts.drop, sizeof drawn[i]);
         for (size_t k = 0; k < i; k++)
             assert_memory_not_equal(drawn[i], drawn[k], sizeof drawn[i]);

@@ -70,6 +70,39 @@ static void test_many_series(void **state)
     free(text);
 }
 
+/* Cut at any length: the records of its whole lines, in order, and no other figure. */
+static void test_cut_files(void **state)
+{
+    (void)state;
+    static const double steps[] = {10, 20, 20, 30};
+    for (size_t n = 0; n < sizeof GOOD; n++) {
+        char text[sizeof GOOD];
+        size_t whole = 0, lr = 0, loss = 0;
+        uint64_t keep;
+        ssfer_history h;
+        memcpy(text, GOOD, n);
+        text[n] = 0;
+        for (size_t i = 0; i < n; i++) /* a record whose newline alone is missing is whole */
+            whole += GOOD[i] == '}';
+        const char *path = write_file(text);
+        assert_int_equal(ssfer_history_read(&h, path, &LOG, NULL), SSFER_OK);
+        for (size_t i = 0; i < h.count; i++)
+            for (size_t k = 0; k < h.series[i].count; k++) {
+                const ssfer_series *s = &h.series[i];
+                lr += strcmp(s->name, "lr") == 0;
+                loss += strcmp(s->name, "loss") == 0;
+                assert_true(s->step[k] <= steps[whole ? whole - 1 : 0] && whole);
+                assert_true(s->value[k] == 1.5 || s->value[k] == 0.5 || s->value[k] == 0.001 || s->value[k] == 0.002 ||
+                            s->value[k] == 0.25);
+            }
+        assert_int_equal(lr, whole < 2 ? whole : 2);
+        assert_int_equal(loss, (whole > 0) + (whole > 3));
+        ssfer_history_deinit(&h);
+        assert_int_equal(ssfer_history_prefix(&keep, path, UINT64_MAX, &LOG, NULL), SSFER_OK);
+        assert_true(keep <= n && (keep == 0 || GOOD[keep - 1] == '\n') && !memchr(GOOD + keep, '\n', n - keep));
+    }
+}
+
 /* Damaged lines are skipped, counted and named; the rest is used. */
 static void test_damaged_lines(void **state)
 {
@@ -149,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_series),
         cmocka_unit_test(test_many_series),
+        cmocka_unit_test(test_cut_files),
         cmocka_unit_test(test_damaged_lines),
         cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_missing_and_unreadable),

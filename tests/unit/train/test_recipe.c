@@ -164,6 +164,31 @@ static void test_bad_files(void **state)
     ssfer_recipe_deinit(&r);
 }
 
+/* A recipe cut at any length is refused; so is one that has lost lines, and what an older version wrote is read. */
+static void test_cut_files(void **state)
+{
+    (void)state;
+    const char *path = scratch_path("cut.yaml");
+    ssfer_recipe r = make_recipe(1e-5, 2), read;
+    ssfer_error err = {0};
+    assert_int_equal(ssfer_recipe_write(&r, path, NULL), SSFER_OK);
+    char *text = scratch_read(path);
+    const size_t size = strlen(text);
+    for (size_t n = 0; n < size; n++) {
+        assert_int_equal(ssfer_file_write(path, text, n, NULL), SSFER_OK);
+        if (ssfer_recipe_read(&read, path, &err) != SSFER_ERR_FORMAT)
+            fail_msg("a recipe cut to %zu of %zu bytes was read", n, size);
+    }
+    assert_non_null(strstr(err.message, "start the run anew"));
+    const char *rest = strchr(text, '\n') + 1;
+    assert_int_equal(ssfer_file_write(path, rest, strlen(rest), NULL), SSFER_OK);
+    assert_int_equal(ssfer_recipe_read(&read, path, &err), SSFER_OK);
+    assert_int_equal(read.count, r.count);
+    ssfer_recipe_deinit(&read);
+    ssfer_recipe_deinit(&r);
+    ssfer_free(text);
+}
+
 static void test_out_of_memory(void **state)
 {
     (void)state;
@@ -191,8 +216,9 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),    cmocka_unit_test(test_quoting),   cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_compare), cmocka_unit_test(test_bad_files), cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_text),          cmocka_unit_test(test_quoting),   cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_compare),       cmocka_unit_test(test_bad_files), cmocka_unit_test(test_cut_files),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

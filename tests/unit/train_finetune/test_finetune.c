@@ -723,6 +723,49 @@ static void test_out_of_memory(void **state)
     assert_true(failed > 100);
 }
 
+/* training.log holds all that was said: what came before the folder was there, an epoch a line, why it ended; each in
+ * its order, once, and in full when nothing is shown. */
+static void test_log(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    size_t size;
+    make_split(&s, "set", "train", 9);
+    set_up(&r, &s, "set", "run");
+    stop_at = 5; /* in the second epoch */
+    const ssfer_log quiet = {.write = keep_log, .most = SSFER_LOG_ERROR};
+    r.options.training.log = &quiet;
+    expect_failure(&r, SSFER_ERR_CANCELLED, "go on with --resume");
+    assert_string_equal(logged, "");
+    stop_at = 0;
+    r.options.training.resume = true;
+    expect_trained(&r);
+    r.options.training.epochs = 99;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "epochs");
+    static const char *const lines[] = {"info    no validation split: 10 % of the labeled pictures are held out\n",
+                                        "info    ssfer ",
+                                        "training pictures, ",
+                                        "info    epoch  1/3  loss ",
+                                        "info    stopped at epoch 2, step 5; go on with --resume\n",
+                                        "no validation split",
+                                        "info    ssfer ",
+                                        "resumed at epoch 2, step 5\n",
+                                        "epoch  2/3  loss ",
+                                        "epoch  3/3  loss ",
+                                        "finished after 3 epochs, 9 steps, ",
+                                        "no validation split",
+                                        "error   "};
+    char *text = (char *)read_file(&s, "run/training.log", &size), *at = text;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char *found = strstr(at, lines[i]);
+        if (!found)
+            fail_msg("no \"%s\" after %zu others in:\n%s", lines[i], i, text);
+        at = found + strlen(lines[i]);
+    }
+    assert_null(strstr(at, "epoch "));
+    ssfer_free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -734,6 +777,7 @@ int main(void)
         TEST(test_resume_with_other_settings),
         TEST(test_damaged_checkpoints),
         TEST(test_numbers_that_explode),
+        TEST(test_log),
         TEST(test_bad_pictures),
         TEST(test_all_validation_pictures_bad),
         TEST(test_validation_split),

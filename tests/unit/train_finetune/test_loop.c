@@ -68,8 +68,7 @@ static ssfer_status gradients(void *user, const float *params, float *grads, con
     return SSFER_OK;
 }
 
-static ssfer_status judge(void *user, const float *weights, ssfer_metric *metrics, size_t *count, double *score,
-                          ssfer_error *err)
+static ssfer_status judge(void *user, const float *weights, ssfer_metric_list *metrics, double *score, ssfer_error *err)
 {
     toy *t = user;
     double off = 0.0;
@@ -79,7 +78,7 @@ static ssfer_status judge(void *user, const float *weights, ssfer_metric *metric
         off += fabs((double)weights[i] - 1.0);
     *score = t->scores ? t->scores[t->judged] : -off;
     t->judged++;
-    metrics[(*count)++] = (ssfer_metric){"accuracy", *score};
+    ssfer_metric_list_add(metrics, "accuracy", *score);
     return SSFER_OK;
 }
 

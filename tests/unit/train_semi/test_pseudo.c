@@ -136,13 +136,14 @@ static void test_alignment(void **state)
 
 static double figure(const ssfer_pseudo_record *r, const char *name)
 {
-    ssfer_metric metrics[5 + 2 * SSFER_PSEUDO_MAX_CLASSES];
-    size_t count = 0;
-    ssfer_pseudo_record_metrics(r, metrics, &count);
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(metrics[i].name, name) == 0)
-            return metrics[i].value;
-    return NAN;
+    ssfer_metric_list metrics = {0};
+    double value = NAN;
+    ssfer_pseudo_record_metrics(r, &metrics);
+    for (size_t i = 0; i < metrics.count; i++)
+        if (strcmp(metrics.items[i].name, name) == 0)
+            value = metrics.items[i].value;
+    ssfer_metric_list_deinit(&metrics);
+    return value;
 }
 
 static const char *const NAMES[K] = {"anger", "fear", "joy"};

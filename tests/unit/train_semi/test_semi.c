@@ -135,6 +135,26 @@ static void test_abc(void **state)
     ssfer_classifier_deinit(&model);
 }
 
+/* As many classes as have figures of their own: a record of an epoch takes them all. */
+static void test_many_classes(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    size_t size, rates = 0;
+    make_many_classes(&s);
+    make_stage2(&s, 200);
+    set_up(&r, &s, "run");
+    r.options.selection.threshold = 0.01; /* all that is seen counts: two figures of each class that is named */
+    r.options.training.epochs = 1;
+    expect_trained(&r);
+    char *text = (char *)read_file(&s, "run", "metrics.jsonl", &size), *at = text;
+    for (; (at = strstr(at, "\"pseudo_label_rate/")); at++)
+        rates++;
+    if (rates <= 32)
+        fail_msg("%zu of 40 classes have figures: no more than a record of 64 would hold", rates);
+    ssfer_free(text);
+}
+
 /* ---- sources of pictures ----------------------------------------------------------------------------------------- */
 
 static void test_sources(void **state)
@@ -413,6 +433,84 @@ static void test_collapse(void **state)
     assert_non_null(strstr(logged, "with 0.5 of the learning rate"));
 }
 
+static size_t count_of(const char *text, const char *part)
+{
+    size_t n = 0;
+    for (; (text = strstr(text, part)); text += strlen(part))
+        n++;
+    return n;
+}
+
+/* Nothing is sure enough to count: said once an epoch, in the log, in training.log and in the report. */
+static void test_guard_of_the_rate(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    size_t size;
+    make_split(&s, "train", 8);
+    make_split(&s, "valid", 2);
+    make_stage2(&s, 20);
+    set_up(&r, &s, "sure");
+    r.options.selection.threshold = 0.34;
+    expect_trained(&r);
+    assert_int_equal(count_of(logged, "pseudo-labels count"), 0);
+    char *text = (char *)read_file(&s, "sure", "report.html", &size);
+    assert_int_equal(count_of(text, "pseudo-labels count"), 0);
+    ssfer_free(text);
+    set_up(&r, &s, "unsure");
+    r.options.selection.threshold = 1.0;
+    r.options.training.epochs = 3;
+    r.options.burn_in = 1;
+    expect_trained(&r);
+    static const char said[] = "fewer than 0.1 % of the pseudo-labels count, so the labeled pictures alone teach";
+    assert_int_equal(count_of(logged, said), 2);
+    assert_non_null(strstr(logged, "epoch 3: fewer than 0.1 %"));
+    assert_non_null(strstr(logged, "(pseudo_label_rate 0); try a lower --threshold"));
+    text = (char *)read_file(&s, "unsure", "training.log", &size);
+    assert_int_equal(count_of(text, said), 2);
+    ssfer_free(text);
+    text = (char *)read_file(&s, "unsure", "report.html", &size);
+    assert_non_null(strstr(text, "in 2 of 2 epochs, last in 3, fewer than 0.1 %"));
+    ssfer_free(text);
+}
+
+/* A model that says one class only: the validation finds it, in Stages II and III, and so do the teacher's labels. */
+static void test_guard_of_one_class(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    size_t size;
+    static const char same[] = "nearly all validation pictures are taken to be of the same class",
+                      taught[] = "the teacher gives nearly all unlabeled pictures the same label";
+    make_split(&s, "train", 16);
+    make_split(&s, "valid", 4);
+    make_stage2(&s, 40); /* learns */
+    char *text = (char *)read_file(&s, "stage2", "training.log", &size);
+    assert_non_null(strstr(text, "epoch 40/40"));
+    assert_null(strstr(text, "epoch 40: "));
+    ssfer_free(text);
+    nftw(scene_at(&s, "stage2").text, scene_remove, 16, FTW_DEPTH | FTW_PHYS);
+    *logged = 0;
+    make_blind_stage2(&s);
+    assert_int_equal(count_of(logged, same), 2); /* of four epochs, two are warm-up */
+    assert_null(strstr(logged, "epoch 2: "));
+    assert_non_null(strstr(logged, "epoch 3: nearly all"));
+    assert_non_null(strstr(logged, "try another --lr or more epochs"));
+    text = (char *)read_file(&s, "stage2", "report.html", &size);
+    assert_non_null(strstr(text, "in 2 of 2 epochs, last in 4, nearly all validation pictures"));
+    ssfer_free(text);
+    set_up(&r, &s, "run");
+    r.options.training.lr = 1e-12;
+    expect_trained(&r);
+    assert_int_equal(count_of(logged, same), 2);
+    assert_int_equal(count_of(logged, taught), 2);
+    assert_non_null(strstr(logged, "try a lower --lr, --align labels"));
+    text = (char *)read_file(&s, "run", "report.html", &size); /* tells of Stage II as well */
+    assert_int_equal(count_of(text, same), 2);
+    assert_int_equal(count_of(text, taught), 1);
+    ssfer_free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,6 +518,7 @@ int main(void)
         TEST(test_burn_in),
         TEST(test_pseudo_mixup),
         TEST(test_abc),
+        TEST(test_many_classes),
         TEST(test_sources),
         TEST(test_parts),
         TEST(test_holdout),
@@ -429,6 +528,8 @@ int main(void)
         TEST(test_class_without_labels),
         TEST(test_numbers_that_explode),
         TEST(test_collapse),
+        TEST(test_guard_of_the_rate),
+        TEST(test_guard_of_one_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
