@@ -201,33 +201,55 @@ static void apply_prefix(ssfer_dataset *set, const char *prefix, const ssfer_log
             ssfer_warn(log, "%s: it holds nothing in %s, so it is left out", l->sources[i].path, prefix);
 }
 
+/* The distinct values of the split column, in the order in which they occur. */
+typedef struct split_names {
+    const char *names[MAX_SPLITS];
+    size_t count;
+} split_names;
+
+/* Consecutive samples mostly share their split, so the last one found is tried first. False: there are too many. */
+static bool note_split(split_names *found, size_t *last, const char *split)
+{
+    if (found->count && strcmp(found->names[*last], split) == 0)
+        return true;
+    for (*last = 0; *last < found->count; ++*last)
+        if (strcmp(found->names[*last], split) == 0)
+            return true;
+    if (found->count == MAX_SPLITS)
+        return false;
+    found->names[found->count++] = split;
+    return true;
+}
+
+static ssfer_status find_splits(split_names *found, const ssfer_dataset *set, ssfer_error *err)
+{
+    const ssfer_listing *l = &set->listing;
+    size_t last = 0;
+    *found = (split_names){0};
+    for (size_t i = 0; i < l->count; i++)
+        if (l->entries[i].split && !note_split(found, &last, l->entries[i].split))
+            return ssfer_fail(err, SSFER_ERR_LIMIT, "%.200s: more than %d splits; is this the right column?",
+                              set->source, MAX_SPLITS);
+    return SSFER_OK;
+}
+
 /* The split of CSV lists is a column. */
 static ssfer_status apply_split_column(ssfer_dataset *set, const ssfer_dataset_options *options, ssfer_error *err)
 {
     ssfer_listing *l = &set->listing;
+    split_names found;
     name_list names = {0};
-    const char *only = options->split, *first = NULL;
+    const char *only = options->split;
     size_t kept = 0;
-    bool several = false;
-    for (size_t i = 0; i < l->count; i++) {
-        const char *split = l->entries[i].split;
-        if (!split)
-            continue;
-        bool seen = false;
-        for (size_t j = 0; j < i && !seen; j++) /* short: there are few splits, and they come early */
-            seen = l->entries[j].split && strcmp(l->entries[j].split, split) == 0;
-        if (!seen)
-            append_name(&names, split, strlen(split));
-        if (names.count > MAX_SPLITS)
-            return ssfer_fail(err, SSFER_ERR_LIMIT, "%.200s: more than %d splits; is this the right column?",
-                              set->source, MAX_SPLITS);
-        first = first ? first : split;
-        several |= strcmp(first, split) != 0;
-    }
-    if (!only && several && !options->unlabeled)
+    ssfer_status st = find_splits(&found, set, err);
+    if (st != SSFER_OK)
+        return st;
+    for (size_t i = 0; i < found.count; i++)
+        append_name(&names, found.names[i], strlen(found.names[i]));
+    if (!only && found.count > 1 && !options->unlabeled)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.100s: holds several splits: choose one with --split: %s",
                           set->source, names.text);
-    if (only && !names.count)
+    if (only && !found.count)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.100s: there is no split %.60s: the list has no split column",
                           set->source, only);
     for (size_t i = 0; only && i < l->count; i++)
