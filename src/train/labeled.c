@@ -5,12 +5,31 @@
 #include "base/rng.h"
 #include "base/size.h"
 #include "data/by_class.h"
+#include "data/class_map.h"
 #include "nn/try.h"
 
 #include <string.h>
 
 /* Not 0, so that it has nothing to do with how `ssfer split` chooses with the same seed. */
 enum { HOLDOUT_STAGE = 2 };
+
+/* Numbers stay the names of the classes unless they are said to stand for others: the model will only know them. */
+static ssfer_status open_train(ssfer_labeled *l, const ssfer_log *log, ssfer_error *err)
+{
+    const ssfer_labeled_options *o = l->options;
+    const ssfer_dataset_options d = {.split = o->split, .folder_classes = o->folder_classes, .log = log};
+    TRY(ssfer_dataset_open(&l->train_set, o->data, &d, err));
+    size_t numbers = 0;
+    const size_t K = ssfer_dataset_class_count(l->train_set);
+    for (size_t k = 0; k < K; k++)
+        numbers += ssfer_class_is_number(ssfer_dataset_class_name(l->train_set, k));
+    if (numbers == K)
+        ssfer_info(log,
+                   "%s: the class folders are numbers (%s, ..., %s), and the model's classes will have these names; "
+                   "--folder-classes says what they stand for",
+                   o->data, ssfer_dataset_class_name(l->train_set, 0), ssfer_dataset_class_name(l->train_set, K - 1));
+    return SSFER_OK;
+}
 
 /* Opens the validation split: the one asked for, or the first usual name that the set has. NULL: there is none. A split
  * that is there but cannot be used is an error: training on must not hide it. */
@@ -21,6 +40,7 @@ static ssfer_status open_valid(ssfer_labeled *l, const ssfer_log *log, ssfer_err
     ssfer_dataset_options d = {.split = o->valid_split,
                                .classes = ssfer_dataset_class_names(l->train_set),
                                .class_count = ssfer_dataset_class_count(l->train_set),
+                               .folder_classes = o->folder_classes,
                                .log = log};
     if (o->valid_data || o->valid_split)
         return ssfer_dataset_open(&l->valid_set, source, &d, err);
@@ -140,7 +160,7 @@ ssfer_status ssfer_labeled_open(ssfer_labeled *out, const ssfer_labeled_options 
                                 ssfer_error *err)
 {
     *out = (ssfer_labeled){.options = o};
-    TRY(ssfer_dataset_open(&out->train_set, o->data, &(ssfer_dataset_options){.split = o->split, .log = log}, err));
+    TRY(open_train(out, log, err));
     if (!o->folds)
         TRY(open_valid(out, log, err));
     TRY(keep_labeled(out, seed, err));
@@ -232,6 +252,8 @@ void ssfer_labeled_describe(ssfer_recipe *r, const ssfer_labeled *labeled)
     ssfer_recipe_string(r, "split", ssfer_dataset_split(train));
     ssfer_recipe_string(r, "valid_data", valid ? ssfer_dataset_source(valid) : NULL);
     ssfer_recipe_string(r, "valid_split", valid ? ssfer_dataset_split(valid) : NULL);
+    if (o->folder_classes)
+        ssfer_recipe_string(r, "folder_classes", o->folder_classes);
     ssfer_recipe_double(r, "holdout", valid ? 0.0 : o->holdout);
     if (o->folds) {
         ssfer_recipe_size(r, "folds", o->folds);
