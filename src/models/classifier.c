@@ -278,6 +278,76 @@ void ssfer_classifier_deinit(ssfer_classifier *c)
     *c = (ssfer_classifier){0};
 }
 
+/* ---- outputs in another order ------------------------------------------------------------------------------------ */
+
+/* from[k] =: the checkpoint's output that is class k. False: it has no such class. */
+static bool match_names(size_t *from, char *const *wanted, char *const *stored, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        from[k] = 0;
+        while (from[k] < count && strcmp(stored[from[k]], wanted[k]) != 0)
+            from[k]++;
+        if (from[k] == count)
+            return false;
+    }
+    return true;
+}
+
+static ssfer_status move_rows(float *rows, const size_t *from, size_t count, size_t width, ssfer_error *err)
+{
+    float *before = ssfer_calloc(count * width, sizeof *before);
+    if (!before)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "head: out of memory");
+    memcpy(before, rows, count * width * sizeof *before);
+    for (size_t k = 0; k < count; k++)
+        memcpy(rows + k * width, before + from[k] * width, width * sizeof *rows);
+    ssfer_free(before);
+    return SSFER_OK;
+}
+
+static ssfer_status sort_by_names(ssfer_classifier *c, char *const *stored, const ssfer_log *log, ssfer_error *err)
+{
+    const size_t K = c->vit.config.classes;
+    size_t *from = ssfer_calloc(K, sizeof *from);
+    ssfer_status st = from ? SSFER_OK : ssfer_fail(err, SSFER_ERR_MEMORY, "head: out of memory");
+    if (st == SSFER_OK && !match_names(from, c->classes, stored, K)) {
+        ssfer_warn(log,
+                   "the checkpoint's classes are others (from %s to %s), and its outputs are taken in their order for "
+                   "those from %s to %s",
+                   stored[0], stored[K - 1], c->classes[0], c->classes[K - 1]);
+    } else if (st == SSFER_OK) {
+        st = move_rows(c->params + c->vit.head_w, from, K, c->vit.config.embed_dim, err);
+        if (st == SSFER_OK)
+            st = move_rows(c->params + c->vit.head_b, from, K, 1, err);
+    }
+    ssfer_free(from);
+    return st;
+}
+
+ssfer_status ssfer_classifier_sort_head(ssfer_classifier *c, const ssfer_tensor_set *set, const ssfer_log *log,
+                                        ssfer_error *err)
+{
+    const size_t K = c->vit.config.classes;
+    const ssfer_tensor *head = ssfer_tensor_set_find(set, "head.weight");
+    const char *stored = ssfer_tensor_set_get(set, "classes");
+    char **names = NULL;
+    if (!head || head->ndim != 2 || head->shape[0] != K)
+        return SSFER_OK;
+    if (!stored) {
+        ssfer_warn(log,
+                   "the checkpoint names no classes, and its outputs are taken in their order for those from %s to %s; "
+                   "'ssfer convert --classes' names them",
+                   c->classes[0], c->classes[K - 1]);
+        return SSFER_OK;
+    }
+    TRY(names_from_json(&names, K, stored, err));
+    const ssfer_status st = sort_by_names(c, names, log, err);
+    ssfer_names_free(names, K);
+    return st;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
 /* A JSON array as a new string. */
 static char *names_to_json(char *const *names, size_t count)
 {

@@ -2,6 +2,7 @@
 #ifndef SSFER_MODELS_CLASSIFIER_H
 #define SSFER_MODELS_CLASSIFIER_H
 
+#include "base/log.h"
 #include "models/vit.h"
 
 typedef struct ssfer_classifier {
@@ -48,6 +49,12 @@ ssfer_status ssfer_normalization_parse(float out[3], const char *text, bool posi
  * outputs than there are names), those of ssfer_class_names. */
 ssfer_status ssfer_classifier_annotate(ssfer_tensor_set *set, const char *classes, const float *mean, const float *std,
                                        ssfer_error *err);
+
+/* For a classifier that has just taken its head from a checkpoint (models/transfer.h) and has classes of its own: puts
+ * the outputs in their order, by the names that the checkpoint gives its outputs. Warns where it gives none or others,
+ * so that they were taken in the order in which they come. A head that was not taken is left alone. */
+ssfer_status ssfer_classifier_sort_head(ssfer_classifier *classifier, const ssfer_tensor_set *set, const ssfer_log *log,
+                                        ssfer_error *err);
 
 /* Adds weights (any block of the table, borrowed) and all metadata to a set. */
 ssfer_status ssfer_classifier_store(const ssfer_classifier *classifier, const float *params, ssfer_tensor_set *set,

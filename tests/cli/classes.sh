@@ -147,6 +147,33 @@ expect_code 0
 run inspect --summary recipe/1-finetune/model.safetensors
 expect_out_has 'classes = ["anger","disgust","fear","happiness","neutral","sadness","surprise"]'
 
+# ---- a head whose outputs have another order ----
+# Stage III starts from a model that knows red from blue, at a rate at which it learns nothing.
+for i in 0 1 2 3 4 5 6 7 8 9; do picture blue "two/sad/$i.png"; picture red "two/happy/$i.png"; done
+run finetune --data two --valid-data two --out two-run "${small[@]}" --epochs 25 --lr 5e-3 --quiet
+expect_code 0
+head=(--init swapped.safetensors --data two --valid-data two --out)
+stage3=(--epochs 1 --batch-size 4 --threads 1 --lr 1e-9 --min-lr 0 --schedule constant --fraction 0.5)
+# The same weights, with the names given the other way round: what was happy is now called sad.
+printf '%s\n' sad happy > names.txt
+run convert two-run/model.safetensors swapped.safetensors --classes names.txt --quiet
+run semi "${head[@]}" swapped "${stage3[@]}"
+expect_code 0
+expect_out_has "accuracy               0.00 %"
+LC_ALL=C sed 's/"classes":/"clasxes":/' swapped.safetensors > nameless.safetensors
+head[1]=nameless.safetensors
+run semi "${head[@]}" nameless "${stage3[@]}"
+expect_code 0
+expect_out_has "accuracy             100.00 %"
+expect_err_has "the checkpoint names no classes, and its outputs are taken in their order for those from happy to sad; 'ssfer convert --classes' names them"
+printf '%s\n' glad sad > names.txt
+run convert two-run/model.safetensors others.safetensors --classes names.txt --quiet
+head[1]=others.safetensors
+run semi "${head[@]}" others "${stage3[@]}"
+expect_code 0
+expect_out_has "accuracy             100.00 %"
+expect_err_has "the checkpoint's classes are others (from glad to sad), and its outputs are taken in their order for those from happy to sad"
+
 # ---- a model that says nothing: as a checkpoint of another program ----
 LC_ALL=C sed 's/"classes":/"clasxes":/; s/"mean":/"meam":/; s/"std":/"stt":/' $model > bare.safetensors
 published="pictures are normalised with mean 0.588,0.459,0.402 (the published models', as the file has none) and std 0.228,0.202,0.19 (the published models', as the file has none)"
