@@ -41,6 +41,9 @@ typedef struct ssfer_predictor_options {
     size_t batch;        /* pictures computed at once; 0: 32. Memory grows with it */
     const char *classes; /* for files without class names: rafdb, ferplus, affectnet7, affectnet8, or a file of names */
     size_t heads;        /* for PyTorch files of unusual models: attention heads; 0: embed_dim / 64 */
+    const float *mean;   /* three numbers (R, G, B; a full colour is 1) that are taken off a picture's; NULL: the model
+                          * file's, or, where it has none, 0.588 0.459 0.402 as for the published models */
+    const float *std;    /* what they are divided by then, above 0; NULL: the file's, or 0.228 0.202 0.190 */
 } ssfer_predictor_options;
 
 /* Loads a model: ssfer's safetensors, or a PyTorch checkpoint in timm's naming. options may be NULL.
@@ -49,7 +52,7 @@ typedef struct ssfer_predictor_options {
  * into it. Room for a batch is made when pictures come: a batch too large for memory fails in run, not here.
  *
  * Errors: SSFER_ERR_IO, SSFER_ERR_FORMAT (not a model), SSFER_ERR_SHAPE (another model), SSFER_ERR_ARGUMENT (no class
- * names in the file and none given), SSFER_ERR_MEMORY. */
+ * names in the file and none given, a mean or std that makes no sense), SSFER_ERR_MEMORY. */
 ssfer_status ssfer_predictor_create(ssfer_predictor **out, const char *path, const ssfer_predictor_options *options,
                                     ssfer_error *err);
 void ssfer_predictor_destroy(ssfer_predictor *predictor); /* NULL is fine */
@@ -57,6 +60,11 @@ void ssfer_predictor_destroy(ssfer_predictor *predictor); /* NULL is fine */
 size_t ssfer_predictor_class_count(const ssfer_predictor *predictor);               /* K */
 const char *ssfer_predictor_class_name(const ssfer_predictor *predictor, size_t k); /* valid until destroy */
 size_t ssfer_predictor_image_size(const ssfer_predictor *predictor);                /* side of the input in pixels */
+
+/* What pictures are normalised with. *mean_stated, *std_stated: 1 if the model file says it, 0 if it is from the
+ * options or the published models' for want of better. */
+void ssfer_predictor_normalization(const ssfer_predictor *predictor, float mean[3], int *mean_stated, float std[3],
+                                   int *std_stated);
 
 /* Classifies pictures that each show one face, cropped. A picture of any size is resized as for evaluation: shorter
  * side to the model's size (bilinear, antialiased), central square; of one too long and thin for that the central

@@ -7,6 +7,7 @@
 #include "bench/semi.h"
 #include "cli/commands.h"
 #include "cli/mae_args.h"
+#include "data/class_sets.h"
 #include "io/json.h"
 #include "models/yolov7/config.h"
 
@@ -115,7 +116,7 @@ static const ssfer_option PREDICT_OPTIONS[] = {
     {SSFER_OPTION_STRING(predict_args, model), .name = "model", .letter = 'm', .value = "M",
      .help = "model file as for 'ssfer predict'"},
     {SSFER_OPTION_STRING(predict_args, classes), .name = "classes", .value = "C",
-     .help = "names of the model's outputs if the file has none: rafdb, ferplus, affectnet7, affectnet8 or a file"},
+     .help = "names of the model's outputs if the file has none: " SSFER_CLASS_SETS_WITH_OUTPUTS " or a file"},
     {0}};
 static const ssfer_option OPERANDS[] = {{SSFER_OPTION_STRING(bench_args, what), .name = "CASE", .required = true,
                                          .check = check_what, .help = "what to measure: " CASES_HELP},

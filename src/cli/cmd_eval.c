@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/foreign_args.h"
 #include "image/plot.h"
 #include "models/classifier.h"
 #include "train/evaluate.h"
@@ -9,10 +10,11 @@
 #include <string.h>
 
 typedef struct eval_args {
-    const char *model, *data, *split, *classes, *report, *predictions;
+    const char *model, *data, *split, *folder_classes, *report, *predictions;
     int format;
-    int64_t heads, batch_size;
+    int64_t batch_size;
     double max_bad;
+    ssfer_foreign_args foreign;
 } eval_args;
 
 static const char *const FORMATS[] = {"table", "json", NULL};
@@ -24,10 +26,11 @@ static const ssfer_option OPTIONS[] = {
      .help = "labeled pictures: a folder [split/]class/name, a tar of it, or a CSV of path,label"},
     {SSFER_OPTION_STRING(eval_args, split), .name = "split", .value = "S",
      .help = "which split of it, if it has several"},
-    {SSFER_OPTION_STRING(eval_args, classes), .name = "classes", .value = "C",
-     .help = "names of the model's outputs if the file has none: rafdb, ferplus, affectnet7, affectnet8 or a file"},
-    {SSFER_OPTION_INT(eval_args, heads), .name = "heads", .value = "N", .initial_help = "that of the file", .min = 1,
-     .max = 1024, .help = "attention heads, for PyTorch files of unusual models"},
+    {SSFER_OPTION_STRING(eval_args, folder_classes), .name = "folder-classes", .value = "C",
+     .initial_help = "as the data set that fits",
+     .help =
+         "what class folders that are numbers stand for: " SSFER_CLASS_SETS_ALL
+         " (as in these data sets), model (in the order of its outputs), or a file with a line FOLDER CLASS for each"},
     {SSFER_OPTION_CHOICE(eval_args, format), .name = "format", .choices = FORMATS, .initial = "table",
      .help = "how to print the figures"},
     {SSFER_OPTION_STRING(eval_args, report), .name = "report", .value = "DIR",
@@ -69,10 +72,18 @@ static ssfer_status open_data(evaluation *e, const eval_args *a, const ssfer_cli
     ssfer_dataset_options options = {.split = a->split, .log = &cli->log};
     options.classes = (const char *const *)m->classes;
     options.class_count = m->classes ? K : 0;
+    options.folder_classes = a->folder_classes;
+    options.outputs_of = a->foreign.classes;
     ssfer_status st = ssfer_dataset_open(&e->set, a->data, &options, err);
     if (st == SSFER_OK && ssfer_dataset_class_count(e->set) != K)
         st = ssfer_fail(err, SSFER_ERR_SHAPE, "%s: %zu classes, the model has %zu; give its class names with --classes",
                         a->data, ssfer_dataset_class_count(e->set), K);
+    if (st == SSFER_OK && !m->classes)
+        ssfer_warn(
+            &cli->log,
+            "%s: names no classes, so its outputs are taken for those of %s in their order, from %s to %s; is that "
+            "right? --classes names them",
+            a->model, a->data, ssfer_dataset_class_name(e->set, 0), ssfer_dataset_class_name(e->set, K - 1));
     return st;
 }
 
@@ -160,8 +171,15 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
 {
     const eval_args *a = data;
     evaluation e = {0};
-    const ssfer_classifier_load_options load = {.classes = a->classes, .heads = (size_t)a->heads};
+    float mean[3], std[3];
+    const ssfer_classifier_load_options load = {.classes = a->foreign.classes,
+                                                .heads = (size_t)a->foreign.heads,
+                                                .mean = ssfer_normalization_given(mean, a->foreign.mean),
+                                                .std = ssfer_normalization_given(std, a->foreign.std)};
     ssfer_status st = ssfer_classifier_load(&e.model, a->model, &load, err);
+    if (st == SSFER_OK)
+        ssfer_foreign_tell(cli, a->model, &a->foreign, e.model.mean, e.model.mean_stated, e.model.std,
+                           e.model.std_stated);
     if (st == SSFER_OK)
         st = open_data(&e, a, cli, err);
     if (st == SSFER_OK && a->report) /* before the work, not after it */
@@ -184,10 +202,16 @@ const ssfer_command SSFER_COMMAND_EVAL = {
     .name = "eval",
     .group = SSFER_COMMAND_GROUP_USE,
     .summary = "measure a model on labeled pictures",
-    .description = "Classifies every picture of a labeled set and reports accuracy, mean-class accuracy, F1, "
-                   "calibration, figures for each class and the confusion matrix. Pictures that cannot be read are "
-                   "named, counted and left out.",
-    .groups = {{"Options", OPTIONS, 0}},
+    .description =
+        "Classifies every picture of a labeled set and reports accuracy, mean-class accuracy, F1, "
+        "calibration, figures for each class and the confusion matrix. Pictures that cannot be read are "
+        "named, counted and left out.\n\n"
+        "The folders of the data set are the model's classes, found by name. Where they are numbers and the "
+        "classes are not, they are those of the data set that has these numbers and classes: folders 1 to 7 are "
+        "RAF-DB's surprise to neutral whatever the order of the outputs. The assignment is printed; where it "
+        "could be another one, --folder-classes has to say it.",
+    .groups = {{"Options", OPTIONS, 0},
+               {"Models of other programs", SSFER_FOREIGN_OPTIONS, offsetof(eval_args, foreign)}},
     .examples = {{"ssfer eval --model run/model.safetensors --data ferplus.tar --split valid", "A model of one's own."},
                  {"ssfer eval --model SSFER_RAFDB_0.10_model.pth --classes rafdb --data RAF-DB --split test",
                   "A published checkpoint."}},

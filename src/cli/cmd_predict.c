@@ -1,6 +1,7 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/detector_args.h"
+#include "cli/foreign_args.h"
 #include "cli/picture_walk.h"
 #include "image/draw.h"
 #include "predict/annotate.h"
@@ -9,10 +10,11 @@
 #include <string.h>
 
 typedef struct predict_args {
-    const char *model, *detector, *classes, *output;
+    const char *model, *detector, *output;
     int format, no_face, align;
-    int64_t heads, batch_size;
+    int64_t batch_size;
     double margin;
+    ssfer_foreign_args foreign;
     ssfer_detector_args faces;
     ssfer_strings inputs;
 } predict_args;
@@ -29,10 +31,6 @@ static const ssfer_option OPTIONS[] = {
      .initial = "table", .help = "how to print the predictions"},
     {SSFER_OPTION_STRING(predict_args, output), .name = "output", .letter = 'o', .value = "DIR",
      .help = "also write a PNG of each picture with its faces and their probabilities into this folder"},
-    {SSFER_OPTION_STRING(predict_args, classes), .name = "classes", .value = "C",
-     .help = "names of the model's outputs if the file has none: rafdb, ferplus, affectnet7, affectnet8 or a file"},
-    {SSFER_OPTION_INT(predict_args, heads), .name = "heads", .value = "N", .initial_help = "that of the file", .min = 1,
-     .max = 1024, .help = "attention heads, for PyTorch files of unusual models"},
     {SSFER_OPTION_INT(predict_args, batch_size), .name = "batch-size", .value = "N", .initial = "32", .min = 1,
      .max = 4096, .help = "pictures or faces computed at once"},
     {0}};
@@ -72,17 +70,25 @@ static ssfer_status refuse_lonely(const prediction *p, const ssfer_option *optio
 static ssfer_status open_models(prediction *p, ssfer_error *err)
 {
     const predict_args *a = p->args;
+    float mean[3], std[3];
+    int mean_stated, std_stated;
     const ssfer_predictor_options options = {.threads = (size_t)p->cli->common.threads,
                                              .bf16 = ssfer_cli_precision(p->cli) == SSFER_PRECISION_BF16,
                                              .batch = (size_t)a->batch_size,
-                                             .classes = a->classes,
-                                             .heads = (size_t)a->heads};
+                                             .classes = a->foreign.classes,
+                                             .heads = (size_t)a->foreign.heads,
+                                             .mean = ssfer_normalization_given(mean, a->foreign.mean),
+                                             .std = ssfer_normalization_given(std, a->foreign.std)};
     const bool faces = strcmp(a->detector, "none") != 0;
     ssfer_status st = faces ? SSFER_OK : refuse_lonely(p, FACE_OPTIONS, err);
     if (st == SSFER_OK && !faces)
         st = refuse_lonely(p, SSFER_DETECTOR_OPTIONS, err);
     if (st == SSFER_OK)
         st = ssfer_predictor_create(&p->predictor, a->model, &options, err);
+    if (st == SSFER_OK) {
+        ssfer_predictor_normalization(p->predictor, mean, &mean_stated, std, &std_stated);
+        ssfer_foreign_tell(p->cli, a->model, &a->foreign, mean, mean_stated, std, std_stated);
+    }
     if (st == SSFER_OK && faces)
         st = ssfer_detector_from_args(&p->detector, p->cli, a->detector, &a->faces, err);
     return st;
@@ -214,6 +220,7 @@ const ssfer_command SSFER_COMMAND_PREDICT = {
         "Pictures are turned upright as their EXIF data say, and coordinates are those of the upright picture. A "
         "picture that cannot be read is a row with that status, and does not stop the others.",
     .groups = {{"Options", OPTIONS, 0},
+               {"Models of other programs", SSFER_FOREIGN_OPTIONS, offsetof(predict_args, foreign)},
                {"Faces", FACE_OPTIONS, 0},
                {"Detector", SSFER_DETECTOR_OPTIONS, offsetof(predict_args, faces)}},
     .operands = OPERANDS,

@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "data/by_class.h"
 #include "data/split.h"
 #include "data/stats.h"
 #include "io/json.h"
@@ -47,32 +48,33 @@ static ssfer_status print_stats(ssfer_cli *cli, const split_args *args, const ss
     return st;
 }
 
-/* Of class k: how many samples, and how many of them are labeled. */
-static void count_class(size_t *samples, size_t *labeled, const ssfer_dataset *set, const ssfer_split *split, size_t k)
+/* The samples of each class, and those of them that are labeled. */
+typedef struct class_counts {
+    ssfer_by_class samples, labeled;
+} class_counts;
+
+static ssfer_status count_classes(class_counts *c, const ssfer_dataset *set, const ssfer_split *split, ssfer_error *err)
 {
-    *samples = *labeled = 0;
-    for (size_t i = 0; i < ssfer_dataset_count(set); i++)
-        *samples += (size_t)ssfer_dataset_label(set, i) == k;
-    for (size_t i = 0; i < split->labeled_count; i++)
-        *labeled += (size_t)ssfer_dataset_label(set, split->labeled[i]) == k;
+    *c = (class_counts){0};
+    ssfer_status st = ssfer_by_class_init(&c->samples, set, NULL, 0, err);
+    return st == SSFER_OK ? ssfer_by_class_init(&c->labeled, set, split->labeled, split->labeled_count, err) : st;
 }
 
-static void print_table(FILE *out, const ssfer_dataset *set, const ssfer_split *split)
+static void print_table(FILE *out, const ssfer_dataset *set, const class_counts *counts)
 {
-    size_t samples, labeled, width = strlen("class");
+    size_t width = strlen("class");
     for (size_t k = 0; k < ssfer_dataset_class_count(set); k++) {
         size_t length = strlen(ssfer_dataset_class_name(set, k));
         width = length > width ? length : width;
     }
     fprintf(out, "%-*s  labeled  samples\n", (int)width, "class");
-    for (size_t k = 0; k < ssfer_dataset_class_count(set); k++) {
-        count_class(&samples, &labeled, set, split, k);
-        fprintf(out, "%-*s  %7zu  %7zu\n", (int)width, ssfer_dataset_class_name(set, k), labeled, samples);
-    }
-    fprintf(out, "%-*s  %7zu  %7zu\n", (int)width, "all", split->labeled_count, ssfer_dataset_count(set));
+    for (size_t k = 0; k < ssfer_dataset_class_count(set); k++)
+        fprintf(out, "%-*s  %7zu  %7zu\n", (int)width, ssfer_dataset_class_name(set, k),
+                ssfer_by_class_size(&counts->labeled, k), ssfer_by_class_size(&counts->samples, k));
+    fprintf(out, "%-*s  %7zu  %7zu\n", (int)width, "all", counts->labeled.count, counts->samples.count);
 }
 
-static void print_json(FILE *out, const ssfer_dataset *set, const ssfer_split *split)
+static void print_json(FILE *out, const ssfer_dataset *set, const ssfer_split *split, const class_counts *counts)
 {
     ssfer_json_writer w;
     ssfer_json_writer_init(&w, out, 2);
@@ -84,12 +86,10 @@ static void print_json(FILE *out, const ssfer_dataset *set, const ssfer_split *s
     ssfer_json_key(&w, "classes");
     ssfer_json_begin_object(&w);
     for (size_t k = 0; k < ssfer_dataset_class_count(set); k++) {
-        size_t samples, labeled;
-        count_class(&samples, &labeled, set, split, k);
         ssfer_json_key(&w, ssfer_dataset_class_name(set, k));
         ssfer_json_begin_flat_object(&w);
-        ssfer_json_put_uint(&w, "labeled", labeled);
-        ssfer_json_put_uint(&w, "samples", samples);
+        ssfer_json_put_uint(&w, "labeled", ssfer_by_class_size(&counts->labeled, k));
+        ssfer_json_put_uint(&w, "samples", ssfer_by_class_size(&counts->samples, k));
         ssfer_json_end(&w);
     }
     ssfer_json_end(&w);
@@ -99,13 +99,18 @@ static void print_json(FILE *out, const ssfer_dataset *set, const ssfer_split *s
 static ssfer_status write_split(ssfer_cli *cli, const split_args *args, const ssfer_dataset *set, ssfer_error *err)
 {
     ssfer_split split = {0};
+    class_counts counts = {0};
     ssfer_status st = ssfer_split_make(&split, set, args->fraction, (uint64_t)cli->common.seed, err);
+    if (st == SSFER_OK)
+        st = count_classes(&counts, set, &split, err);
     if (st == SSFER_OK)
         st = ssfer_split_save(&split, set, args->output, err);
     if (st == SSFER_OK && args->format == FORMAT_JSON)
-        print_json(cli->out, set, &split);
+        print_json(cli->out, set, &split, &counts);
     else if (st == SSFER_OK)
-        print_table(cli->out, set, &split);
+        print_table(cli->out, set, &counts);
+    ssfer_by_class_deinit(&counts.samples);
+    ssfer_by_class_deinit(&counts.labeled);
     ssfer_split_deinit(&split);
     return st;
 }

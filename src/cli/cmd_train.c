@@ -130,7 +130,9 @@ static ssfer_status make_split(const train_plan *plan, const ssfer_cli *cli, ssf
     ssfer_split split = {0};
     if (!stage || ssfer_file_exists(plan->labels))
         return SSFER_OK;
-    const ssfer_dataset_options options = {.split = ssfer_stage_string(stage, "split"), .log = &cli->log};
+    const ssfer_dataset_options options = {.split = ssfer_stage_string(stage, "split"),
+                                           .folder_classes = ssfer_stage_string(stage, "folder-classes"),
+                                           .log = &cli->log};
     ssfer_status st = ssfer_dataset_open(&set, ssfer_stage_string(stage, "data"), &options, err);
     if (st == SSFER_OK)
         st = plan->labels_from ? ssfer_split_load(&split, set, plan->labels_from, err)

@@ -173,7 +173,9 @@ static ssfer_status count_pictures(estimate *e, const train_plan *plan, const tr
     ssfer_dataset *set = NULL;
     ssfer_split split = {0};
     const bool labeled = ssfer_stage_value(stage, "labels");
-    const ssfer_dataset_options options = {.split = ssfer_stage_string(stage, "split"), .unlabeled = !labeled};
+    const ssfer_dataset_options options = {.split = ssfer_stage_string(stage, "split"),
+                                           .folder_classes = ssfer_stage_string(stage, "folder-classes"),
+                                           .unlabeled = !labeled};
     TRY(ssfer_dataset_open(&set, ssfer_stage_string(stage, "data"), &options, err));
     ssfer_status st = SSFER_OK;
     if (labeled)

@@ -1,6 +1,7 @@
 #include "cli/stage_args.h"
 
 #include "cli/signals.h"
+#include "data/class_sets.h"
 
 void ssfer_training_from_args(ssfer_training_options *o, const ssfer_training_args *a, const char *out,
                               const ssfer_cli *cli)
@@ -38,6 +39,10 @@ const ssfer_option SSFER_LABELED_OPTIONS[] = {
      .initial_help = "that of --data", .help = "where the validation pictures are"},
     {SSFER_OPTION_STRING(ssfer_labeled_args, valid_split), .name = "valid-split", .value = "S",
      .initial_help = "valid, val or test, if there is one", .help = "which split to validate on"},
+    {SSFER_OPTION_STRING(ssfer_labeled_args, folder_classes), .name = "folder-classes", .value = "C",
+     .initial_help = "themselves",
+     .help = "what class folders that are numbers stand for: " SSFER_CLASS_SETS_ALL
+             " (as in these data sets), or a file with a line FOLDER CLASS for each folder"},
     {SSFER_OPTION_FLOAT(ssfer_labeled_args, holdout), .name = "holdout", .value = "X", .initial = "0.1",
      .above_min = true, .max = 1, .below_max = true,
      .help = "share of the training pictures to validate on when there is no such split"},
@@ -55,6 +60,7 @@ ssfer_labeled_options ssfer_labeled_from_args(const ssfer_labeled_args *a)
                                    .split = a->split,
                                    .valid_data = a->valid_data,
                                    .valid_split = a->valid_split,
+                                   .folder_classes = a->folder_classes,
                                    .holdout = a->holdout,
                                    .fraction = a->fraction,
                                    .labels = a->labels};

@@ -12,7 +12,7 @@ void ssfer_training_from_args(ssfer_training_options *o, const ssfer_training_ar
                               const ssfer_cli *cli);
 
 typedef struct ssfer_labeled_args {
-    const char *data, *split, *valid_data, *valid_split, *labels;
+    const char *data, *split, *valid_data, *valid_split, *folder_classes, *labels;
     double fraction, holdout, max_bad;
 } ssfer_labeled_args;
 

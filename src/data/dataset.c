@@ -3,7 +3,9 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "data/class_map.h"
 #include "data/listing.h"
+#include "data/name_list.h"
 #include "data/source.h"
 
 #include <stdio.h>
@@ -36,28 +38,11 @@ static ssfer_status no_memory(const ssfer_dataset *set, ssfer_error *err)
                       set->source ? set->source : "data");
 }
 
-/* ---- names and lists for messages ---- */
-
-typedef struct name_list {
-    char text[256];
-    size_t count;
-} name_list;
-
-static void append_name(name_list *list, const char *name, size_t length)
-{
-    size_t used = strlen(list->text), room = sizeof list->text - used;
-    if (length + 8 < room)
-        snprintf(list->text + used, room, "%s%.*s", list->count ? ", " : "", (int)length, name);
-    else if (room > 5 && (used < 3 || strcmp(list->text + used - 3, "...") != 0))
-        snprintf(list->text + used, room, ", ...");
-    list->count++;
-}
-
 /* ---- which level of the tree is the split, which the class ---- */
 
 /* What lies below the current level: the names of its folders and how deep its pictures lie. */
 typedef struct level {
-    name_list folders;
+    ssfer_name_list folders;
     const char *first; /* name of the first folder, not terminated */
     size_t first_length;
     size_t direct;    /* pictures right here */
@@ -90,7 +75,7 @@ static level survey(const ssfer_listing *listing, const char *prefix, size_t pre
         bool folder = e->folder || depth > 1;
         if (!folder || length == 0 || (last && length == last_length && memcmp(last, path, length) == 0))
             continue;
-        append_name(&l.folders, path, length);
+        ssfer_name_list_add(&l.folders, path, length);
         if (!l.first) {
             l.first = path;
             l.first_length = length;
@@ -202,33 +187,55 @@ static void apply_prefix(ssfer_dataset *set, const char *prefix, const ssfer_log
             ssfer_warn(log, "%s: it holds nothing in %s, so it is left out", l->sources[i].path, prefix);
 }
 
+/* The distinct values of the split column, in the order in which they occur. */
+typedef struct split_names {
+    const char *names[MAX_SPLITS];
+    size_t count;
+} split_names;
+
+/* Consecutive samples mostly share their split, so the last one found is tried first. False: there are too many. */
+static bool note_split(split_names *found, size_t *last, const char *split)
+{
+    if (found->count && strcmp(found->names[*last], split) == 0)
+        return true;
+    for (*last = 0; *last < found->count; ++*last)
+        if (strcmp(found->names[*last], split) == 0)
+            return true;
+    if (found->count == MAX_SPLITS)
+        return false;
+    found->names[found->count++] = split;
+    return true;
+}
+
+static ssfer_status find_splits(split_names *found, const ssfer_dataset *set, ssfer_error *err)
+{
+    const ssfer_listing *l = &set->listing;
+    size_t last = 0;
+    *found = (split_names){0};
+    for (size_t i = 0; i < l->count; i++)
+        if (l->entries[i].split && !note_split(found, &last, l->entries[i].split))
+            return ssfer_fail(err, SSFER_ERR_LIMIT, "%.200s: more than %d splits; is this the right column?",
+                              set->source, MAX_SPLITS);
+    return SSFER_OK;
+}
+
 /* The split of CSV lists is a column. */
 static ssfer_status apply_split_column(ssfer_dataset *set, const ssfer_dataset_options *options, ssfer_error *err)
 {
     ssfer_listing *l = &set->listing;
-    name_list names = {0};
-    const char *only = options->split, *first = NULL;
+    split_names found;
+    ssfer_name_list names = {0};
+    const char *only = options->split;
     size_t kept = 0;
-    bool several = false;
-    for (size_t i = 0; i < l->count; i++) {
-        const char *split = l->entries[i].split;
-        if (!split)
-            continue;
-        bool seen = false;
-        for (size_t j = 0; j < i && !seen; j++) /* short: there are few splits, and they come early */
-            seen = l->entries[j].split && strcmp(l->entries[j].split, split) == 0;
-        if (!seen)
-            append_name(&names, split, strlen(split));
-        if (names.count > MAX_SPLITS)
-            return ssfer_fail(err, SSFER_ERR_LIMIT, "%.200s: more than %d splits; is this the right column?",
-                              set->source, MAX_SPLITS);
-        first = first ? first : split;
-        several |= strcmp(first, split) != 0;
-    }
-    if (!only && several && !options->unlabeled)
+    ssfer_status st = find_splits(&found, set, err);
+    if (st != SSFER_OK)
+        return st;
+    for (size_t i = 0; i < found.count; i++)
+        ssfer_name_list_add(&names, found.names[i], strlen(found.names[i]));
+    if (!only && found.count > 1 && !options->unlabeled)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.100s: holds several splits: choose one with --split: %s",
                           set->source, names.text);
-    if (only && !names.count)
+    if (only && !found.count)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.100s: there is no split %.60s: the list has no split column",
                           set->source, only);
     for (size_t i = 0; only && i < l->count; i++)
@@ -348,86 +355,39 @@ static void label_none(ssfer_dataset *set)
     }
 }
 
-/* ---- the class list of a model ---- */
+/* ---- what the classes found stand for ---- */
 
-static int32_t find_class(const ssfer_dataset_options *options, const char *name)
+static void free_classes(char **classes, size_t count)
 {
-    for (size_t k = 0; k < options->class_count; k++)
-        if (strcmp(options->classes[k], name) == 0)
-            return (int32_t)k;
-    for (size_t k = 0; k < options->class_count; k++)
-        if (strcasecmp(options->classes[k], name) == 0)
-            return (int32_t)k;
-    return -1;
+    for (size_t k = 0; k < count; k++)
+        ssfer_free(classes[k]);
+    ssfer_free(classes);
 }
 
-/* Fills map for classes that are all named by number. Counting starts at 0 when there is a 0 and at 1 when there is a
- * K; with neither it is ambiguous, and so are numbers beyond. Returns false if not all names are numbers. */
-static bool map_numbers(const ssfer_dataset *set, const ssfer_dataset_options *options, int32_t *map, bool *ambiguous)
+/* From the names found to the classes of the set, which the options may give or translate. */
+static ssfer_status apply_class_map(ssfer_dataset *set, const ssfer_dataset_options *options, ssfer_error *err)
 {
-    int64_t low = SSFER_MAX_CLASSES + 1, high = -1, n;
-    for (size_t k = 0; k < set->class_count; k++) {
-        const char *name = set->classes[k];
-        if (strlen(name) > 5 || ssfer_parse_int(&n, name, strlen(name)) != SSFER_OK || *name < '0' || *name > '9')
-            return false;
-        low = n < low ? n : low;
-        high = n > high ? n : high;
-        map[k] = (int32_t)n;
-    }
-    const int64_t classes = (int64_t)options->class_count, start = low == 0 ? 0 : 1;
-    *ambiguous = high - start >= classes || (low > 0 && high < classes);
-    for (size_t k = 0; k < set->class_count; k++)
-        map[k] -= (int32_t)start;
-    return true;
-}
-
-static ssfer_status unknown_class(const ssfer_dataset *set, const ssfer_dataset_options *options, const char *name,
-                                  ssfer_error *err)
-{
-    name_list known = {0};
-    for (size_t k = 0; k < options->class_count; k++)
-        append_name(&known, options->classes[k], strlen(options->classes[k]));
-    return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.100s: class %.60s is unknown to the model; it has %s", set->source,
-                      name, known.text);
-}
-
-/* From the class names found to those of the model. */
-static ssfer_status map_classes(ssfer_dataset *set, const ssfer_dataset_options *options, int32_t *map,
-                                ssfer_error *err)
-{
-    bool ambiguous = false;
-    const char *unknown = NULL;
-    for (size_t k = 0; k < set->class_count; k++) {
-        map[k] = find_class(options, set->classes[k]);
-        if (map[k] < 0 && !unknown)
-            unknown = set->classes[k];
-    }
-    if (unknown && !map_numbers(set, options, map, &ambiguous))
-        return unknown_class(set, options, unknown, err);
-    if (ambiguous)
-        return ssfer_fail(err, SSFER_ERR_ARGUMENT,
-                          "%.200s: the class numbers do not tell which of the model's %zu classes they are; use names",
-                          set->source, options->class_count);
-    for (size_t i = 0; i < set->count; i++)
-        set->samples[i].label = map[set->samples[i].label];
-    return SSFER_OK;
-}
-
-static ssfer_status use_given_classes(ssfer_dataset *set, const ssfer_dataset_options *options, ssfer_error *err)
-{
-    if (options->class_count == 0 || options->class_count > SSFER_MAX_CLASSES)
+    ssfer_class_map map;
+    if (options->classes && (options->class_count == 0 || options->class_count > SSFER_MAX_CLASSES))
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "a list of %zu classes; 1 to %d are possible", options->class_count,
                           SSFER_MAX_CLASSES);
-    int32_t *map = ssfer_malloc(set->class_count * sizeof *map);
-    if (!map)
-        return no_memory(set, err);
-    ssfer_status st = options->unlabeled ? SSFER_OK : map_classes(set, options, map, err);
-    ssfer_free(map);
-    while (set->class_count)
-        ssfer_free(set->classes[--set->class_count]);
-    for (size_t k = 0; st == SSFER_OK && k < options->class_count; k++)
-        st = add_class(set, options->classes[k], strlen(options->classes[k]), err);
-    return st;
+    ssfer_status st = ssfer_class_map_init(&map, (const char *const *)set->classes, set->class_count,
+                                           &(ssfer_class_map_options){.source = set->source,
+                                                                      .classes = options->classes,
+                                                                      .class_count = options->class_count,
+                                                                      .folder_classes = options->folder_classes,
+                                                                      .outputs_of = options->outputs_of,
+                                                                      .log = options->log},
+                                           err);
+    if (st != SSFER_OK)
+        return st;
+    for (size_t i = 0; !options->unlabeled && i < set->count; i++)
+        set->samples[i].label = map.to[set->samples[i].label];
+    free_classes(set->classes, set->class_count);
+    set->classes = map.classes;
+    set->class_count = map.class_count;
+    ssfer_free(map.to);
+    return SSFER_OK;
 }
 
 /* ---- open ---- */
@@ -498,10 +458,15 @@ static ssfer_status select_samples(ssfer_dataset *set, const ssfer_dataset_optio
         st = csv ? label_by_column(set, err) : label_by_folder(set, options->log, err);
     if (st == SSFER_OK && set->count == 0)
         st = no_pictures(set, err);
-    if (st == SSFER_OK && !options->unlabeled && !options->classes && set->class_count < 2)
-        st = ssfer_fail(err, SSFER_ERR_FORMAT, "%.200s: only one class (%.60s); at least two are needed", set->source,
-                        set->classes[0]);
     return st;
+}
+
+static ssfer_status check_class_count(const ssfer_dataset *set, const ssfer_dataset_options *options, ssfer_error *err)
+{
+    if (options->unlabeled || options->classes || set->class_count >= 2)
+        return SSFER_OK;
+    return ssfer_fail(err, SSFER_ERR_FORMAT, "%.200s: only one class (%.60s); at least two are needed", set->source,
+                      set->classes[0]);
 }
 
 static ssfer_status open_paths(ssfer_dataset **out, const char *source, const char *const *paths, size_t path_count,
@@ -516,8 +481,10 @@ static ssfer_status open_paths(ssfer_dataset **out, const char *source, const ch
         st = ssfer_listing_read(&set->listing, paths, path_count, options->log, err);
     if (st == SSFER_OK)
         st = select_samples(set, options, err);
-    if (st == SSFER_OK && options->classes)
-        st = use_given_classes(set, options, err);
+    if (st == SSFER_OK && (options->classes || (options->folder_classes && !options->unlabeled)))
+        st = apply_class_map(set, options, err);
+    if (st == SSFER_OK)
+        st = check_class_count(set, options, err);
     ssfer_free(set->listing.entries);
     set->listing.entries = NULL;
     if (st == SSFER_OK)
@@ -556,9 +523,7 @@ void ssfer_dataset_close(ssfer_dataset *set)
 {
     if (!set)
         return;
-    for (size_t k = 0; k < set->class_count; k++)
-        ssfer_free(set->classes[k]);
-    ssfer_free(set->classes);
+    free_classes(set->classes, set->class_count);
     ssfer_free(set->samples);
     ssfer_free(set->source);
     ssfer_free(set->split);

@@ -31,11 +31,15 @@ typedef struct ssfer_dataset ssfer_dataset;
 typedef struct ssfer_dataset_options {
     const char *split; /* NULL: no split level (or the only one there is) */
     bool unlabeled;    /* ignore class folders: every image below, label SSFER_LABEL_NONE */
-    /* NULL: the sorted class names found. Otherwise the class list of a model: folder names are looked up in it
-     * (by name, exactly or else without regard to case; or by number when all folder names are numbers: counted from 0,
-     * or from 1 when the numbers found say so) and a name that is missing there is an error. */
+    /* NULL: the sorted class names found. Otherwise the class list of a model: folder names are looked up in it by
+     * name, exactly or else without regard to case, or as data/class_map.h says where all of them are numbers; a name
+     * that is missing there is an error. */
     const char *const *classes;
     size_t class_count;
+    /* What class folders (or the labels of a list) stand for: the name of a known set, "model" or a file, as
+     * data/class_map.h says. NULL: for themselves. */
+    const char *folder_classes;
+    const char *outputs_of; /* the known set whose published outputs `classes` are; NULL, another text: not said */
     const ssfer_log *log;
 } ssfer_dataset_options;
 

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "base/size.h"
+#include "data/by_class.h"
 #include "io/json.h"
 
 #include <inttypes.h>
@@ -60,17 +61,13 @@ static ssfer_status fill_split(ssfer_split *out, const ssfer_dataset *set, const
 }
 
 /* Marks the labeled samples of class k: the first ones of its shuffled members, so that with one seed a smaller
- * fraction is part of a larger one. members: room for all of the class. */
-static void choose(unsigned char *chosen, const ssfer_dataset *set, int32_t k, double fraction, uint64_t seed,
-                   size_t *members)
+ * fraction is part of a larger one. */
+static void choose(unsigned char *chosen, ssfer_by_class *groups, size_t k, double fraction, uint64_t seed)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < ssfer_dataset_count(set); i++)
-        if (ssfer_dataset_label(set, i) == k)
-            members[n++] = i;
+    size_t *members = groups->positions + groups->starts[k];
+    const size_t n = ssfer_by_class_size(groups, k), labeled = ssfer_split_class_count(fraction, n);
     ssfer_rng rng = ssfer_rng_stream(seed, 0, 0, (uint64_t)k, SSFER_RNG_SPLIT);
     ssfer_rng_shuffle(&rng, members, n);
-    size_t labeled = ssfer_split_class_count(fraction, n);
     for (size_t i = 0; i < labeled; i++)
         chosen[members[i]] = 1;
 }
@@ -86,15 +83,15 @@ ssfer_status ssfer_split_make(ssfer_split *out, const ssfer_dataset *set, double
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "seed %" PRIu64 ": up to %" PRId64 " is possible", seed, INT64_MAX);
     if (ssfer_dataset_label(set, 0) == SSFER_LABEL_NONE || n > UINT32_MAX)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: a split needs labels", ssfer_dataset_source(set));
+    ssfer_by_class groups = {0};
     unsigned char *chosen = ssfer_calloc(n, 1);
-    size_t *members = ssfer_malloc(n * sizeof *members);
-    ssfer_status st = chosen && members ? SSFER_OK : no_memory(set, err);
-    for (size_t k = 0; st == SSFER_OK && k < ssfer_dataset_class_count(set); k++)
-        choose(chosen, set, (int32_t)k, fraction, seed, members);
+    ssfer_status st = chosen ? ssfer_by_class_init(&groups, set, NULL, 0, err) : no_memory(set, err);
+    for (size_t k = 0; st == SSFER_OK && k < groups.class_count; k++)
+        choose(chosen, &groups, k, fraction, seed);
     ssfer_split split = {.fraction = fraction, .seed = seed};
     if (st == SSFER_OK)
         st = fill_split(&split, set, chosen, err);
-    ssfer_free(members);
+    ssfer_by_class_deinit(&groups);
     ssfer_free(chosen);
     if (st == SSFER_OK)
         *out = split;

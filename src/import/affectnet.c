@@ -12,9 +12,6 @@
 #include <string.h>
 #include <strings.h>
 
-static const ssfer_import_class CLASSES[] = {SSFER_IMPORT_NEUTRAL,  SSFER_IMPORT_HAPPINESS, SSFER_IMPORT_SADNESS,
-                                             SSFER_IMPORT_SURPRISE, SSFER_IMPORT_FEAR,      SSFER_IMPORT_DISGUST,
-                                             SSFER_IMPORT_ANGER,    SSFER_IMPORT_CONTEMPT};
 enum { LAST_CODE = 10 }; /* 8 none, 9 uncertain, 10 no face */
 
 static ssfer_status add_labeled(import_list *list, import_record *r, long code, size_t classes, ssfer_error *err)
@@ -23,7 +20,7 @@ static ssfer_status add_labeled(import_list *list, import_record *r, long code, 
         list->left_out++;
         return SSFER_OK;
     }
-    r->label = (int16_t)CLASSES[code];
+    r->label = (int16_t)ssfer_import_class_numbered(ssfer_class_set_named("affectnet8"), code);
     return ssfer_import_add(list, r, err);
 }
 

@@ -5,15 +5,17 @@
 #include <string.h>
 #include <strings.h>
 
-enum { VOTE_COLUMNS = 10, VOTED_CLASSES = 8, MAX_VOTES = 1000 };
+enum { VOTE_COLUMNS = 10, MAX_VOTES = 1000 };
 
 static const char *const VOTE_NAMES[VOTE_COLUMNS][2] = {
     {"neutral", NULL}, {"happiness", NULL}, {"surprise", NULL}, {"sadness", NULL}, {"anger", NULL},
     {"disgust", NULL}, {"fear", NULL},      {"contempt", NULL}, {"unknown", NULL}, {"NF", "not_a_face"}};
 
-static const ssfer_import_class VOTE_CLASSES[VOTED_CLASSES] = {
-    SSFER_IMPORT_NEUTRAL, SSFER_IMPORT_HAPPINESS, SSFER_IMPORT_SURPRISE, SSFER_IMPORT_SADNESS,
-    SSFER_IMPORT_ANGER,   SSFER_IMPORT_DISGUST,   SSFER_IMPORT_FEAR,     SSFER_IMPORT_CONTEMPT};
+/* The class that a column votes for; SSFER_IMPORT_CLASSES: unknown and not a face. */
+static ssfer_import_class voted_class(size_t column)
+{
+    return ssfer_import_class_numbered(ssfer_class_set_named("ferplus"), (long)column);
+}
 
 static size_t first_maximum(const unsigned votes[VOTE_COLUMNS])
 {
@@ -27,7 +29,7 @@ static size_t first_maximum(const unsigned votes[VOTE_COLUMNS])
 ssfer_import_class ssfer_import_most_voted(const unsigned votes[VOTE_COLUMNS])
 {
     size_t best = first_maximum(votes);
-    return best < VOTED_CLASSES && votes[best] > 0 ? VOTE_CLASSES[best] : SSFER_IMPORT_CLASSES;
+    return votes[best] > 0 ? voted_class(best) : SSFER_IMPORT_CLASSES;
 }
 
 ssfer_import_class ssfer_import_majority(const unsigned votes[VOTE_COLUMNS])
@@ -36,7 +38,7 @@ ssfer_import_class ssfer_import_majority(const unsigned votes[VOTE_COLUMNS])
     for (size_t k = 0; k < VOTE_COLUMNS; k++)
         sum += votes[k] > 1 ? votes[k] : 0;
     size_t best = first_maximum(votes);
-    return best < VOTED_CLASSES && votes[best] > 1 && 2 * votes[best] > sum ? VOTE_CLASSES[best] : SSFER_IMPORT_CLASSES;
+    return votes[best] > 1 && 2 * votes[best] > sum ? voted_class(best) : SSFER_IMPORT_CLASSES;
 }
 
 /* Where the columns of the votes are. */

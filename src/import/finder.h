@@ -3,12 +3,13 @@
 #define SSFER_IMPORT_FINDER_H
 
 #include "data/dataset.h"
-#include "io/name_index.h"
 
 typedef struct import_finder {
     ssfer_dataset *set;
-    ssfer_name_index names; /* file names without folders -> the first such picture */
-    size_t *next;           /* the next picture of the same file name, 0: none (0 is never a next one) */
+    struct import_place {
+        const char *path; /* owned by the set */
+        size_t picture;
+    } * places; /* all pictures, sorted by their paths read from the end: equal endings stand side by side */
 } import_finder;
 
 ssfer_status ssfer_import_finder_open(import_finder *f, const char *pictures, const ssfer_log *log, ssfer_error *err);

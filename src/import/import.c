@@ -6,6 +6,7 @@
 #include "image/codec.h"
 #include "import/finder.h"
 #include "import/list.h"
+#include "io/name_index.h"
 #include "io/sink.h"
 
 #include <stdlib.h>

@@ -40,6 +40,15 @@ bool ssfer_import_number(long *out, const char *text, long min, long max)
     return true;
 }
 
+ssfer_import_class ssfer_import_class_numbered(const ssfer_class_set *set, long number)
+{
+    const char *name = ssfer_class_set_number(set, number);
+    int k = 0;
+    while (k < SSFER_IMPORT_CLASSES && (!name || strcmp(ssfer_import_class_name((ssfer_import_class)k), name) != 0))
+        k++;
+    return (ssfer_import_class)k;
+}
+
 size_t ssfer_import_column(const ssfer_csv *header, const char *a, const char *b)
 {
     for (size_t i = 0; i < header->count; i++)

@@ -3,6 +3,7 @@
 #define SSFER_IMPORT_LIST_H
 
 #include "base/text_pool.h"
+#include "data/class_sets.h"
 #include "data/csv.h"
 #include "import/import.h"
 
@@ -50,6 +51,8 @@ ssfer_status ssfer_import_text(char **text, size_t *size_bytes, import_list *lis
 ssfer_status ssfer_import_add(import_list *list, const import_record *record, ssfer_error *err);
 /* A whole number in [min, max] and nothing else; false otherwise. */
 bool ssfer_import_number(long *out, const char *text, long min, long max);
+/* The class that a data set has under this number; SSFER_IMPORT_CLASSES: none. */
+ssfer_import_class ssfer_import_class_numbered(const ssfer_class_set *set, long number);
 /* The column that has one of the two names (b may be NULL), without regard to case; SIZE_MAX: none. */
 size_t ssfer_import_column(const ssfer_csv *header, const char *a, const char *b);
 

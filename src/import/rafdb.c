@@ -6,10 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const ssfer_import_class CLASSES[] = {SSFER_IMPORT_SURPRISE,  SSFER_IMPORT_FEAR,    SSFER_IMPORT_DISGUST,
-                                             SSFER_IMPORT_HAPPINESS, SSFER_IMPORT_SADNESS, SSFER_IMPORT_ANGER,
-                                             SSFER_IMPORT_NEUTRAL};
-
 /* "train_00001.jpg" -> "train_00001_aligned.jpg" */
 static const char *aligned_name(import_list *list, const char *name)
 {
@@ -22,11 +18,12 @@ static const char *aligned_name(import_list *list, const char *name)
 
 static ssfer_status read_line(import_list *list, char *text, const char *path, size_t line, ssfer_error *err)
 {
+    const ssfer_class_set *set = ssfer_class_set_named("rafdb");
     char *rest = text, *name = strtok_r(rest, " \t\r", &rest), *number = strtok_r(NULL, " \t\r", &rest);
     long label = 0;
     if (!name)
         return SSFER_OK; /* an empty line */
-    if (!number || !ssfer_import_number(&label, number, 1, sizeof CLASSES / sizeof *CLASSES) ||
+    if (!number || !ssfer_import_number(&label, number, set->first, set->first + (long)set->count - 1) ||
         strtok_r(NULL, " \t\r", &rest))
         return ssfer_fail(err, SSFER_ERR_FORMAT, "%s:%zu: not a picture's name and a class of 1 to 7", path, line);
     bool train = strncmp(name, "train", 5) == 0;
@@ -39,7 +36,7 @@ static ssfer_status read_line(import_list *list, char *text, const char *path, s
                        .list = path,
                        .line = line,
                        .part = train ? SSFER_IMPORT_TRAIN : SSFER_IMPORT_TEST,
-                       .label = (int16_t)CLASSES[label - 1]};
+                       .label = (int16_t)ssfer_import_class_numbered(set, label)};
     if (!r.alternative)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path);
     return ssfer_import_add(list, &r, err);

@@ -82,6 +82,8 @@ ssfer_status ssfer_convert(const char *in, const char *out, const ssfer_convert_
             st = copy_tensors(set, source, options->to_f32, err);
         if (st == SSFER_OK)
             st = copy_metadata(set, source, err);
+        if (st == SSFER_OK && options->annotate)
+            st = options->annotate(options->context, set, err);
         if (st != SSFER_OK)
             ssfer_fail_prefix(err, st, "%s", in);
     }

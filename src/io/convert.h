@@ -7,6 +7,9 @@
 typedef struct ssfer_convert_options {
     const char *which; /* top-level key of a PyTorch file; NULL: found by itself */
     bool to_f32;       /* floating-point tensors (F64, F16, BF16) become F32; integers stay */
+    /* Called with what is about to be written, to add metadata; NULL: nothing is added. Its message is about `in`. */
+    ssfer_status (*annotate)(const void *context, ssfer_tensor_set *set, ssfer_error *err);
+    const void *context;
 } ssfer_convert_options;
 
 /* Reads any checkpoint (ssfer_checkpoint_read) and writes it as the suffix of `out` says: .safetensors, or .pth/.pt for

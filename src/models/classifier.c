@@ -3,7 +3,10 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "data/class_sets.h"
+#include "data/transform.h"
 #include "io/json.h"
+#include "models/yolov7/config.h"
 #include "nn/try.h"
 
 #include <math.h>
@@ -88,27 +91,15 @@ static ssfer_status names_from_file(char ***names, size_t *count, const char *pa
 
 ssfer_status ssfer_class_names(char ***names, size_t *count, const char *spec, ssfer_error *err)
 {
-    /* The orders of the released checkpoints (its test notebook). */
-    static const struct {
-        const char *name;
-        size_t count;
-        const char *classes[8];
-    } known[] = {
-        {"rafdb", 7, {"anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"}},
-        {"ferplus", 8, {"neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"}},
-        {"affectnet7", 7, {"neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger"}},
-        {"affectnet8", 8, {"neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"}},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(spec, known[i].name) == 0) {
-            *count = known[i].count;
-            return ssfer_names_copy(names, known[i].classes, known[i].count, err);
-        }
+    const ssfer_class_set *set = ssfer_class_set_named(spec);
+    if (set && set->outputs[0]) {
+        *count = set->count;
+        return ssfer_names_copy(names, set->outputs, set->count, err);
+    }
     *names = NULL;
     if (!ssfer_file_exists(spec))
         return ssfer_fail(err, SSFER_ERR_ARGUMENT,
-                          "classes '%s': give rafdb, ferplus, affectnet7, affectnet8 or a file with a name a line",
-                          spec);
+                          "classes '%s': give " SSFER_CLASS_SETS_WITH_OUTPUTS " or a file with a name a line", spec);
     return names_from_file(names, count, spec, err);
 }
 
@@ -158,50 +149,87 @@ static ssfer_status read_triple(float out[3], const ssfer_tensor_set *set, const
     return ssfer_fail(err, SSFER_ERR_FORMAT, "metadata %s is not an array of three numbers: %.40s", key, text);
 }
 
-/* The normalisation of the released code; data/transform.h has the same for training. */
-static const float RELEASED_MEAN[3] = {0.588f, 0.459f, 0.402f}, RELEASED_STD[3] = {0.228f, 0.202f, 0.190f};
-
 ssfer_status ssfer_normalization_read(float mean[3], float std[3], const ssfer_tensor_set *set, ssfer_error *err)
 {
-    TRY(read_triple(mean, set, "mean", RELEASED_MEAN, err));
-    TRY(read_triple(std, set, "std", RELEASED_STD, err));
+    TRY(read_triple(mean, set, "mean", SSFER_DEFAULT_MEAN, err));
+    TRY(read_triple(std, set, "std", SSFER_DEFAULT_STD, err));
     for (int i = 0; i < 3; i++)
         if (!(std[i] > 0.0f))
             return ssfer_fail(err, SSFER_ERR_FORMAT, "metadata std has %g; it must be positive", (double)std[i]);
     return SSFER_OK;
 }
 
+static ssfer_status put_triple(ssfer_tensor_set *set, const char *key, const float v[3], ssfer_error *err)
+{
+    char text[96];
+    ssfer_snprintf(text, sizeof text, "[%.9g, %.9g, %.9g]", (double)v[0], (double)v[1], (double)v[2]);
+    return ssfer_tensor_set_put(set, key, text, err);
+}
+
 ssfer_status ssfer_normalization_store(const float mean[3], const float std[3], ssfer_tensor_set *set, ssfer_error *err)
 {
-    const struct {
-        const char *key;
-        const float *values;
-    } triples[] = {{"mean", mean}, {"std", std}};
-    for (size_t i = 0; i < 2; i++) {
-        char text[96];
-        const float *v = triples[i].values;
-        ssfer_snprintf(text, sizeof text, "[%.9g, %.9g, %.9g]", (double)v[0], (double)v[1], (double)v[2]);
-        TRY(ssfer_tensor_set_put(set, triples[i].key, text, err));
+    TRY(put_triple(set, "mean", mean, err));
+    return put_triple(set, "std", std, err);
+}
+
+ssfer_status ssfer_normalization_parse(float out[3], const char *text, bool positive, ssfer_error *err)
+{
+    const char *at = text;
+    for (int i = 0; i < 3; i++) {
+        const size_t length = strcspn(at, ",");
+        const char end = at[length];
+        double value;
+        if (ssfer_parse_double(&value, at, length) != SSFER_OK || end != (i < 2 ? ',' : 0) || !isfinite((float)value))
+            return ssfer_fail(err, SSFER_ERR_ARGUMENT, "'%.60s' is not three numbers R,G,B; give them like 0.5,0.5,0.5",
+                              text);
+        out[i] = (float)value;
+        if (positive && !(out[i] > 0.0f))
+            return ssfer_fail(err, SSFER_ERR_ARGUMENT, "'%.60s': only numbers above 0 can be divided by", text);
+        at += length + 1;
     }
     return SSFER_OK;
 }
 
-static ssfer_status read_metadata(ssfer_classifier *c, const ssfer_tensor_set *set, const char *spec, ssfer_error *err)
+static ssfer_status take_normalization(ssfer_classifier *c, const ssfer_tensor_set *set,
+                                       const ssfer_classifier_load_options *o, ssfer_error *err)
+{
+    TRY(ssfer_normalization_read(c->mean, c->std, set, err));
+    c->mean_stated = !o->mean && ssfer_tensor_set_get(set, "mean");
+    c->std_stated = !o->std && ssfer_tensor_set_get(set, "std");
+    if (o->mean)
+        memcpy(c->mean, o->mean, sizeof c->mean);
+    if (o->std)
+        memcpy(c->std, o->std, sizeof c->std);
+    for (int i = 0; i < 3; i++)
+        if (!isfinite(c->mean[i]) || !isfinite(c->std[i]) || !(c->std[i] > 0.0f))
+            return ssfer_fail(err, SSFER_ERR_ARGUMENT, "mean %g, std %g: finite values, std above 0",
+                              (double)c->mean[i], (double)c->std[i]);
+    return SSFER_OK;
+}
+
+/* The names for a model of `outputs` outputs. */
+static ssfer_status names_for(char ***names, size_t outputs, const char *spec, ssfer_error *err)
+{
+    char **found = NULL;
+    size_t count = 0;
+    TRY(ssfer_class_names(&found, &count, spec, err));
+    if (count != outputs) {
+        ssfer_names_free(found, count);
+        return ssfer_fail(err, SSFER_ERR_SHAPE, "the model has %zu outputs, --classes %s has %zu names", outputs, spec,
+                          count);
+    }
+    *names = found;
+    return SSFER_OK;
+}
+
+static ssfer_status read_metadata(ssfer_classifier *c, const ssfer_tensor_set *set,
+                                  const ssfer_classifier_load_options *o, ssfer_error *err)
 {
     const char *stored = ssfer_tensor_set_get(set, "classes");
-    TRY(ssfer_normalization_read(c->mean, c->std, set, err));
-    if (!spec)
-        return stored ? names_from_json(&c->classes, c->vit.config.classes, stored, err) : SSFER_OK;
-    char **names = NULL;
-    size_t count = 0;
-    TRY(ssfer_class_names(&names, &count, spec, err));
-    if (count != c->vit.config.classes) {
-        ssfer_names_free(names, count);
-        return ssfer_fail(err, SSFER_ERR_SHAPE, "the model has %zu outputs, --classes %s has %zu names",
-                          c->vit.config.classes, spec, count);
-    }
-    c->classes = names;
-    return SSFER_OK;
+    TRY(take_normalization(c, set, o, err));
+    if (o->classes)
+        return names_for(&c->classes, c->vit.config.classes, o->classes, err);
+    return stored ? names_from_json(&c->classes, c->vit.config.classes, stored, err) : SSFER_OK;
 }
 
 static ssfer_status take_weights(ssfer_classifier *c, ssfer_tensor_set *set, ssfer_error *err)
@@ -239,7 +267,7 @@ ssfer_status ssfer_classifier_load(ssfer_classifier *out, const char *path,
     if (st == SSFER_OK)
         st = take_weights(out, set, err);
     if (st == SSFER_OK)
-        st = read_metadata(out, set, o.classes, err);
+        st = read_metadata(out, set, &o, err);
     if (!out->file)
         ssfer_tensor_set_destroy(set);
     if (st != SSFER_OK) {
@@ -258,6 +286,76 @@ void ssfer_classifier_deinit(ssfer_classifier *c)
     ssfer_vit_deinit(&c->vit);
     *c = (ssfer_classifier){0};
 }
+
+/* ---- outputs in another order ------------------------------------------------------------------------------------ */
+
+/* from[k] =: the checkpoint's output that is class k. False: it has no such class. */
+static bool match_names(size_t *from, char *const *wanted, char *const *stored, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        from[k] = 0;
+        while (from[k] < count && strcmp(stored[from[k]], wanted[k]) != 0)
+            from[k]++;
+        if (from[k] == count)
+            return false;
+    }
+    return true;
+}
+
+static ssfer_status move_rows(float *rows, const size_t *from, size_t count, size_t width, ssfer_error *err)
+{
+    float *before = ssfer_calloc(count * width, sizeof *before);
+    if (!before)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "head: out of memory");
+    memcpy(before, rows, count * width * sizeof *before);
+    for (size_t k = 0; k < count; k++)
+        memcpy(rows + k * width, before + from[k] * width, width * sizeof *rows);
+    ssfer_free(before);
+    return SSFER_OK;
+}
+
+static ssfer_status sort_by_names(ssfer_classifier *c, char *const *stored, const ssfer_log *log, ssfer_error *err)
+{
+    const size_t K = c->vit.config.classes;
+    size_t *from = ssfer_calloc(K, sizeof *from);
+    ssfer_status st = from ? SSFER_OK : ssfer_fail(err, SSFER_ERR_MEMORY, "head: out of memory");
+    if (st == SSFER_OK && !match_names(from, c->classes, stored, K)) {
+        ssfer_warn(log,
+                   "the checkpoint's classes are others (from %s to %s), and its outputs are taken in their order for "
+                   "those from %s to %s",
+                   stored[0], stored[K - 1], c->classes[0], c->classes[K - 1]);
+    } else if (st == SSFER_OK) {
+        st = move_rows(c->params + c->vit.head_w, from, K, c->vit.config.embed_dim, err);
+        if (st == SSFER_OK)
+            st = move_rows(c->params + c->vit.head_b, from, K, 1, err);
+    }
+    ssfer_free(from);
+    return st;
+}
+
+ssfer_status ssfer_classifier_sort_head(ssfer_classifier *c, const ssfer_tensor_set *set, const ssfer_log *log,
+                                        ssfer_error *err)
+{
+    const size_t K = c->vit.config.classes;
+    const ssfer_tensor *head = ssfer_tensor_set_find(set, "head.weight");
+    const char *stored = ssfer_tensor_set_get(set, "classes");
+    char **names = NULL;
+    if (!head || head->ndim != 2 || head->shape[0] != K)
+        return SSFER_OK;
+    if (!stored) {
+        ssfer_warn(log,
+                   "the checkpoint names no classes, and its outputs are taken in their order for those from %s to %s; "
+                   "'ssfer convert --classes' names them",
+                   c->classes[0], c->classes[K - 1]);
+        return SSFER_OK;
+    }
+    TRY(names_from_json(&names, K, stored, err));
+    const ssfer_status st = sort_by_names(c, names, log, err);
+    ssfer_names_free(names, K);
+    return st;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 /* A JSON array as a new string. */
 static char *names_to_json(char *const *names, size_t count)
@@ -281,6 +379,16 @@ static char *names_to_json(char *const *names, size_t count)
     return text;
 }
 
+static ssfer_status put_names(ssfer_tensor_set *set, char *const *names, size_t count, ssfer_error *err)
+{
+    char *classes = names_to_json(names, count);
+    if (!classes)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "class names: out of memory");
+    ssfer_status st = ssfer_tensor_set_put(set, "classes", classes, err);
+    free(classes); /* open_memstream's, not ours */
+    return st;
+}
+
 ssfer_status ssfer_classifier_store(const ssfer_classifier *c, const float *params, ssfer_tensor_set *set,
                                     ssfer_error *err)
 {
@@ -288,12 +396,24 @@ ssfer_status ssfer_classifier_store(const ssfer_classifier *c, const float *para
     TRY(ssfer_vit_config_to_metadata(&c->vit.config, set, err));
     TRY(ssfer_normalization_store(c->mean, c->std, set, err));
     TRY(ssfer_tensor_set_put(set, "program_version", ssfer_version(), err));
-    if (!c->classes)
-        return SSFER_OK;
-    char *classes = names_to_json(c->classes, c->vit.config.classes);
-    if (!classes)
-        return ssfer_fail(err, SSFER_ERR_MEMORY, "class names: out of memory");
-    ssfer_status st = ssfer_tensor_set_put(set, "classes", classes, err);
-    free(classes); /* open_memstream's, not ours */
-    return st;
+    return c->classes ? put_names(set, c->classes, c->vit.config.classes, err) : SSFER_OK;
+}
+
+ssfer_status ssfer_classifier_annotate(ssfer_tensor_set *set, const char *classes, const float *mean, const float *std,
+                                       ssfer_error *err)
+{
+    if (classes) {
+        const ssfer_tensor *head = ssfer_tensor_set_find(set, "head.weight");
+        char **names = NULL;
+        if (!head || head->ndim != 2)
+            return ssfer_fail(err, SSFER_ERR_SHAPE,
+                              "no classifier, so --classes names nothing: there is no head.weight");
+        TRY(names_for(&names, head->shape[0], classes, err));
+        const ssfer_status st = put_names(set, names, head->shape[0], err);
+        ssfer_names_free(names, head->shape[0]);
+        TRY(st);
+    }
+    if (mean)
+        TRY(put_triple(set, "mean", mean, err));
+    return std ? put_triple(set, "std", std, err) : SSFER_OK;
 }

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/size.h"
 #include "base/status.h"
+#include "data/class_sets.h"
 #include "data/transform.h"
 #include "models/classifier.h"
 #include "nn/try.h"
@@ -27,14 +28,14 @@ struct ssfer_predictor {
 
 static ssfer_status prepare(ssfer_predictor *p, const char *path, const ssfer_predictor_options *o, ssfer_error *err)
 {
-    const ssfer_classifier_load_options load = {.classes = o->classes, .heads = o->heads};
+    const ssfer_classifier_load_options load = {
+        .classes = o->classes, .heads = o->heads, .mean = o->mean, .std = o->std};
     if (!(p->path = ssfer_strdup(path)))
         return ssfer_fail(err, SSFER_ERR_MEMORY, "predictor: out of memory");
     TRY(ssfer_classifier_load(&p->model, path, &load, err));
     if (!p->model.classes)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT,
-                          "%s: holds no class names; give --classes rafdb, ferplus, affectnet7, affectnet8 or a file",
-                          path);
+                          "%s: holds no class names; give --classes " SSFER_CLASS_SETS_WITH_OUTPUTS " or a file", path);
     const size_t S = p->model.vit.config.image_size;
     p->batch = o->batch ? o->batch : 32;
     TRY(ssfer_compute_create(&p->cx, SSFER_BACKEND_CPU, o->bf16 ? SSFER_PRECISION_BF16 : SSFER_PRECISION_FP32,
@@ -104,6 +105,15 @@ void ssfer_predictor_destroy(ssfer_predictor *p)
     ssfer_classifier_deinit(&p->model);
     ssfer_compute_destroy(p->cx);
     ssfer_free(p);
+}
+
+void ssfer_predictor_normalization(const ssfer_predictor *p, float mean[3], int *mean_stated, float std[3],
+                                   int *std_stated)
+{
+    memcpy(mean, p->model.mean, sizeof p->model.mean);
+    memcpy(std, p->model.std, sizeof p->model.std);
+    *mean_stated = p->model.mean_stated;
+    *std_stated = p->model.std_stated;
 }
 
 size_t ssfer_predictor_class_count(const ssfer_predictor *p)

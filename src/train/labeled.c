@@ -3,12 +3,33 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
+#include "base/size.h"
+#include "data/by_class.h"
+#include "data/class_map.h"
 #include "nn/try.h"
 
 #include <string.h>
 
 /* Not 0, so that it has nothing to do with how `ssfer split` chooses with the same seed. */
 enum { HOLDOUT_STAGE = 2 };
+
+/* Numbers stay the names of the classes unless they are said to stand for others: the model will only know them. */
+static ssfer_status open_train(ssfer_labeled *l, const ssfer_log *log, ssfer_error *err)
+{
+    const ssfer_labeled_options *o = l->options;
+    const ssfer_dataset_options d = {.split = o->split, .folder_classes = o->folder_classes, .log = log};
+    TRY(ssfer_dataset_open(&l->train_set, o->data, &d, err));
+    size_t numbers = 0;
+    const size_t K = ssfer_dataset_class_count(l->train_set);
+    for (size_t k = 0; k < K; k++)
+        numbers += ssfer_class_is_number(ssfer_dataset_class_name(l->train_set, k));
+    if (numbers == K)
+        ssfer_info(log,
+                   "%s: the class folders are numbers (%s, ..., %s), and the model's classes will have these names; "
+                   "--folder-classes says what they stand for",
+                   o->data, ssfer_dataset_class_name(l->train_set, 0), ssfer_dataset_class_name(l->train_set, K - 1));
+    return SSFER_OK;
+}
 
 /* Opens the validation split: the one asked for, or the first usual name that the set has. NULL: there is none. A split
  * that is there but cannot be used is an error: training on must not hide it. */
@@ -19,6 +40,7 @@ static ssfer_status open_valid(ssfer_labeled *l, const ssfer_log *log, ssfer_err
     ssfer_dataset_options d = {.split = o->valid_split,
                                .classes = ssfer_dataset_class_names(l->train_set),
                                .class_count = ssfer_dataset_class_count(l->train_set),
+                               .folder_classes = o->folder_classes,
                                .log = log};
     if (o->valid_data || o->valid_split)
         return ssfer_dataset_open(&l->valid_set, source, &d, err);
@@ -39,13 +61,10 @@ static ssfer_status open_valid(ssfer_labeled *l, const ssfer_log *log, ssfer_err
     return SSFER_OK;
 }
 
-/* Marks the held-out samples of class k. A class keeps at least one picture for training. */
-static void hold_out_class(const ssfer_labeled *l, uint64_t seed, unsigned char *held, size_t *members, int32_t k)
+/* Marks the held-out samples among the `n` of class k. A class keeps at least one picture for training. */
+static void hold_out_class(const ssfer_labeled *l, uint64_t seed, unsigned char *held, size_t *members, size_t n,
+                           size_t k)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < l->train_count; i++)
-        if (ssfer_dataset_label(l->train_set, l->train[i]) == k)
-            members[n++] = i;
     if (n < 2)
         return;
     ssfer_rng rng = ssfer_rng_stream(seed, HOLDOUT_STAGE, 0, (uint64_t)k, SSFER_RNG_SPLIT);
@@ -53,7 +72,7 @@ static void hold_out_class(const ssfer_labeled *l, uint64_t seed, unsigned char 
     const ssfer_labeled_options *o = l->options;
     if (o->folds) { /* shifted from class to class, so that the folds have equal sizes */
         for (size_t i = 0; i < n; i++)
-            held[members[i]] = (i + (size_t)k) % o->folds == o->fold;
+            held[members[i]] = (i + k) % o->folds == o->fold;
         return;
     }
     const size_t wanted = ssfer_split_class_count(o->holdout, n);
@@ -61,11 +80,24 @@ static void hold_out_class(const ssfer_labeled *l, uint64_t seed, unsigned char 
         held[members[i]] = 1;
 }
 
+static ssfer_status hold_out_classes(const ssfer_labeled *l, uint64_t seed, unsigned char *held, ssfer_error *err)
+{
+    ssfer_by_class groups;
+    TRY(ssfer_by_class_init(&groups, l->train_set, l->train, l->train_count, err));
+    for (size_t k = 0; k < groups.class_count; k++)
+        hold_out_class(l, seed, held, groups.positions + groups.starts[k], ssfer_by_class_size(&groups, k), k);
+    ssfer_by_class_deinit(&groups);
+    return SSFER_OK;
+}
+
 /* The published code's folds (scikit-learn's KFold): all pictures in a random order, cut into parts of equal size, the
  * first ones of one picture more where that does not divide. */
-static void hold_out_plainly(const ssfer_labeled *l, uint64_t seed, unsigned char *held, size_t *order)
+static ssfer_status hold_out_plainly(const ssfer_labeled *l, uint64_t seed, unsigned char *held, ssfer_error *err)
 {
     const size_t n = l->train_count, K = l->options->folds, fold = l->options->fold, more = n % K;
+    size_t *order = ssfer_calloc(n, sizeof *order);
+    if (!order)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
     for (size_t i = 0; i < n; i++)
         order[i] = i;
     ssfer_rng rng = ssfer_rng_stream(seed, HOLDOUT_STAGE, 1, 0, SSFER_RNG_SPLIT);
@@ -73,6 +105,8 @@ static void hold_out_plainly(const ssfer_labeled *l, uint64_t seed, unsigned cha
     const size_t start = fold * (n / K) + (fold < more ? fold : more), end = start + n / K + (fold < more);
     for (size_t i = start; i < end; i++)
         held[order[i]] = 1;
+    ssfer_free(order);
+    return SSFER_OK;
 }
 
 /* Takes the validation part out of the labeled samples, class by class: l->train loses what l->valid gains. The labels
@@ -81,20 +115,17 @@ static ssfer_status hold_out(ssfer_labeled *l, uint64_t seed, ssfer_error *err)
 {
     const size_t n = l->train_count;
     unsigned char *held = ssfer_calloc(n, 1);
-    size_t *members = ssfer_calloc(n, sizeof *members), kept = 0;
+    size_t kept = 0;
     l->valid = ssfer_calloc(n, sizeof *l->valid);
-    const bool good = held && members && l->valid;
-    const bool plain = l->options->folds && l->options->plain_folds;
-    if (good && plain)
-        hold_out_plainly(l, seed, held, members);
-    for (size_t k = 0; good && !plain && k < ssfer_dataset_class_count(l->train_set); k++)
-        hold_out_class(l, seed, held, members, (int32_t)k);
-    for (size_t i = 0; good && i < n; i++)
+    ssfer_status st = held && l->valid ? SSFER_OK : ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
+    if (st == SSFER_OK)
+        st = l->options->folds && l->options->plain_folds ? hold_out_plainly(l, seed, held, err)
+                                                          : hold_out_classes(l, seed, held, err);
+    for (size_t i = 0; st == SSFER_OK && i < n; i++)
         *(held[i] ? &l->valid[l->valid_count++] : &l->train[kept++]) = l->train[i];
     ssfer_free(held);
-    ssfer_free(members);
-    if (!good)
-        return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
+    if (st != SSFER_OK)
+        return st;
     l->train_count = kept;
     if (l->options->folds && (!l->valid_count || !l->train_count))
         return ssfer_fail(err, SSFER_ERR_ARGUMENT,
@@ -129,7 +160,7 @@ ssfer_status ssfer_labeled_open(ssfer_labeled *out, const ssfer_labeled_options 
                                 ssfer_error *err)
 {
     *out = (ssfer_labeled){.options = o};
-    TRY(ssfer_dataset_open(&out->train_set, o->data, &(ssfer_dataset_options){.split = o->split, .log = log}, err));
+    TRY(open_train(out, log, err));
     if (!o->folds)
         TRY(open_valid(out, log, err));
     TRY(keep_labeled(out, seed, err));
@@ -183,20 +214,18 @@ void ssfer_labeled_count(size_t *counts, const ssfer_labeled *l)
 
 ssfer_status ssfer_labeled_balance(size_t **indices, size_t *count, const ssfer_labeled *l, ssfer_error *err)
 {
-    const size_t K = ssfer_dataset_class_count(l->train_set);
-    size_t *sizes = ssfer_calloc(K, sizeof *sizes), largest = 0, n = 0;
-    for (size_t i = 0; sizes && i < l->train_count; i++) {
-        const size_t size = ++sizes[ssfer_dataset_label(l->train_set, l->train[i])];
-        largest = size > largest ? size : largest;
+    ssfer_by_class groups;
+    size_t largest = 0, n = 0;
+    TRY(ssfer_by_class_init(&groups, l->train_set, l->train, l->train_count, err));
+    for (size_t k = 0; k < groups.class_count; k++)
+        largest = ssfer_max_size(largest, ssfer_by_class_size(&groups, k));
+    *indices = ssfer_calloc(groups.class_count * largest, sizeof **indices);
+    for (size_t k = 0; *indices && k < groups.class_count; k++) {
+        const size_t size = ssfer_by_class_size(&groups, k), *members = groups.positions + groups.starts[k];
+        for (size_t i = 0; size && i < largest; i++)
+            (*indices)[n++] = l->train[members[i % size]];
     }
-    *indices = sizes ? ssfer_calloc(K * largest, sizeof **indices) : NULL;
-    for (size_t k = 0; *indices && k < K; k++)
-        for (size_t i = 0, taken = 0; sizes[k] && taken < largest; i = (i + 1) % l->train_count)
-            if (ssfer_dataset_label(l->train_set, l->train[i]) == (int32_t)k) {
-                (*indices)[n++] = l->train[i];
-                taken++;
-            }
-    ssfer_free(sizes);
+    ssfer_by_class_deinit(&groups);
     *count = n;
     return *indices ? SSFER_OK : ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
 }
@@ -223,6 +252,8 @@ void ssfer_labeled_describe(ssfer_recipe *r, const ssfer_labeled *labeled)
     ssfer_recipe_string(r, "split", ssfer_dataset_split(train));
     ssfer_recipe_string(r, "valid_data", valid ? ssfer_dataset_source(valid) : NULL);
     ssfer_recipe_string(r, "valid_split", valid ? ssfer_dataset_split(valid) : NULL);
+    if (o->folder_classes)
+        ssfer_recipe_string(r, "folder_classes", o->folder_classes);
     ssfer_recipe_double(r, "holdout", valid ? 0.0 : o->holdout);
     if (o->folds) {
         ssfer_recipe_size(r, "folds", o->folds);

@@ -10,6 +10,7 @@
  * a holdout of that share of the labeled pictures, class by class. */
 typedef struct ssfer_labeled_options {
     const char *data, *split, *valid_data, *valid_split;
+    const char *folder_classes; /* what class folders stand for (data/class_map.h), of both sets; NULL: themselves */
     double holdout;
     double fraction;    /* of the labels to use; 1: all */
     const char *labels; /* a split file (ssfer split) that says which samples are labeled, or the folder of a run, whose

@@ -28,7 +28,10 @@ static ssfer_status build_model(ssfer_trainee *t, ssfer_vit_config config, const
     memcpy(t->model.mean, o->transform.mean, sizeof t->model.mean);
     memcpy(t->model.std, o->transform.std, sizeof t->model.std);
     TRY(ssfer_names_copy(&t->model.classes, ssfer_dataset_class_names(t->data->train_set), K, err));
-    return set ? ssfer_transfer_encoder(t->model.params, &t->model.vit, set, o->log, err) : SSFER_OK;
+    if (!set)
+        return SSFER_OK;
+    TRY(ssfer_transfer_encoder(t->model.params, &t->model.vit, set, o->log, err));
+    return ssfer_classifier_sort_head(&t->model, set, o->log, err);
 }
 
 static ssfer_status make_model(ssfer_trainee *t, const ssfer_vit_config *config, ssfer_error *err)

@@ -230,15 +230,28 @@ static void test_numbers_as_names(void **state)
     scene_destroy(&s);
 }
 
-static void assert_labels(const scene *s, const char *name, const char *const *classes, size_t count, const int *labels)
+static void assert_mapped(const scene *s, const char *name, const char *folder_classes, const char *const *classes,
+                          size_t count, const int *labels)
 {
-    ssfer_dataset *set = open_set(s, name, &(ssfer_dataset_options){.classes = classes, .class_count = count});
+    ssfer_dataset *set = open_set(
+        s, name, &(ssfer_dataset_options){.classes = classes, .class_count = count, .folder_classes = folder_classes});
     assert_int_equal(ssfer_dataset_class_count(set), count);
     for (size_t i = 0; i < ssfer_dataset_count(set); i++)
         assert_int_equal(ssfer_dataset_label(set, i), labels[i]);
     for (size_t k = 0; k < count; k++)
         assert_string_equal(ssfer_dataset_class_name(set, k), classes[k]);
     ssfer_dataset_close(set);
+}
+
+static void assert_labels(const scene *s, const char *name, const char *const *classes, size_t count, const int *labels)
+{
+    assert_mapped(s, name, NULL, classes, count, labels);
+}
+
+static void assert_numbered(const scene *s, const char *name, const char *const *classes, size_t count,
+                            const int *labels)
+{
+    assert_mapped(s, name, "model", classes, count, labels);
 }
 
 static void test_classes_of_a_model(void **state)
@@ -255,22 +268,27 @@ static void test_classes_of_a_model(void **state)
     scene_picture(&s, "one/anger/a.png", 4, 4, 1);
     assert_labels(&s, "one", four, 4, (const int[]){2});
     assert_refused(&s, "one", NULL, SSFER_ERR_FORMAT, "only one class (anger)");
-    /* Numbers from 0, and from 1 */
+    /* Numbers say nothing of these four (test_class_map.c has more), unless they are said to be in the model's order:
+     * from 0, and from 1. */
+    ssfer_dataset_options options = {.classes = four, .class_count = 4};
     scene_picture(&s, "zero/0/a.png", 4, 4, 1);
     scene_picture(&s, "zero/2/a.png", 4, 4, 1);
-    assert_labels(&s, "zero", four, 4, (const int[]){0, 2});
+    assert_refused(&s, "zero", &options, SSFER_ERR_ARGUMENT,
+                   "zero: its classes are numbers (0, 2), and no known data set has these for the model's classes "
+                   "(neutral, fear, anger, happiness); say with --folder-classes what they are");
+    assert_numbered(&s, "zero", four, 4, (const int[]){0, 2});
     scene_picture(&s, "unit/2/a.png", 4, 4, 1);
     scene_picture(&s, "unit/4/a.png", 4, 4, 1);
-    assert_labels(&s, "unit", four, 4, (const int[]){1, 3});
+    assert_numbered(&s, "unit", four, 4, (const int[]){1, 3});
+    options.folder_classes = "model";
     scene_picture(&s, "between/2/a.png", 4, 4, 1);
     scene_picture(&s, "between/3/a.png", 4, 4, 1);
-    ssfer_dataset_options options = {.classes = four, .class_count = 4};
-    assert_refused(&s, "between", &options, SSFER_ERR_ARGUMENT, "use names");
+    assert_refused(&s, "between", &options, SSFER_ERR_ARGUMENT, "2 to 3 do not tell which of the model's 4 classes");
     scene_picture(&s, "beyond/0/a.png", 4, 4, 1);
     scene_picture(&s, "beyond/4/a.png", 4, 4, 1);
-    assert_refused(&s, "beyond", &options, SSFER_ERR_ARGUMENT, "use names");
+    assert_refused(&s, "beyond", &options, SSFER_ERR_ARGUMENT, "0 to 4 do not tell which of the model's 4 classes");
     scene_text(&s, "list.csv", "zero/2/a.png,2\nzero/0/a.png,0\n");
-    assert_labels(&s, "list.csv", four, 4, (const int[]){0, 2});
+    assert_numbered(&s, "list.csv", four, 4, (const int[]){0, 2});
     scene_text(&s, "list.csv", "zero/2/a.png,anger\nzero/0/a.png,Happiness\n");
     assert_labels(&s, "list.csv", four, 4, (const int[]){3, 2});
     scene_destroy(&s);

@@ -1,5 +1,6 @@
 /* Label rules, the forms in which the three sets are distributed, and what is wrong with lists. */
-#include "../data/scene.h"
+#include "unit/data/scene.h"
+#include "unit/growth.h"
 
 #include "import/finder.h"
 #include "import/import.h"
@@ -399,6 +400,76 @@ static void test_failing_allocations(void **state)
     scene_destroy(&s);
 }
 
+/* ---- finding pictures ---- */
+
+static void check_found(const import_finder *f, const char *name, const char *path)
+{
+    const size_t i = ssfer_import_find(f, name);
+    if (!path)
+        assert_true(i == SIZE_MAX);
+    else if (i == SIZE_MAX)
+        fail_msg("%s is not found", name);
+    else
+        assert_string_equal(ssfer_dataset_path(f->set, i), path);
+}
+
+static void test_finder(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a/1.png", "a/b/1.png", "b/1.png", "c/a/1.png", "x1.png", "-1.png", "z/2.png"};
+    scene s = scene_create();
+    import_finder f;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        scene_text(&s, names[i], "-");
+    assert_ok(ssfer_import_finder_open(&f, s.folder, NULL, err));
+    check_found(&f, "1.png", "a/1.png"); /* the first of several; neither x1.png nor -1.png */
+    check_found(&f, "b/1.png", "a/b/1.png");
+    check_found(&f, "a/1.png", "a/1.png");
+    check_found(&f, "c/a/1.png", "c/a/1.png");
+    check_found(&f, "x1.png", "x1.png");
+    check_found(&f, "-1.png", "-1.png");
+    check_found(&f, "2.png", "z/2.png");
+    check_found(&f, ".png", NULL);
+    check_found(&f, "d/1.png", NULL);
+    check_found(&f, "d/c/a/1.png", NULL);
+    check_found(&f, "0.png", NULL);
+    check_found(&f, "zz.png", NULL);
+    ssfer_import_finder_close(&f);
+    scene_destroy(&s);
+}
+
+/* All pictures have one file name, each in a folder of its own: the folder tells them apart. */
+static double find_all(void *context, size_t count)
+{
+    const scene *s = context;
+    const scene_path tar = scene_at(s, "faces.tar");
+    ssfer_tar_writer *writer;
+    import_finder f;
+    char name[64];
+    assert_ok(ssfer_tar_writer_open(&writer, tar.text, err));
+    for (size_t i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "%zu/face.png", i);
+        assert_ok(ssfer_tar_writer_add(writer, name, "", 0, err));
+    }
+    assert_ok(ssfer_tar_writer_commit(writer, err));
+    const double start_s = growth_now_s();
+    assert_ok(ssfer_import_finder_open(&f, tar.text, NULL, err));
+    for (size_t i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "%zu/face.png", i);
+        check_found(&f, name, name);
+    }
+    ssfer_import_finder_close(&f);
+    return growth_now_s() - start_s;
+}
+
+static void test_finder_scale(void **state)
+{
+    (void)state;
+    scene s = scene_create();
+    assert_grows_linearly(find_all, &s, 24000, 5.0);
+    scene_destroy(&s);
+}
+
 /* Every vote of the real lists, if they are here: the rule must give the folders of the real set. */
 static void test_real_votes(void **state)
 {
@@ -446,6 +517,8 @@ int main(void)
         cmocka_unit_test(test_affectnet_lists),
         cmocka_unit_test(test_affectnet_files),
         cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_finder),
+        cmocka_unit_test(test_finder_scale),
         cmocka_unit_test(test_real_votes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

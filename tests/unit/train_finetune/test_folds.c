@@ -1,5 +1,6 @@
 /* Folds of cross-validation: every labeled picture judges once, class by class or whatever its class. */
 #include "unit/data/scene.h"
+#include "unit/growth.h"
 
 #include "train/folds.h"
 #include "train/labeled.h"
@@ -118,6 +119,44 @@ static void test_too_many(void **state)
     }
 }
 
+/* Holds a part out and balances the rest: half of the pictures in one class, two in each of the others. */
+static double open_and_balance(void *context, size_t count)
+{
+    const scene *s = context;
+    const scene_path tar = scene_at(s, "set.tar");
+    ssfer_tar_writer *writer;
+    ssfer_labeled l;
+    size_t *indices, balanced;
+    assert_ok(ssfer_tar_writer_open(&writer, tar.text, err));
+    for (size_t i = 0; i < count; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%zu/%zu.png", i % 2 ? 0 : i / (count / 4), i);
+        assert_ok(ssfer_tar_writer_add(writer, name, "", 0, err));
+    }
+    for (size_t k = 4; k < 100; k++)
+        for (size_t i = 0; i < 2; i++) {
+            char name[64];
+            snprintf(name, sizeof name, "%zu/%zu.png", k, i);
+            assert_ok(ssfer_tar_writer_add(writer, name, "", 0, err));
+        }
+    assert_ok(ssfer_tar_writer_commit(writer, err));
+    const ssfer_labeled_options options = {.data = tar.text, .fraction = 1.0, .holdout = 0.1};
+    const double start_s = growth_now_s();
+    assert_ok(ssfer_labeled_open(&l, &options, 1, NULL, err));
+    assert_ok(ssfer_labeled_balance(&indices, &balanced, &l, err));
+    const double taken_s = growth_now_s() - start_s;
+    assert_int_equal(ssfer_dataset_class_count(l.train_set), 100);
+    assert_int_equal(balanced % 100, 0);
+    ssfer_free(indices);
+    ssfer_labeled_close(&l);
+    return taken_s;
+}
+
+static void test_scale(void **state)
+{
+    assert_grows_linearly(open_and_balance, *state, 16000, 5.0);
+}
+
 static int setup(void **state)
 {
     static scene s;
@@ -136,6 +175,6 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_stratified), TEST(test_plain), TEST(test_too_many)};
+    const struct CMUnitTest tests[] = {TEST(test_stratified), TEST(test_plain), TEST(test_too_many), TEST(test_scale)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
