@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FILE_MAX = 64 << 20, OUTPUT_SEEN = 1 << 16 };
+enum { FILE_MAX = 64 << 20, OUTPUT_SEEN = 1 << 16, LAST_SECONDS = 60 };
 
 static void set_limit(int resource, size_t most)
 {
@@ -29,7 +29,7 @@ static void limit_child(void)
     setenv("ASAN_OPTIONS", "allocator_may_return_null=1:max_allocation_size_mb=2000:exitcode=99", 1);
     setenv("UBSAN_OPTIONS", "print_stacktrace=1:exitcode=99", 1);
 #else
-    set_limit(RLIMIT_AS, (size_t)4 << 30);
+    set_limit(RLIMIT_AS, (size_t)8 << 30);
     set_limit(RLIMIT_STACK, 1 << 20); /* what each thread reserves */
     setenv("MALLOC_ARENA_MAX", "2", 1);
 #endif
@@ -157,13 +157,12 @@ void child_run(child_result *r, const char *program, char *const *argv, const ch
     r->ran_out = !ended;
     for (int i = 0; i < 2 && !ended; i++) { /* the first lets a training end its step, the second ends it at once */
         kill(child, SIGTERM);
-        ended = wait_for(child, &status, limits.seconds);
+        ended = wait_for(child, &status, i == 0 ? limits.seconds : LAST_SECONDS);
     }
     if (!ended) {
         kill(child, SIGKILL);
         waitpid(child, &status, 0);
-        snprintf(r->fault, sizeof r->fault, "neither ended nor stopped by two SIGTERM within %d s each",
-                 limits.seconds);
+        snprintf(r->fault, sizeof r->fault, "two SIGTERM do not end it");
         return;
     }
     r->code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);

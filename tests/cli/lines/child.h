@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 typedef struct child_limits {
-    int seconds;      /* then SIGTERM, once more after as many again, and then SIGKILL */
+    int seconds;      /* then SIGTERM, and SIGTERM once more; a minute later SIGKILL */
     bool may_be_long; /* SIGTERM is no fault: the line asks for much work */
 } child_limits;
 

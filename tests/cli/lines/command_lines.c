@@ -115,7 +115,7 @@ static const char *const WORK[] = {"epochs",        "count",     "test",  "unlab
                                    "detector-size", "mu",        "folds", "accumulate",  "threads",       "heads",
                                    "decoder-heads", "patch-size"};
 
-enum { WORDS_MAX = 64, LINE_MAX = 16384, QUICK_SECONDS = 30, SLOW_SECONDS = 120 };
+enum { WORDS_MAX = 64, LINE_MAX = 16384, MOST_SECONDS = 120, WORK_SECONDS = 4 };
 
 /* A line is a base, and words after it. */
 typedef struct line {
@@ -522,7 +522,7 @@ static void run_ready(const char *folder, const base_line *base)
     argv[1] = (char *)(uintptr_t)base->command;
     const size_t count = split_words(text, argv + 2);
     argv[2 + count] = NULL;
-    child_run(&r, program, argv, folder, (child_limits){SLOW_SECONDS, false});
+    child_run(&r, program, argv, folder, (child_limits){MOST_SECONDS, false});
     if (r.fault[0] || r.code != 0) {
         fprintf(stderr, "command_lines: ssfer %s %s: %s, exit code %d: %s\n", base->command, base->words, r.fault,
                 r.code, r.message);
@@ -646,11 +646,7 @@ static bool run_line(const line *l, uint64_t *ready, child_result *r)
     for (size_t i = 0; i < l->count; i++)
         argv[count++] = l->extra[i];
     argv[count] = NULL;
-    child_run(r, program, argv, here,
-              (child_limits){l->work       ? 4
-                             : l->accepted ? QUICK_SECONDS
-                                           : QUICK_SECONDS / 2,
-                             l->work});
+    child_run(r, program, argv, here, (child_limits){l->work ? WORK_SECONDS : MOST_SECONDS, l->work});
     if (!r->fault[0] && r->code == 2 && !is_as_made(here))
         snprintf(r->fault, sizeof r->fault, "exit code 2, but the folder has changed");
     if (!r->fault[0] && !l->accepted && r->code != 2)
