@@ -211,6 +211,18 @@ void ssfer_recipe_doubles(ssfer_recipe *r, const char *key, const double *values
     value_end(r, &v, key);
 }
 
+void ssfer_recipe_append(ssfer_recipe *r, const ssfer_recipe *more)
+{
+    const bool before = r->free_choice;
+    r->failed |= more->failed;
+    for (size_t i = 0; i < more->count; i++) {
+        const ssfer_recipe_entry *e = &more->entries[i];
+        r->free_choice = e->free_choice;
+        add_entry(r, e->section, e->key, strlen(e->key), ssfer_strdup(e->value));
+    }
+    r->free_choice = before;
+}
+
 const char *ssfer_recipe_find(const ssfer_recipe *r, const char *section, const char *key)
 {
     for (size_t i = 0; i < r->count; i++)
@@ -316,6 +328,11 @@ static ssfer_status differ(const ssfer_recipe_entry *e, const char *there, const
         e->section, e->key, there ? there : "unset", here ? here : "unset");
 }
 
+static bool is_compared(const ssfer_recipe_entry *e)
+{
+    return !e->free_choice && strcmp(e->section, SSFER_RECIPE_OPTIONS) != 0;
+}
+
 ssfer_status ssfer_recipe_compare(const ssfer_recipe *now, const ssfer_recipe *before, const char *path,
                                   ssfer_error *err)
 {
@@ -324,12 +341,12 @@ ssfer_status ssfer_recipe_compare(const ssfer_recipe *now, const ssfer_recipe *b
     for (size_t i = 0; i < now->count; i++) {
         const ssfer_recipe_entry *e = &now->entries[i];
         const char *there = ssfer_recipe_find(before, e->section, e->key);
-        if (!e->free_choice && (!there || strcmp(there, e->value) != 0))
+        if (is_compared(e) && (!there || strcmp(there, e->value) != 0))
             return differ(e, there, e->value, path, err);
     }
     for (size_t i = 0; i < before->count; i++) {
         const ssfer_recipe_entry *e = &before->entries[i];
-        if (!ssfer_recipe_find(now, e->section, e->key))
+        if (is_compared(e) && !ssfer_recipe_find(now, e->section, e->key))
             return differ(e, e->value, NULL, path, err);
     }
     return SSFER_OK;
