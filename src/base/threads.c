@@ -1,12 +1,13 @@
 #include "base/threads.h"
 
+#include "base/number.h"
+
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,15 +29,17 @@ static bool read_line(char *line, size_t size, const char *folder, const char *n
 static double quota_of(const char *folder)
 {
     char line[128];
-    long long quota = 0, period = 0;
-    if (read_line(line, sizeof line, folder, "cpu.max"))
-        return sscanf(line, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0
-                   ? (double)quota / (double)period
-                   : HUGE_VAL;
-    if (!read_line(line, sizeof line, folder, "cpu.cfs_quota_us") || (quota = atoll(line)) <= 0 ||
-        !read_line(line, sizeof line, folder, "cpu.cfs_period_us") || (period = atoll(line)) <= 0)
-        return HUGE_VAL;
-    return (double)quota / (double)period;
+    const char *at = line;
+    int64_t quota = 0, period = 0;
+    if (read_line(line, sizeof line, folder, "cpu.max")) {
+        if (ssfer_scan_int(&quota, &at) == SSFER_OK && *at++ == ' ')
+            ssfer_scan_int(&period, &at);
+    } else if (read_line(line, sizeof line, folder, "cpu.cfs_quota_us") && ssfer_scan_int(&quota, &at) == SSFER_OK &&
+               read_line(line, sizeof line, folder, "cpu.cfs_period_us")) {
+        at = line;
+        ssfer_scan_int(&period, &at);
+    }
+    return quota > 0 && period > 0 ? (double)quota / (double)period : HUGE_VAL;
 }
 
 /* The least quota of a group and those that it lies in, up to `root`. */

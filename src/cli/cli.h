@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "cli/options.h"
 #include "models/vit.h"
+#include "train/rehearsal.h"
+#include "train/run_recipe.h"
 
 #include <stdio.h>
 
@@ -63,6 +65,8 @@ struct ssfer_cli {
     ssfer_log log;  /* writes to stderr: warnings and information, with --verbose details, with --quiet errors only */
     ssfer_style style_out, style_err;
     bool usage_error;
+    const ssfer_recipe *given;  /* of a training: its options, as they were given, for its record; NULL: none */
+    ssfer_rehearsal *rehearsal; /* of a training: it is only to be checked; NULL: run it */
 };
 
 /* For a mistake in how the command was called that the tables cannot express: exit code 2, and a pointer to --help is
@@ -73,6 +77,10 @@ ssfer_status ssfer_cli_usage(ssfer_cli *cli, ssfer_error *err, const char *forma
 /* What --precision asks for; auto is fp32. */
 ssfer_precision ssfer_common_precision(const ssfer_common_args *common);
 ssfer_precision ssfer_cli_precision(const ssfer_cli *cli);
+
+/* Refuses a device or a precision that this program or machine does not have: what was asked for by name must not be
+ * replaced in silence. */
+ssfer_status ssfer_common_check(const ssfer_common_args *common, ssfer_error *err);
 
 /* Whether an option (of this command, without dashes) was given on the command line. */
 bool ssfer_cli_given(const ssfer_cli *cli, const char *name);

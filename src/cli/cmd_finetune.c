@@ -8,6 +8,7 @@
 #include <string.h>
 
 typedef struct finetune_args {
+    const char *run; /* the operand */
     const char *init, *out;
     const char *detector, *face_boxes, *randaugment;
     double mixup_alpha, detector_conf;
@@ -29,7 +30,7 @@ static const char *const SCHEDULE_CHOICES[] = {"cosine", "constant", "released",
 
 static const ssfer_option RUN[] = {
     {SSFER_OPTION_STRING(finetune_args, out), .name = "out", .letter = 'o', .value = "RUN", .required = true,
-     .help = "folder of the run: recipe, metrics, checkpoints, model"},
+     .on_resume = SSFER_RESUME_CALL, .help = "folder of the run: recipe, metrics, checkpoints, model"},
     {SSFER_OPTION_STRING(finetune_args, init), .name = "init", .value = "CKPT",
      .help = "start from these weights (.safetensors or .pth), a masked autoencoder's or a classifier's, "
              "instead of random ones"},
@@ -58,7 +59,7 @@ static const ssfer_option MIXING[] = {
     {SSFER_OPTION_FLOAT(finetune_args, detector_conf), .name = "detector-conf", .value = "P", .initial = "0.4",
      .above_min = true, .max = 1, .below_max = true, .help = "least confidence of a face"},
     {SSFER_OPTION_STRING(finetune_args, face_boxes), .name = "face-boxes", .value = "FILE",
-     .initial_help = "face-boxes.json in --out",
+     .initial_help = "face-boxes.json in --out", .on_resume = SSFER_RESUME_FREE,
      .help = "with --facemix on: where the faces that the detector found are kept; runs that share the file look once. "
              "Without --detector a CSV file of faces found otherwise, with columns path, x1, y1, x2 and y2 (pixels), "
              "such as annotations.csv of 'ssfer synth'"},
@@ -124,7 +125,7 @@ static void fill_options(ssfer_finetune_options *o, const finetune_args *a, cons
     ssfer_training_options *t = &o->training;
     *o = ssfer_finetune_defaults();
     ssfer_training_from_args(t, &a->training, a->out, cli);
-    o->data = ssfer_labeled_from_args(&a->data);
+    o->data = ssfer_labeled_from_args(&a->data, cli);
     o->data.folds = (size_t)a->folds;
     o->data.plain_folds = a->fold_kind == 1;
     o->init = a->init;
@@ -253,6 +254,9 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
     if (st != SSFER_OK)
         return ssfer_cli_usage(cli, err, "%s", err->message);
     options.model.drop_path = (float)args->training.drop_path;
+    if (cli->rehearsal)
+        return args->folds ? ssfer_finetune_folds(&(ssfer_folds){0}, &options, err)
+                           : ssfer_finetune(&options, NULL, err);
     ssfer_signals_listen();
     st = args->folds ? cross_validate(cli, &options, err) : ssfer_finetune(&options, &evaluation, err);
     ssfer_signals_unlisten();
@@ -275,8 +279,10 @@ const ssfer_command SSFER_COMMAND_FINETUNE = {
         "(EMA) where there are any; "
         "the best ones become "
         "RUN/model.safetensors, which 'ssfer eval' and 'ssfer predict' take.\n\n"
-        "A run that is interrupted (Ctrl-C once, or SIGTERM) saves a checkpoint; --resume goes on and ends with the "
-        "same weights as if nothing had happened.",
+        "A run that is interrupted (Ctrl-C once, or SIGTERM) saves a checkpoint; 'ssfer finetune --resume RUN' goes "
+        "on, with "
+        "the options that it was started with, and ends with the same weights as if nothing had happened. Only what "
+        "changes no number may then be given anew, such as --threads, and paths are relative to the same folder.",
     .groups = {{"Data", SSFER_LABELED_OPTIONS, offsetof(finetune_args, data)},
                {"Run", RUN, 0},
                {"Model", SSFER_MODEL_OPTIONS, offsetof(finetune_args, model)},
@@ -288,6 +294,8 @@ const ssfer_command SSFER_COMMAND_FINETUNE = {
                   "Train a small model on FER+."},
                  {"ssfer finetune --data raf-db --split train --init pretrained.pth --fraction 0.1 -o run",
                   "A tenth of RAF-DB's labels, from a pre-trained encoder."}},
+    .operands = SSFER_RESUMED_OPERANDS,
+    .resumable = true,
     .args_size = sizeof(finetune_args),
     .run = run,
 };

@@ -10,7 +10,8 @@
 #include <string.h>
 
 typedef struct pretrain_args {
-    const char *data, *init, *continue_from, *out;
+    const char *run; /* the operand */
+    const char *data, *split, *init, *continue_from, *out;
     double holdout, max_bad;
     int64_t start_epoch;
     double crop_scale, flip;
@@ -29,15 +30,17 @@ static const char *const ON_NAN_CHOICES[] = {"stop", "rollback", NULL};
 static const ssfer_option DATA[] = {
     {SSFER_OPTION_STRING(pretrain_args, data), .name = "data", .value = "D[,D...]", .required = true,
      .help = "pictures of faces: folders, tars or CSV lists, several with commas; labels are ignored"},
+    {SSFER_OPTION_STRING(pretrain_args, split), .name = "split", .value = "S", .initial_help = "all",
+     .describes = "data", .help = "which split of it to learn from, where the pictures lie in split/class/name"},
     {SSFER_OPTION_FLOAT(pretrain_args, holdout), .name = "holdout", .value = "X", .initial = "0.02", .max = 1,
      .below_max = true, .help = "share of the pictures that is kept aside and measured after each epoch; 0: none"},
     {SSFER_OPTION_FLOAT(pretrain_args, max_bad), .name = "max-bad", .value = "X", .initial = "0.1", .max = 1,
-     .help = "stop when a larger share of the pictures cannot be read"},
+     .on_resume = SSFER_RESUME_FREE, .help = "stop when a larger share of the pictures cannot be read"},
     {0}};
 
 static const ssfer_option RUN[] = {
     {SSFER_OPTION_STRING(pretrain_args, out), .name = "out", .letter = 'o', .value = "RUN", .required = true,
-     .help = "folder of the run: recipe, metrics, checkpoints, curves, model"},
+     .on_resume = SSFER_RESUME_CALL, .help = "folder of the run: recipe, metrics, checkpoints, curves, model"},
     {SSFER_OPTION_STRING(pretrain_args, init), .name = "init", .value = "CKPT", .conflicts = "continue",
      .help = "start from these weights (.safetensors or .pth) instead of random ones"},
     {SSFER_OPTION_STRING(pretrain_args, continue_from), .name = "continue", .value = "CKPT",
@@ -86,6 +89,7 @@ static void fill_options(ssfer_pretrain_options *o, const pretrain_args *a, cons
     *o = ssfer_pretrain_defaults();
     ssfer_training_from_args(t, &a->training, a->out, cli);
     o->data = a->data;
+    o->split = a->split;
     o->holdout = a->holdout;
     o->init = a->init;
     o->continue_from = a->continue_from;
@@ -116,6 +120,8 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
         return ssfer_cli_usage(cli, err, "%s", err->message);
     if ((a->init || a->continue_from) && !sizes_given(cli))
         options.model.embed_dim = 0; /* the checkpoint's */
+    if (cli->rehearsal)
+        return ssfer_pretrain(&options, NULL, err);
     ssfer_signals_listen();
     st = ssfer_pretrain(&options, &result, err);
     ssfer_signals_unlisten();
@@ -140,8 +146,10 @@ const ssfer_command SSFER_COMMAND_PRETRAIN = {
         "has learned. RUN/model.safetensors holds the whole autoencoder after the last epoch.\n\n"
         "The defaults are the published recipe. With --init or --continue, and no option about sizes, the model has "
         "those of the checkpoint. Without --warmup-epochs a short run warms up for a twelfth of its epochs.\n\n"
-        "A run that is interrupted (Ctrl-C once, or SIGTERM) saves a checkpoint; --resume goes on and ends with the "
-        "same weights as if nothing had happened.",
+        "A run that is interrupted (Ctrl-C once, or SIGTERM) saves a checkpoint; 'ssfer pretrain --resume RUN' goes "
+        "on, with "
+        "the options that it was started with, and ends with the same weights as if nothing had happened. Only what "
+        "changes no number may then be given anew, such as --threads, and paths are relative to the same folder.",
     .groups = {{"Data", DATA, 0},
                {"Run", RUN, 0},
                {"Model", SSFER_MODEL_OPTIONS, offsetof(pretrain_args, model)},
@@ -159,6 +167,8 @@ const ssfer_command SSFER_COMMAND_PRETRAIN = {
                   "A small model, which a notebook can train."},
                  {"ssfer pretrain --data faces.tar,ferplus.tar/train --init mae.pth -o mae",
                   "From given weights, on two sets of pictures."}},
+    .operands = SSFER_RESUMED_OPERANDS,
+    .resumable = true,
     .args_size = sizeof(pretrain_args),
     .run = run,
 };

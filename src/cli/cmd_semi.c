@@ -4,6 +4,7 @@
 #include "train/semi.h"
 
 typedef struct semi_args {
+    const char *run; /* the operand */
     const char *init, *out, *unlabeled, *strong;
     int rest, select, align, schedule, decay, ema_warmup, on_collapse, keep, balanced, pseudo_mixup, abc, on_mismatch;
     int64_t mu, burn_in, valid_every;
@@ -40,7 +41,7 @@ static const ssfer_option UNLABELED[] = {
 
 static const ssfer_option RUN[] = {
     {SSFER_OPTION_STRING(semi_args, out), .name = "out", .letter = 'o', .value = "RUN", .required = true,
-     .help = "folder of the run: recipe, metrics, checkpoints, model"},
+     .on_resume = SSFER_RESUME_CALL, .help = "folder of the run: recipe, metrics, checkpoints, model"},
     {SSFER_OPTION_STRING(semi_args, init), .name = "init", .value = "CKPT", .required = true,
      .help = "Stage II's model, from which teacher and student start (.safetensors or .pth)"},
     {SSFER_OPTION_INT(semi_args, valid_every), .name = "valid-every", .value = "N", .initial = "1", .min = 1,
@@ -79,6 +80,7 @@ static const ssfer_option LABELS[] = {
     {SSFER_OPTION_FLOAT(semi_args, collapse), .name = "collapse", .value = "X", .initial = "0.3", .max = 1,
      .help = "collapse is when pseudo-label rate or entropy falls below this share of the best epoch's; 0: never"},
     {SSFER_OPTION_CHOICE(semi_args, on_mismatch), .name = "on-mismatch", .choices = MISMATCH_CHOICES, .initial = "warn",
+     .on_resume = SSFER_RESUME_FREE,
      .help = "what to do when a batch is larger than the labeled or the unlabeled pictures are many"},
     {0}};
 
@@ -122,7 +124,7 @@ static ssfer_status fill_options(ssfer_semi_options *o, const semi_args *a, cons
     ssfer_training_options *t = &o->training;
     *o = ssfer_semi_defaults();
     ssfer_training_from_args(t, &a->training, a->out, cli);
-    o->data = ssfer_labeled_from_args(&a->data);
+    o->data = ssfer_labeled_from_args(&a->data, cli);
     o->unlabeled = (ssfer_unlabeled_options){.data = a->unlabeled, .rest = a->rest == 0};
     o->init = a->init;
     o->model.drop_path = (float)a->training.drop_path;
@@ -174,6 +176,8 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
         st = ssfer_cli_usage(cli, err, "--released keeps the last weights; leave out --keep best");
     if (args->released)
         release_options(&options, cli);
+    if (st == SSFER_OK && cli->rehearsal)
+        return ssfer_semi(&options, NULL, err);
     if (st == SSFER_OK) {
         ssfer_signals_listen();
         st = ssfer_semi(&options, &evaluation, err);
@@ -199,8 +203,10 @@ const ssfer_command SSFER_COMMAND_SEMI = {
         "Give the same --data, --fraction or --labels, and --seed as to 'ssfer finetune': then the same pictures are "
         "labeled, and the same are held out. Where the labels of unlabeled pictures are known, they are used to count "
         "how many pseudo-labels are right, and for nothing else.\n\n"
-        "A run that is interrupted (Ctrl-C once, or SIGTERM) saves a checkpoint; --resume goes on and ends with the "
-        "same weights as if nothing had happened.",
+        "A run that is interrupted (Ctrl-C once, or SIGTERM) saves a checkpoint; 'ssfer semi --resume RUN' goes on, "
+        "with "
+        "the options that it was started with, and ends with the same weights as if nothing had happened. Only what "
+        "changes no number may then be given anew, such as --threads, and paths are relative to the same folder.",
     .groups = {{"Data", SSFER_LABELED_OPTIONS, offsetof(semi_args, data)},
                {"Unlabeled data", UNLABELED, 0},
                {"Run", RUN, 0},
@@ -212,6 +218,8 @@ const ssfer_command SSFER_COMMAND_SEMI = {
                   "The other nine tenths of FER+ without their labels."},
                  {"ssfer semi --data raf-db --labels labels.json --unlabeled faces.tar --mu 5 --init run2.pth -o run3",
                   "Also a folder of other faces, five unlabeled ones for each labeled one."}},
+    .operands = SSFER_RESUMED_OPERANDS,
+    .resumable = true,
     .args_size = sizeof(semi_args),
     .run = run,
 };

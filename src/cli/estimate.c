@@ -354,9 +354,7 @@ static ssfer_status estimate_stage(estimate *e, const train_plan *plan, const tr
     ssfer_status st = count_pictures(e, plan, stage, &why);
     if (st == SSFER_OK)
         count_steps(e, stage);
-    else if (st == SSFER_ERR_IO)
-        ssfer_warn(&cli->log, "%s", why.message);
-    else
+    else if (st != SSFER_ERR_IO) /* the rehearsal has told of what is missing */
         return ssfer_fail(err, st, "%s", why.message);
     if (e->net.known)
         TRY(find_memory(e, stage, err));

@@ -27,10 +27,9 @@ const char *const SSFER_EXIT_CODES[][2] = {
     {"2", "the command was called in a wrong way; nothing was done"},
     {NULL, NULL}};
 
-const char *const SSFER_ENVIRONMENT[][2] = {
-    {"NO_COLOR", "if set and not empty, no colours on the terminal"},
-    {"SSFER_CPU", "what --cpu is where it is not given, or auto"},
-    {NULL, NULL}};
+const char *const SSFER_ENVIRONMENT[][2] = {{"NO_COLOR", "if set and not empty, no colours on the terminal"},
+                                            {"SSFER_CPU", "what --cpu is where it is not given, or auto"},
+                                            {NULL, NULL}};
 
 /* ---- Pieces shared with the man pages and the reference ------------------------------------------------------ */
 

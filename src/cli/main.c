@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/resume.h"
 #include "cli/signals.h"
 
 #include <errno.h>
@@ -60,20 +61,6 @@ static void log_line(void *user, ssfer_log_level level, const char *line)
         fprintf(stderr, "%s\n", line);
 }
 
-/* What was asked for by name must not be replaced in silence. */
-static ssfer_status check_device(const ssfer_common_args *common, ssfer_error *err)
-{
-    if (strncmp(common->device, "cuda", 4) == 0)
-        return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "--device %s: this program was built without CUDA; give cpu",
-                          common->device);
-    ssfer_status st = ssfer_cpu_level_set(SSFER_CPU_LEVEL_CHOICES[common->cpu], err);
-    if (st == SSFER_OK && common->precision == SSFER_CHOICE_BF16 && !ssfer_compute_has(SSFER_PRECISION_BF16))
-        st = ssfer_fail(err, SSFER_ERR_UNSUPPORTED,
-                        "--precision bf16: it needs AVX512-BF16, and the level here is '%s'; give fp32",
-                        ssfer_cpu_level_name(ssfer_cpu_level_in_use()));
-    return st;
-}
-
 static void set_up(ssfer_cli *cli)
 {
     ssfer_common_args *common = &cli->common;
@@ -90,22 +77,31 @@ static int run_command(ssfer_cli *cli, int argc, char **argv)
 {
     const ssfer_command *command = cli->command;
     ssfer_error err = {0};
+    ssfer_resume resume = {0};
+    ssfer_recipe given = {0};
     void *args = ssfer_calloc(1, command->args_size ? command->args_size : 1);
     if (!args)
         return report("out of memory", EXIT_FAILED);
-    ssfer_status st = ssfer_options_parse(&cli->parsed, command, argc, argv, args, &cli->common, &err);
-    cli->usage_error = st == SSFER_ERR_ARGUMENT;
+    ssfer_status st = ssfer_resume_complete(&resume, command, argc, argv, &err);
+    if (st == SSFER_OK)
+        st = ssfer_options_parse(&cli->parsed, command, resume.argc, resume.argv, args, &cli->common, &err);
+    cli->usage_error = st == SSFER_ERR_ARGUMENT && !resume.differs;
     if (st == SSFER_OK && cli->parsed.help) {
         ssfer_help_command(cli->out, command);
     } else if (st == SSFER_OK) {
         set_up(cli);
-        st = check_device(&cli->common, &err);
+        if (command->resumable)
+            ssfer_resume_describe(&given, &cli->parsed);
+        cli->given = command->resumable ? &given : NULL;
+        st = ssfer_common_check(&cli->common, &err);
         cli->usage_error = st == SSFER_ERR_ARGUMENT; /* SSFER_CPU */
         if (st == SSFER_OK)
             st = command->run(cli, args, &err);
     }
     ssfer_options_deinit(command, args);
     ssfer_free(args);
+    ssfer_recipe_deinit(&given);
+    ssfer_resume_deinit(&resume);
     if (st == SSFER_OK)
         return EXIT_OK;
     fflush(cli->out); /* what is done comes before the line that says what is not */

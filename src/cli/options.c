@@ -255,6 +255,45 @@ typedef struct parser {
     ssfer_error *err;
 } parser;
 
+const void *ssfer_options_member(const ssfer_command *command, size_t i, const void *args, const void *common)
+{
+    const ssfer_option_group *group = NULL;
+    const ssfer_option *o = ssfer_command_option(command, i, &group);
+    return (const unsigned char *)(group == &COMMON_GROUP ? common : args) + group->offset + o->offset;
+}
+
+static bool equal_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool equal_strings(const ssfer_strings *a, const ssfer_strings *b)
+{
+    for (size_t i = 0; a->count == b->count && i < a->count; i++)
+        if (!equal_text(a->items[i], b->items[i]))
+            return false;
+    return a->count == b->count;
+}
+
+bool ssfer_option_equal(const ssfer_option *o, const void *a, const void *b)
+{
+    switch (o->type) {
+    case SSFER_OPTION_TYPE_FLAG:
+        return *(const bool *)a == *(const bool *)b;
+    case SSFER_OPTION_TYPE_INT:
+        return *(const int64_t *)a == *(const int64_t *)b;
+    case SSFER_OPTION_TYPE_FLOAT:
+        return *(const double *)a == *(const double *)b;
+    case SSFER_OPTION_TYPE_CHOICE:
+        return *(const int *)a == *(const int *)b;
+    case SSFER_OPTION_TYPE_STRING:
+        return equal_text(*(const char *const *)a, *(const char *const *)b);
+    case SSFER_OPTION_TYPE_STRINGS:
+        return equal_strings(a, b);
+    }
+    return false;
+}
+
 static void *member_of(const parser *p, const ssfer_option_group *group, const ssfer_option *o)
 {
     return (group == &COMMON_GROUP ? p->common : p->args) + group->offset + o->offset;
@@ -323,6 +362,7 @@ static ssfer_status set_option(parser *p, size_t index, const char *attached)
             return st;
     }
     p->parsed->given[index] = true;
+    p->parsed->text[index] = value;
     return set_value(member_of(p, group, o), o, false, value, p->err);
 }
 
@@ -402,29 +442,42 @@ static bool wants_help(const ssfer_command *command, int argc, char *const *argv
     return false;
 }
 
+static ssfer_status read_words(parser *p)
+{
+    *p->parsed = (ssfer_parsed){.command = p->command};
+    if (wants_help(p->command, p->argc, p->argv)) {
+        p->parsed->help = true;
+        return SSFER_OK;
+    }
+    ssfer_status st = set_initials(p);
+    bool only_operands = false;
+    for (; st == SSFER_OK && p->at < p->argc; p->at++) {
+        const char *word = p->argv[p->at];
+        if (only_operands || word[0] != '-' || word[1] == '\0') /* "-" alone is a file name: standard input or output */
+            st = read_operand(p, word);
+        else if (strcmp(word, "--") == 0)
+            only_operands = true;
+        else if (word[1] == '-')
+            st = read_long(p, word + 2);
+        else
+            st = read_short(p, word + 1);
+    }
+    return st;
+}
+
+ssfer_status ssfer_options_read(ssfer_parsed *parsed, const ssfer_command *command, int argc, char *const *argv,
+                                void *args, void *common, ssfer_error *err)
+{
+    parser p = {parsed, command, argc, 0, argv, args, common, 0, err};
+    return read_words(&p);
+}
+
 ssfer_status ssfer_options_parse(ssfer_parsed *parsed, const ssfer_command *command, int argc, char *const *argv,
                                  void *args, void *common, ssfer_error *err)
 {
     parser p = {parsed, command, argc, 0, argv, args, common, 0, err};
-    *parsed = (ssfer_parsed){.command = command};
-    if (wants_help(command, argc, argv)) {
-        parsed->help = true;
-        return SSFER_OK;
-    }
-    ssfer_status st = set_initials(&p);
-    bool only_operands = false;
-    for (; st == SSFER_OK && p.at < argc; p.at++) {
-        const char *word = argv[p.at];
-        if (only_operands || word[0] != '-' || word[1] == '\0') /* "-" alone is a file name: standard input or output */
-            st = read_operand(&p, word);
-        else if (strcmp(word, "--") == 0)
-            only_operands = true;
-        else if (word[1] == '-')
-            st = read_long(&p, word + 2);
-        else
-            st = read_short(&p, word + 1);
-    }
-    return st == SSFER_OK ? check_whole(&p) : st;
+    const ssfer_status st = read_words(&p);
+    return st == SSFER_OK && !parsed->help ? check_whole(&p) : st;
 }
 
 void ssfer_options_deinit(const ssfer_command *command, void *args)

@@ -54,6 +54,13 @@ typedef struct ssfer_strings {
 /* Looks at a string value: SSFER_OK, or an error whose message reads on after "--name: ". */
 typedef ssfer_status (*ssfer_option_check)(const char *value, ssfer_error *err);
 
+/* What becomes of an option when a training goes on (--resume). */
+typedef enum ssfer_option_resume {
+    SSFER_RESUME_SAME, /* as at the start: another value is refused, none means the recorded one */
+    SSFER_RESUME_FREE, /* may be another: it changes no number, or may always change */
+    SSFER_RESUME_CALL, /* says something about this call, not about the training: neither in recipes nor recorded */
+} ssfer_option_resume;
+
 /* One option, or one operand (then `name` is what the synopsis shows, "INPUT"). A table ends with a {0} row. */
 typedef struct ssfer_option {
     ssfer_option_type type;
@@ -69,8 +76,11 @@ typedef struct ssfer_option {
     bool required;              /* an error if it is not given */
     bool hidden;                /* not in help */
     const char *conflicts;      /* another option that must not be given as well */
-    ssfer_option_check check;   /* STRING, STRINGS */
-    const char *help;           /* a phrase, lower case, no full stop; limits and default are added to it */
+    ssfer_option_resume on_resume;
+    const char *describes;    /* another option that this one says more about: in a recipe the common value of this one
+                               * goes    with the common value of that one */
+    ssfer_option_check check; /* STRING, STRINGS */
+    const char *help;         /* a phrase, lower case, no full stop; limits and default are added to it */
 } ssfer_option;
 
 /* offsetof, and a compile error if the member has another type than the option writes. */
@@ -124,6 +134,8 @@ typedef struct ssfer_command {
     ssfer_option_initial initials[SSFER_COMMAND_MAX_INITIALS];
     ssfer_example examples[SSFER_COMMAND_MAX_EXAMPLES];
     size_t args_size; /* of the structure that run gets */
+    /* A training, with options `out` and `resume` and the operand RUN: see cli/resume.h. */
+    bool resumable;
     /* Returns the status and, on failure, a message "FILE: what is wrong; what to do". For a mistake in how the
      * command was called: return ssfer_cli_usage(...). */
     ssfer_status (*run)(ssfer_cli *cli, const void *args, ssfer_error *err);
@@ -132,8 +144,9 @@ typedef struct ssfer_command {
 /* What parsing leaves beside the structure. */
 typedef struct ssfer_parsed {
     const ssfer_command *command;
-    bool given[SSFER_COMMAND_MAX_OPTIONS]; /* in the order of ssfer_command_option */
-    bool help;                             /* --help or -h was met; nothing else was checked */
+    bool given[SSFER_COMMAND_MAX_OPTIONS];       /* in the order of ssfer_command_option */
+    const char *text[SSFER_COMMAND_MAX_OPTIONS]; /* the value as it was given, last; NULL: not given, or a flag */
+    bool help;                                   /* --help or -h was met; nothing else was checked */
 } ssfer_parsed;
 
 /* The i-th option of a command over all its groups, then the common ones; NULL at the end. *group may be NULL. */
@@ -148,6 +161,16 @@ const char *ssfer_command_initial(const ssfer_command *command, const ssfer_opti
  * order; an option given again replaces its value. Errors: SSFER_ERR_ARGUMENT, the message ends with what to do. */
 ssfer_status ssfer_options_parse(ssfer_parsed *parsed, const ssfer_command *command, int argc, char *const *argv,
                                  void *args, void *common, ssfer_error *err);
+/* The same without asking for what is required: for a command line that is to be completed. */
+ssfer_status ssfer_options_read(ssfer_parsed *parsed, const ssfer_command *command, int argc, char *const *argv,
+                                void *args, void *common, ssfer_error *err);
+
+/* Where the value of the i-th option lies; read by its type. */
+const void *ssfer_options_member(const ssfer_command *command, size_t i, const void *args, const void *common);
+
+/* Whether two members hold the same value of an option. */
+bool ssfer_option_equal(const ssfer_option *option, const void *a, const void *b);
+
 void ssfer_options_deinit(const ssfer_command *command, void *args); /* frees the lists of strings */
 
 /* Whether an option would take this value, for callers that have it from elsewhere than a command line: the message is

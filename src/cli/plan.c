@@ -1,8 +1,11 @@
 #include "cli/plan.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "cli/resume.h"
 #include "nn/try.h"
+#include "train/run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +13,6 @@
 static const char *const STAGE_NAMES[TRAIN_MAX_STAGES] = {"pretrain", "finetune", "semi"};
 /* What only `ssfer train` understands, and what it decides for the stages itself. */
 static const char *const OWN_KEYS[] = {"extends", "stages", "fraction", "labels"};
-static const char *const RESERVED[] = {"out", "resume", "help", "quiet", "verbose"};
 static const char *const SHARED_SPLIT[] = {"fraction", "labels"};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -75,7 +77,19 @@ static ssfer_status put_setting(train_plan *plan, const train_setting *setting, 
 static const ssfer_option *stage_option(const ssfer_command *command, const char *key)
 {
     const ssfer_option *o = command ? ssfer_command_find(command, key, NULL) : NULL;
-    return o && !o->hidden && !is_one_of(key, RESERVED, COUNT(RESERVED)) ? o : NULL;
+    return o && !o->hidden && o->on_resume != SSFER_RESUME_CALL ? o : NULL;
+}
+
+/* Whether a stage has the option, but not for recipes. */
+static bool is_of_call(const char *key)
+{
+    for (size_t i = 0; i < TRAIN_MAX_STAGES; i++) {
+        const ssfer_command *command = ssfer_command_named(STAGE_NAMES[i]);
+        const ssfer_option *o = command ? ssfer_command_find(command, key, NULL) : NULL;
+        if (o && o->on_resume == SSFER_RESUME_CALL)
+            return true;
+    }
+    return false;
 }
 
 /* The name that a mistyped key of this section (NULL: any stage) may stand for. */
@@ -139,7 +153,7 @@ static ssfer_status check_value(const train_setting *s, const ssfer_option *o, s
 static ssfer_status check_setting(const train_setting *s, ssfer_error *err)
 {
     bool known = !s->section && is_one_of(s->key, OWN_KEYS, COUNT(OWN_KEYS));
-    if (is_one_of(s->key, RESERVED, COUNT(RESERVED)))
+    if (is_of_call(s->key))
         return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: %s is given on the command line, not in a recipe", s->where,
                           s->key);
     if (s->section && is_one_of(s->key, SHARED_SPLIT, COUNT(SHARED_SPLIT)))
@@ -183,7 +197,8 @@ static ssfer_status take_entry(train_plan *plan, const ssfer_yaml *file, const s
                *key = stage || !e->key ? NULL : option_name(plan, e->key);
     if (!where || (!stage && e->key && !key))
         return no_memory(plan, err);
-    const train_setting setting = {section, key, e->values, e->value_count, where};
+    const bool typed = strncmp(file->path, "--", 2) == 0;
+    const train_setting setting = {section, key, e->values, e->value_count, where, typed ? plan->set_count : 0};
     if (stage && e->value_count)
         return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: %s is a stage; give it keys of its own", where, e->key);
     if (section && !is_one_of(section, STAGE_NAMES, TRAIN_MAX_STAGES)) {
@@ -257,6 +272,7 @@ static ssfer_status read_set(train_plan *plan, const char *option, const char *t
     char *name = ssfer_format("%s %.200s", option, text);
     ssfer_yaml *file = yaml && name ? add_file(plan) : NULL;
     ssfer_status st = file ? ssfer_yaml_parse(file, yaml, strlen(yaml), name, err) : no_memory(plan, err);
+    plan->set_count++;
     for (size_t i = 0; st == SSFER_OK && i < file->count; i++)
         if (common || file->entries[i].key) /* a value for a stage does not switch the stage on */
             st = take_entry(plan, file, &file->entries[i], err);
@@ -325,17 +341,25 @@ static ssfer_status add_setting(train_plan *plan, train_stage *stage, const trai
     return add_word(plan, stage, joined, err);
 }
 
-/* Common settings, but those that the stage has itself, and its own. An `init` for all is for the first stage. */
+/* The setting of an option that holds for a stage: its own or the common one; NULL: neither. */
+static const train_setting *setting_for(const train_plan *plan, const char *stage, const char *key, bool first)
+{
+    const train_setting *own = find_setting(plan, stage, key), *common = find_setting(plan, NULL, key);
+    if (!first && strcmp(key, "init") == 0)
+        return own;
+    return own && (!common || common->rank <= own->rank) ? own : common;
+}
+
 static ssfer_status add_settings(train_plan *plan, train_stage *stage, bool first, ssfer_error *err)
 {
     const char *name = stage->command->name;
-    for (size_t i = 0; i < plan->count; i++) {
-        const train_setting *s = &plan->settings[i];
-        bool mine = s->key && stage_option(stage->command, s->key) &&
-                    (s->section ? strcmp(s->section, name) == 0 : !find_setting(plan, name, s->key));
-        if (!s->section && mine)
-            mine = !is_one_of(s->key, SHARED_SPLIT, COUNT(SHARED_SPLIT)) && (first || strcmp(s->key, "init") != 0);
-        if (mine)
+    const ssfer_option *o;
+    for (size_t i = 0; (o = ssfer_command_option(stage->command, i, NULL)) != NULL; i++) {
+        if (!stage_option(stage->command, o->name) || is_one_of(o->name, SHARED_SPLIT, COUNT(SHARED_SPLIT)))
+            continue;
+        const train_setting *s = setting_for(plan, name, o->name, first);
+        const train_setting *described = o->describes ? setting_for(plan, name, o->describes, first) : NULL;
+        if (s && (s->section || !described || !described->section))
             TRY(add_setting(plan, stage, s, err));
     }
     return SSFER_OK;
@@ -364,6 +388,18 @@ static ssfer_status parse_stage(train_plan *plan, train_stage *stage, ssfer_erro
     return st == SSFER_OK ? st : ssfer_fail_prefix(err, st, "%s: %s", plan->path, stage->command->name);
 }
 
+/* What every stage of this call gets, after its own options. */
+static ssfer_status add_call(train_plan *plan, train_stage *stage, const train_plan_options *options,
+                             const ssfer_cli *cli, ssfer_error *err)
+{
+    TRY(add_word(plan, stage, ssfer_format("--out=%s", stage->folder), err));
+    if (options->resume)
+        TRY(add_word(plan, stage, ssfer_strdup("--resume"), err));
+    if (cli->common.quiet || cli->common.verbose)
+        TRY(add_word(plan, stage, ssfer_strdup(cli->common.quiet ? "--quiet" : "--verbose"), err));
+    return SSFER_OK;
+}
+
 static ssfer_status add_stage(train_plan *plan, const ssfer_command *command, const train_plan_options *options,
                               const ssfer_cli *cli, ssfer_error *err)
 {
@@ -376,15 +412,11 @@ static ssfer_status add_stage(train_plan *plan, const ssfer_command *command, co
     if (!stage->model)
         return no_memory(plan, err);
     TRY(add_settings(plan, stage, !former, err));
-    TRY(add_word(plan, stage, ssfer_format("--out=%s", stage->folder), err));
     if (former && stage_option(command, "init") && !find_setting(plan, command->name, "init"))
         TRY(add_word(plan, stage, ssfer_format("--init=%s", former->model), err));
     if (stage_option(command, "labels"))
         TRY(add_split(plan, stage, options, err));
-    if (options->resume)
-        TRY(add_word(plan, stage, ssfer_strdup("--resume"), err));
-    if (cli->common.quiet || cli->common.verbose)
-        TRY(add_word(plan, stage, ssfer_strdup(cli->common.quiet ? "--quiet" : "--verbose"), err));
+    TRY(add_call(plan, stage, options, cli, err));
     return parse_stage(plan, stage, err);
 }
 
@@ -414,6 +446,10 @@ static ssfer_status read_split_keys(train_plan *plan, ssfer_error *err)
 {
     const train_setting *fraction = find_setting(plan, NULL, "fraction"), *labels = find_setting(plan, NULL, "labels");
     plan->fraction = 1.0;
+    if (fraction && labels && fraction->rank > labels->rank)
+        labels = NULL;
+    else if (fraction && labels && labels->rank > fraction->rank)
+        fraction = NULL;
     if (fraction && labels)
         return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: labels and fraction exclude each other; give one of them",
                           labels->where);
@@ -423,16 +459,10 @@ static ssfer_status read_split_keys(train_plan *plan, ssfer_error *err)
     return SSFER_OK;
 }
 
-ssfer_status ssfer_plan_read(train_plan *plan, const train_plan_options *options, const ssfer_cli *cli,
-                             ssfer_error *err)
+static ssfer_status add_stages(train_plan *plan, const train_plan_options *options, const ssfer_cli *cli,
+                               ssfer_error *err)
 {
     bool chosen[TRAIN_MAX_STAGES];
-    *plan = (train_plan){.path = options->path};
-    TRY(read_file(plan, options->path, 0, err));
-    for (size_t i = 0; i < options->sets->count; i++)
-        TRY(read_set(plan, "--set", options->sets->items[i], err));
-    TRY(read_own_options(plan, cli, err));
-    TRY(read_split_keys(plan, err));
     TRY(choose_stages(chosen, plan, err));
     for (size_t i = 0; i < TRAIN_MAX_STAGES; i++)
         if (chosen[i])
@@ -440,15 +470,156 @@ ssfer_status ssfer_plan_read(train_plan *plan, const train_plan_options *options
     return SSFER_OK;
 }
 
+/* ---- a run that goes on ---------------------------------------------------------------------------------------- */
+
+bool ssfer_plan_is_stage_folder(const char *name)
+{
+    return name[0] >= '1' && name[0] < '1' + TRAIN_MAX_STAGES && name[1] == '-' &&
+           is_one_of(name + 2, STAGE_NAMES, TRAIN_MAX_STAGES);
+}
+
+bool ssfer_stage_has_begun(const char *folder)
+{
+    char *fold = ssfer_format("%s/fold-1", folder);
+    const bool begun = !fold || ssfer_run_has_begun(folder) || ssfer_run_has_begun(fold);
+    ssfer_free(fold);
+    return begun;
+}
+
+/* plan->before: what the run is made of so far; stays NULL where it has no record yet. */
+static ssfer_status read_before(train_plan *plan, const train_plan_options *options, const ssfer_cli *cli,
+                                ssfer_error *err)
+{
+    char *path = ssfer_format("%s/recipe.yaml", options->out);
+    ssfer_status st = path ? SSFER_OK : no_memory(plan, err);
+    if (st == SSFER_OK && options->resume && ssfer_file_exists(path)) {
+        plan->before = ssfer_calloc(1, sizeof *plan->before);
+        st = plan->before ? SSFER_OK : no_memory(plan, err);
+    }
+    train_plan *before = plan->before;
+    if (st == SSFER_OK && before) {
+        const char *kept = ssfer_text_pool_add(&plan->text, path, strlen(path));
+        *before = (train_plan){.path = kept ? kept : plan->path};
+        st = read_file(before, path, 0, err);
+        if (st == SSFER_OK)
+            st = read_split_keys(before, err);
+        if (st == SSFER_OK)
+            st = add_stages(before, options, cli, err);
+        for (size_t i = 0; i < before->stage_count; i++)
+            before->stages[i].begun = before->stages[i].folder && ssfer_stage_has_begun(before->stages[i].folder);
+    }
+    ssfer_free(path);
+    return st;
+}
+
+/* The labels that a stage has learned from are the run's. */
+static void keep_split(train_plan *plan, const ssfer_cli *cli)
+{
+    const train_plan *before = plan->before;
+    bool learned = false;
+    for (size_t i = 0; before && i < before->stage_count; i++)
+        learned = learned || (before->stages[i].begun && ssfer_stage_value(&before->stages[i], "labels"));
+    if (!learned || (plan->fraction == before->fraction && same_name(plan->labels_from, before->labels_from)))
+        return;
+    if (before->labels_from)
+        ssfer_warn(&cli->log, "stages have learned from labels: the run keeps labels %s", before->labels_from);
+    else
+        ssfer_warn(&cli->log, "stages have learned from labels: the run keeps fraction %g", before->fraction);
+    plan->fraction = before->fraction;
+    plan->labels_from = before->labels_from;
+}
+
+/* Its text, as it was given, or how its default is called. */
+static const char *shown(const train_stage *stage, size_t i)
+{
+    const ssfer_option *o = ssfer_command_option(stage->command, i, NULL);
+    const char *initial = o->initial_help ? o->initial_help : ssfer_command_initial(stage->command, o);
+    if (o->type == SSFER_OPTION_TYPE_FLAG)
+        return stage->parsed.given[i] ? "on" : "off";
+    return stage->parsed.given[i] ? stage->parsed.text[i] : initial ? initial : "unset";
+}
+
+static void forget_words(train_stage *stage)
+{
+    for (size_t k = 0; k < stage->word_count; k++)
+        ssfer_free(stage->words[k]);
+    stage->word_count = 0;
+    if (stage->args)
+        ssfer_options_deinit(stage->command, stage->args);
+    ssfer_free(stage->args);
+    stage->args = NULL;
+}
+
+/* A stage that has begun: the options that it began with, but for those that may change. */
+static ssfer_status keep_stage(train_plan *plan, train_stage *stage, const train_stage *before, const ssfer_cli *cli,
+                               ssfer_error *err)
+{
+    train_stage kept = {.command = stage->command};
+    const ssfer_option *o;
+    ssfer_status st = SSFER_OK;
+    for (size_t k = 0; st == SSFER_OK && k < before->word_count; k++)
+        st = add_word(plan, &kept, ssfer_strdup(before->words[k]), err);
+    for (size_t i = 0; st == SSFER_OK && (o = ssfer_command_option(stage->command, i, NULL)) != NULL; i++) {
+        const bool equal = ssfer_option_equal(o, ssfer_options_member(stage->command, i, stage->args, &stage->common),
+                                              ssfer_options_member(stage->command, i, before->args, &before->common));
+        if (equal || o->on_resume == SSFER_RESUME_CALL || is_one_of(o->name, SHARED_SPLIT, COUNT(SHARED_SPLIT)))
+            continue;
+        if (o->on_resume == SSFER_RESUME_SAME)
+            ssfer_warn(&cli->log, "%s has begun: it keeps %s %s, not %s", stage->name, o->name, shown(before, i),
+                       shown(stage, i));
+        else if (o->type == SSFER_OPTION_TYPE_FLAG && stage->parsed.given[i])
+            st = add_word(plan, &kept, ssfer_format("--%s", o->name), err);
+        else if (stage->parsed.given[i])
+            st = add_word(plan, &kept, ssfer_format("--%s=%s", o->name, stage->parsed.text[i]), err);
+    }
+    forget_words(stage);
+    ssfer_free(stage->words);
+    stage->words = kept.words;
+    stage->word_count = kept.word_count;
+    stage->word_capacity = kept.word_capacity;
+    stage->begun = true;
+    return st == SSFER_OK ? parse_stage(plan, stage, err) : st;
+}
+
+static ssfer_status keep_stages(train_plan *plan, const ssfer_cli *cli, ssfer_error *err)
+{
+    for (size_t i = 0; plan->before && i < plan->before->stage_count; i++) {
+        const train_stage *before = &plan->before->stages[i];
+        train_stage *stage = i < plan->stage_count ? &plan->stages[i] : NULL;
+        if (!before->begun)
+            continue;
+        if (!stage || stage->command != before->command)
+            return ssfer_fail(err, SSFER_ERR_ARGUMENT,
+                              "%s: %s has begun; leave it in its place among the stages, or use another --out",
+                              plan->before->path, before->name);
+        TRY(keep_stage(plan, stage, before, cli, err));
+    }
+    return SSFER_OK;
+}
+
+ssfer_status ssfer_plan_read(train_plan *plan, const train_plan_options *options, const ssfer_cli *cli,
+                             ssfer_error *err)
+{
+    *plan = (train_plan){.path = options->path};
+    TRY(read_file(plan, options->path, 0, err));
+    for (size_t i = 0; i < options->sets->count; i++)
+        TRY(read_set(plan, "--set", options->sets->items[i], err));
+    TRY(read_own_options(plan, cli, err));
+    TRY(read_split_keys(plan, err));
+    TRY(read_before(plan, options, cli, err));
+    keep_split(plan, cli);
+    TRY(add_stages(plan, options, cli, err));
+    return keep_stages(plan, cli, err);
+}
+
 void ssfer_plan_deinit(train_plan *plan)
 {
+    if (plan->before)
+        ssfer_plan_deinit(plan->before);
+    ssfer_free(plan->before);
     for (size_t i = 0; i < plan->stage_count; i++) {
         train_stage *stage = &plan->stages[i];
-        if (stage->args)
-            ssfer_options_deinit(stage->command, stage->args);
-        for (size_t k = 0; k < stage->word_count; k++)
-            ssfer_free(stage->words[k]);
-        ssfer_free(stage->args);
+        forget_words(stage);
         ssfer_free(stage->words);
         ssfer_free(stage->name);
         ssfer_free(stage->folder);
@@ -470,12 +641,9 @@ void ssfer_plan_deinit(train_plan *plan)
 const void *ssfer_stage_value(const train_stage *stage, const char *option)
 {
     size_t index = 0;
-    const ssfer_option_group *group = NULL;
-    if (!ssfer_command_find(stage->command, option, &index))
-        return NULL;
-    const ssfer_option *o = ssfer_command_option(stage->command, index, &group);
-    const unsigned char *base = group->options == SSFER_COMMON_OPTIONS ? (const void *)&stage->common : stage->args;
-    return base + group->offset + o->offset;
+    return ssfer_command_find(stage->command, option, &index)
+               ? ssfer_options_member(stage->command, index, stage->args, &stage->common)
+               : NULL;
 }
 
 const char *ssfer_stage_string(const train_stage *stage, const char *option)
@@ -496,4 +664,65 @@ const void *ssfer_stage_group(const train_stage *stage, const ssfer_option *tabl
         if (stage->command->groups[g].options == table)
             return (const unsigned char *)stage->args + stage->command->groups[g].offset;
     return NULL;
+}
+
+bool ssfer_stage_finished(const train_stage *stage)
+{
+    char *report = ssfer_format("%s/report.html", stage->folder);
+    const bool finished = report && ssfer_file_exists(report) && ssfer_file_exists(stage->model);
+    ssfer_free(report);
+    return finished;
+}
+
+const train_stage *ssfer_plan_first_labeled(const train_plan *plan)
+{
+    for (size_t i = 0; i < plan->stage_count; i++)
+        if (ssfer_stage_value(&plan->stages[i], "labels"))
+            return &plan->stages[i];
+    return NULL;
+}
+
+bool ssfer_plan_labels_stand(const train_plan *plan)
+{
+    static const char *const decide[] = {"data", "split", "seed"};
+    const train_plan *before = plan->before;
+    const train_stage *now = ssfer_plan_first_labeled(plan), *then = before ? ssfer_plan_first_labeled(before) : NULL;
+    if (!now || !then || !plan->labels || !ssfer_file_exists(plan->labels))
+        return false;
+    if (then->begun)
+        return true;
+    bool same = plan->fraction == before->fraction && same_name(plan->labels_from, before->labels_from);
+    for (size_t i = 0; same && i < COUNT(decide); i++)
+        same = ssfer_option_equal(ssfer_command_find(now->command, decide[i], NULL), ssfer_stage_value(now, decide[i]),
+                                  ssfer_stage_value(then, decide[i]));
+    return same;
+}
+
+bool ssfer_plan_takes_former(const train_plan *plan, size_t stage)
+{
+    return stage > 0 && same_name(ssfer_stage_string(&plan->stages[stage], "init"), plan->stages[stage - 1].model);
+}
+
+void ssfer_plan_describe(ssfer_recipe *r, const train_plan *plan)
+{
+    const char *names[TRAIN_MAX_STAGES];
+    for (size_t i = 0; i < plan->stage_count; i++)
+        names[i] = plan->stages[i].command->name;
+    ssfer_recipe_section(r, "common");
+    ssfer_recipe_strings(r, "stages", names, plan->stage_count);
+    if (plan->labels_from)
+        ssfer_recipe_string(r, "labels", plan->labels_from);
+    else if (ssfer_plan_first_labeled(plan))
+        ssfer_recipe_double(r, "fraction", plan->fraction);
+    for (size_t i = 0; i < plan->stage_count; i++) {
+        ssfer_parsed parsed = plan->stages[i].parsed;
+        size_t at = 0;
+        for (size_t k = 0; k < COUNT(SHARED_SPLIT); k++)
+            if (ssfer_command_find(parsed.command, SHARED_SPLIT[k], &at))
+                parsed.given[at] = false;
+        if (ssfer_plan_takes_former(plan, i) && ssfer_command_find(parsed.command, "init", &at))
+            parsed.given[at] = false;
+        ssfer_recipe_section(r, names[i]);
+        ssfer_resume_put_options(r, &parsed);
+    }
 }

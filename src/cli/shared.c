@@ -20,10 +20,11 @@ static ssfer_status check_device(const char *value, ssfer_error *err)
 
 const ssfer_option SSFER_COMMON_OPTIONS[] = {
     {SSFER_OPTION_INT(ssfer_common_args, threads), .name = "threads", .value = "N", .initial_help = "all processors",
-     .min = 1, .max = 1024, .help = "threads to use"},
+     .min = 1, .max = 1024, .on_resume = SSFER_RESUME_FREE, .help = "threads to use"},
     {SSFER_OPTION_STRING(ssfer_common_args, device), .name = "device", .value = "auto|cpu|cuda[:N]", .initial = "auto",
-     .check = check_device, .help = "where to compute"},
-    {SSFER_OPTION_CHOICE(ssfer_common_args, cpu), .name = "cpu", .choices = SSFER_CPU_LEVEL_CHOICES, .initial = "auto",
+     .check = check_device, .on_resume = SSFER_RESUME_FREE, .help = "where to compute"},
+    {SSFER_OPTION_CHOICE(ssfer_common_args, cpu), .name = "cpu", .on_resume = SSFER_RESUME_FREE,
+     .choices = SSFER_CPU_LEVEL_CHOICES, .initial = "auto",
      .help =
          "vector instructions to compute with, at most those that this processor has; auto: what SSFER_CPU says, or "
          "the best"},
@@ -33,9 +34,11 @@ const ssfer_option SSFER_COMMON_OPTIONS[] = {
     {SSFER_OPTION_INT(ssfer_common_args, seed), .name = "seed", .value = "N", .initial = "0", .min = 0,
      .max = 4294967295.0, .help = "where random numbers start; equal seeds give equal results"},
     {SSFER_OPTION_FLAG(ssfer_common_args, quiet), .name = "quiet", .letter = 'q', .conflicts = "verbose",
-     .help = "errors only: no warnings, no progress bar"},
-    {SSFER_OPTION_FLAG(ssfer_common_args, verbose), .name = "verbose", .letter = 'v', .help = "more details"},
-    {SSFER_OPTION_FLAG(ssfer_common_args, help), .name = "help", .letter = 'h', .help = "show this help"},
+     .on_resume = SSFER_RESUME_CALL, .help = "errors only: no warnings, no progress bar"},
+    {SSFER_OPTION_FLAG(ssfer_common_args, verbose), .name = "verbose", .letter = 'v', .on_resume = SSFER_RESUME_CALL,
+     .help = "more details"},
+    {SSFER_OPTION_FLAG(ssfer_common_args, help), .name = "help", .letter = 'h', .on_resume = SSFER_RESUME_CALL,
+     .help = "show this help"},
     {0}};
 
 ssfer_precision ssfer_common_precision(const ssfer_common_args *common)
@@ -46,6 +49,19 @@ ssfer_precision ssfer_common_precision(const ssfer_common_args *common)
 ssfer_precision ssfer_cli_precision(const ssfer_cli *cli)
 {
     return ssfer_common_precision(&cli->common);
+}
+
+ssfer_status ssfer_common_check(const ssfer_common_args *common, ssfer_error *err)
+{
+    if (strncmp(common->device, "cuda", 4) == 0)
+        return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "--device %s: this program was built without CUDA; give cpu",
+                          common->device);
+    ssfer_status st = ssfer_cpu_level_set(SSFER_CPU_LEVEL_CHOICES[common->cpu], err);
+    if (st == SSFER_OK && common->precision == SSFER_CHOICE_BF16 && !ssfer_compute_has(SSFER_PRECISION_BF16))
+        st = ssfer_fail(err, SSFER_ERR_UNSUPPORTED,
+                        "--precision bf16: it needs AVX512-BF16, and the level here is '%s'; give fp32",
+                        ssfer_cpu_level_name(ssfer_cpu_level_in_use()));
+    return st;
 }
 
 const ssfer_option SSFER_MODEL_OPTIONS[] = {
@@ -106,10 +122,12 @@ const ssfer_option SSFER_TRAINING_OPTIONS[] = {
     {SSFER_OPTION_FLOAT(ssfer_training_args, ema), .name = "ema", .value = "X", .initial = "0.999", .max = 1,
      .below_max = true, .help = "decay of the running average of the weights; 0: none"},
     {SSFER_OPTION_INT(ssfer_training_args, save_every), .name = "save-every", .value = "N", .initial = "0", .min = 0,
-     .max = 1000000, .help = "keep a checkpoint every N epochs; 0: only the best and the last"},
+     .max = 1000000, .on_resume = SSFER_RESUME_FREE,
+     .help = "keep a checkpoint every N epochs; 0: only the best and the last"},
     {SSFER_OPTION_FLAG(ssfer_training_args, checkpoint_activations), .name = "checkpoint-activations",
+     .on_resume = SSFER_RESUME_FREE,
      .help = "keep each block's input only and compute the rest of it again in the backward pass: a fraction of the "
              "memory for activations, a fifth more operations, the same results"},
-    {SSFER_OPTION_FLAG(ssfer_training_args, resume), .name = "resume",
-     .help = "go on with the run in --out where it stopped"},
+    {SSFER_OPTION_FLAG(ssfer_training_args, resume), .name = "resume", .on_resume = SSFER_RESUME_CALL,
+     .help = "go on where the run stopped; its folder is enough, --resume RUN: all other options are as they were"},
     {0}};

@@ -27,6 +27,8 @@ void ssfer_training_from_args(ssfer_training_options *o, const ssfer_training_ar
     o->report = cli->common.quiet ? NULL : stderr;
     o->verbose = cli->common.verbose;
     o->stop = ssfer_signals_received;
+    o->given = cli->given;
+    o->rehearsal = cli->rehearsal;
 }
 
 const ssfer_option SSFER_LABELED_OPTIONS[] = {
@@ -51,10 +53,16 @@ const ssfer_option SSFER_LABELED_OPTIONS[] = {
     {SSFER_OPTION_STRING(ssfer_labeled_args, labels), .name = "labels", .value = "FILE",
      .help = "which pictures are labeled: a file of 'ssfer split', or the folder of a run, whose labels are meant"},
     {SSFER_OPTION_FLOAT(ssfer_labeled_args, max_bad), .name = "max-bad", .value = "X", .initial = "0.1", .max = 1,
-     .help = "stop when a larger share of the pictures cannot be read"},
+     .on_resume = SSFER_RESUME_FREE, .help = "stop when a larger share of the pictures cannot be read"},
     {0}};
 
-ssfer_labeled_options ssfer_labeled_from_args(const ssfer_labeled_args *a)
+const ssfer_option SSFER_RESUMED_OPERANDS[] = {{.type = SSFER_OPTION_TYPE_STRING,
+                                                .offset = 0,
+                                                .name = "RUN",
+                                                .help = "with --resume: the folder of the run to go on with"},
+                                               {0}};
+
+ssfer_labeled_options ssfer_labeled_from_args(const ssfer_labeled_args *a, const ssfer_cli *cli)
 {
     return (ssfer_labeled_options){.data = a->data,
                                    .split = a->split,
@@ -63,7 +71,8 @@ ssfer_labeled_options ssfer_labeled_from_args(const ssfer_labeled_args *a)
                                    .folder_classes = a->folder_classes,
                                    .holdout = a->holdout,
                                    .fraction = a->fraction,
-                                   .labels = a->labels};
+                                   .labels = a->labels,
+                                   .rehearsal = cli->rehearsal};
 }
 
 ssfer_status ssfer_classifier_config(ssfer_vit_config *c, const ssfer_model_args *m, const char *init,

@@ -11,6 +11,9 @@
 void ssfer_training_from_args(ssfer_training_options *o, const ssfer_training_args *args, const char *out,
                               const ssfer_cli *cli);
 
+/* The operand RUN of a training; the first member of the command's structure is a string for it. */
+extern const ssfer_option SSFER_RESUMED_OPERANDS[];
+
 typedef struct ssfer_labeled_args {
     const char *data, *split, *valid_data, *valid_split, *folder_classes, *labels;
     double fraction, holdout, max_bad;
@@ -18,7 +21,7 @@ typedef struct ssfer_labeled_args {
 
 extern const ssfer_option SSFER_LABELED_OPTIONS[];
 
-ssfer_labeled_options ssfer_labeled_from_args(const ssfer_labeled_args *args);
+ssfer_labeled_options ssfer_labeled_from_args(const ssfer_labeled_args *args, const ssfer_cli *cli);
 
 /* A classifier's sizes. With init (a checkpoint), sizes that were not asked for are the checkpoint's: 0 stands for
  * them. Errors are mistakes in how the command was called. */

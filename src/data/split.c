@@ -176,21 +176,29 @@ static ssfer_status check_header(const ssfer_json *document, const char *path, s
     return st;
 }
 
+static ssfer_status mark_name(unsigned char *chosen, const ssfer_dataset *set, const char *name, const char *path,
+                              ssfer_error *err)
+{
+    const size_t i = ssfer_dataset_find(set, name);
+    if (i == SIZE_MAX)
+        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: labels %.150s, which is not in %.150s; is it of another set?",
+                          path, name, ssfer_dataset_source(set));
+    if (chosen[i])
+        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: labels %.150s twice", path, name);
+    chosen[i] = 1;
+    return SSFER_OK;
+}
+
 static ssfer_status mark_labeled(unsigned char *chosen, const ssfer_dataset *set, const ssfer_json *labeled,
                                  const char *path, ssfer_error *err)
 {
     for (ssfer_json_iter entry = ssfer_json_each(labeled); ssfer_json_next(&entry);) {
         const char *name;
         ssfer_status st = ssfer_json_to_string(&name, entry.value, path, err);
+        if (st == SSFER_OK)
+            st = mark_name(chosen, set, name, path, err);
         if (st != SSFER_OK)
             return st;
-        size_t i = ssfer_dataset_find(set, name);
-        if (i == SIZE_MAX)
-            return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: labels %.150s, which is not in %.150s; is it of another set?",
-                              path, name, ssfer_dataset_source(set));
-        if (chosen[i])
-            return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: labels %.150s twice", path, name);
-        chosen[i] = 1;
     }
     return SSFER_OK;
 }
@@ -247,5 +255,22 @@ ssfer_status ssfer_split_load(ssfer_split *out, const ssfer_dataset *set, const 
     else
         st = load_file(out, set, file, err);
     ssfer_free(file);
+    return st;
+}
+
+ssfer_status ssfer_split_carry(ssfer_split *out, const ssfer_dataset *set, const ssfer_split *split,
+                               const ssfer_dataset *from, const char *path, ssfer_error *err)
+{
+    unsigned char *chosen = ssfer_calloc(ssfer_dataset_count(set), 1);
+    ssfer_status st = chosen ? SSFER_OK : no_memory(set, err);
+    *out = (ssfer_split){0};
+    ssfer_split carried = {.fraction = split->fraction, .seed = split->seed};
+    for (size_t i = 0; st == SSFER_OK && i < split->labeled_count; i++)
+        st = mark_name(chosen, set, ssfer_dataset_path(from, split->labeled[i]), path, err);
+    if (st == SSFER_OK)
+        st = fill_split(&carried, set, chosen, err);
+    if (st == SSFER_OK)
+        *out = carried;
+    ssfer_free(chosen);
     return st;
 }

@@ -31,6 +31,9 @@ ssfer_status ssfer_split_save(const ssfer_split *split, const ssfer_dataset *set
 /* path: the file, or the folder of a run, which keeps one. Fails if a named sample is missing from the set, naming the
  * first. */
 ssfer_status ssfer_split_load(ssfer_split *out, const ssfer_dataset *set, const char *path, ssfer_error *err);
+/* The split of `from` in another set, by the samples' names: what saving it as `path` and loading that would give. */
+ssfer_status ssfer_split_carry(ssfer_split *out, const ssfer_dataset *set, const ssfer_split *split,
+                               const ssfer_dataset *from, const char *path, ssfer_error *err);
 void ssfer_split_deinit(ssfer_split *split);
 
 #endif

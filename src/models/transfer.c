@@ -90,6 +90,19 @@ static size_t grid_side(size_t positions)
     return side * side + 1 == positions ? side : 0;
 }
 
+static ssfer_status resample_positions(float *out, size_t out_side, const ssfer_tensor *t, size_t in_side, size_t width,
+                                       ssfer_error *err)
+{
+    float *table = ssfer_calloc(t->count, sizeof *table);
+    if (!table)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "positions: out of memory");
+    ssfer_tensor_to_f32(table, t);
+    ssfer_positions_resample(out, out_side, table, in_side, width);
+    ssfer_free(table);
+    return SSFER_OK;
+}
+
+/* params NULL: only looks. */
 static ssfer_status load_positions(float *params, const ssfer_vit *vit, const ssfer_tensor *t, const ssfer_log *log,
                                    ssfer_error *err)
 {
@@ -98,17 +111,12 @@ static ssfer_status load_positions(float *params, const ssfer_vit *vit, const ss
     const size_t in_side = t->ndim == 3 && t->shape[0] == 1 && t->shape[2] == width ? grid_side(t->shape[1]) : 0;
     if (!in_side)
         return ssfer_fail(err, SSFER_ERR_SHAPE, "pos_embed is no table of a square grid with %zu channels", width);
-    if (in_side == out_side) {
+    if (params && in_side == out_side)
         ssfer_tensor_to_f32(params + vit->pos, t);
-        return SSFER_OK;
-    }
-    float *table = ssfer_calloc(t->count, sizeof *table);
-    if (!table)
-        return ssfer_fail(err, SSFER_ERR_MEMORY, "positions: out of memory");
-    ssfer_tensor_to_f32(table, t);
-    ssfer_positions_resample(params + vit->pos, out_side, table, in_side, width);
-    ssfer_free(table);
-    ssfer_info(log, "positions resampled from %zux%zu to %zux%zu patches", in_side, in_side, out_side, out_side);
+    else if (params)
+        TRY(resample_positions(params + vit->pos, out_side, t, in_side, width, err));
+    if (in_side != out_side)
+        ssfer_info(log, "positions resampled from %zux%zu to %zux%zu patches", in_side, in_side, out_side, out_side);
     return SSFER_OK;
 }
 
@@ -147,8 +155,9 @@ static ssfer_status check_heads(const ssfer_vit *vit, const ssfer_tensor_set *se
     return SSFER_OK;
 }
 
-ssfer_status ssfer_transfer_encoder(float *params, const ssfer_vit *vit, const ssfer_tensor_set *set,
-                                    const ssfer_log *log, ssfer_error *err)
+/* params NULL: only looks. */
+static ssfer_status transfer(float *params, const ssfer_vit *vit, const ssfer_tensor_set *set, const ssfer_log *log,
+                             ssfer_error *err)
 {
     const ssfer_tensor *head = ssfer_tensor_set_find(set, "head.weight");
     const bool same_head = head && head->ndim == 2 && head->shape[0] == vit->config.classes;
@@ -166,7 +175,8 @@ ssfer_status ssfer_transfer_encoder(float *params, const ssfer_vit *vit, const s
             TRY(load_positions(params, vit, t, log, err));
             loaded = true;
         } else {
-            TRY(ssfer_params_load(params, &one, set, "", &loaded, err));
+            TRY(params ? ssfer_params_load(params, &one, set, "", &loaded, err)
+                       : ssfer_params_check(&one, set, "", &loaded, err));
         }
         first_missing = loaded || first_missing ? first_missing : p->name;
         missing += !loaded;
@@ -181,4 +191,16 @@ ssfer_status ssfer_transfer_encoder(float *params, const ssfer_vit *vit, const s
     if (!same_head)
         ssfer_info(log, "the head starts random (%zu classes)", vit->config.classes);
     return SSFER_OK;
+}
+
+ssfer_status ssfer_transfer_encoder(float *params, const ssfer_vit *vit, const ssfer_tensor_set *set,
+                                    const ssfer_log *log, ssfer_error *err)
+{
+    return transfer(params, vit, set, log, err);
+}
+
+ssfer_status ssfer_transfer_check(const ssfer_vit *vit, const ssfer_tensor_set *set, const ssfer_log *log,
+                                  ssfer_error *err)
+{
+    return transfer(NULL, vit, set, log, err);
 }

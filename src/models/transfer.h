@@ -25,4 +25,8 @@ void ssfer_positions_resample(float *out, size_t out_side, const float *in, size
 ssfer_status ssfer_transfer_encoder(float *params, const ssfer_vit *vit, const ssfer_tensor_set *set,
                                     const ssfer_log *log, ssfer_error *err);
 
+/* Whether the transfer would succeed: the same errors and lines, from names, shapes and metadata alone. */
+ssfer_status ssfer_transfer_check(const ssfer_vit *vit, const ssfer_tensor_set *set, const ssfer_log *log,
+                                  ssfer_error *err);
+
 #endif

@@ -126,10 +126,16 @@ ssfer_status ssfer_optimizer_store(const ssfer_optimizer *o, ssfer_tensor_set *s
 
 ssfer_status ssfer_optimizer_load(ssfer_optimizer *o, const ssfer_tensor_set *set, uint64_t updates, ssfer_error *err)
 {
+    TRY(ssfer_params_check(o->table, set, "optimizer.exp_avg.", NULL, err));
+    TRY(ssfer_params_check(o->table, set, "optimizer.exp_avg_sq.", NULL, err));
+    if (o->options.ema_decay > 0.0f)
+        TRY(ssfer_params_check(o->table, set, "ema.", NULL, err));
+    o->updates = updates;
+    if (!o->exp_avg)
+        return SSFER_OK;
     TRY(ssfer_params_load(o->exp_avg, o->table, set, "optimizer.exp_avg.", NULL, err));
     TRY(ssfer_params_load(o->exp_avg_sq, o->table, set, "optimizer.exp_avg_sq.", NULL, err));
     if (o->ema)
         TRY(ssfer_params_load(o->ema, o->table, set, "ema.", NULL, err));
-    o->updates = updates;
     return SSFER_OK;
 }

@@ -53,6 +53,7 @@ ssfer_status ssfer_optimizer_step(ssfer_compute *cx, ssfer_optimizer *optimizer,
 
 /* Moments as "optimizer.exp_avg.<name>" and "optimizer.exp_avg_sq.<name>", EMA as "ema.<name>" (borrowed data). */
 ssfer_status ssfer_optimizer_store(const ssfer_optimizer *optimizer, ssfer_tensor_set *set, ssfer_error *err);
+/* Without blocks (exp_avg NULL; of the rest the table and the options count) only whether the set has it all. */
 ssfer_status ssfer_optimizer_load(ssfer_optimizer *optimizer, const ssfer_tensor_set *set, uint64_t updates,
                                   ssfer_error *err);
 

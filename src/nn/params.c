@@ -199,3 +199,13 @@ ssfer_status ssfer_params_store(const float *block, const ssfer_param_table *tab
     }
     return st;
 }
+
+ssfer_status ssfer_params_sketch(const ssfer_param_table *table, ssfer_tensor_set *set, ssfer_error *err)
+{
+    ssfer_status st = SSFER_OK;
+    for (size_t i = 0; st == SSFER_OK && i < table->count; i++) {
+        const ssfer_param *p = &table->items[i];
+        st = ssfer_tensor_set_add(set, p->name, SSFER_DTYPE_F32, p->shape, p->ndim, NULL, err);
+    }
+    return st;
+}

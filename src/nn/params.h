@@ -79,6 +79,10 @@ const float *ssfer_params_in_place(const ssfer_param_table *table, const ssfer_t
 ssfer_status ssfer_params_load(float *block, const ssfer_param_table *table, const ssfer_tensor_set *set,
                                const char *prefix, bool *loaded, ssfer_error *err);
 
+/* Adds the table's names and shapes to a set, whose data must not be read: for what is asked before there are weights.
+ */
+ssfer_status ssfer_params_sketch(const ssfer_param_table *table, ssfer_tensor_set *set, ssfer_error *err);
+
 /* Adds the block's parameters to a set under prefix + name; the data is borrowed from the block. */
 ssfer_status ssfer_params_store(const float *block, const ssfer_param_table *table, ssfer_tensor_set *set,
                                 const char *prefix, ssfer_error *err);

@@ -170,7 +170,13 @@ static ssfer_status load(ssfer_face_boxes *b, ssfer_json **document, const ssfer
     if (!ssfer_file_exists(o->file))
         return SSFER_OK;
     TRY(ssfer_json_read(document, o->file, MAX_FILE_BYTES, err));
-    TRY(check_settings(*document, o, hash, err));
+    const ssfer_status fits = check_settings(*document, o, hash, err);
+    if (fits == SSFER_ERR_ARGUMENT && o->replace) {
+        ssfer_json_destroy(*document);
+        *document = NULL;
+        return SSFER_OK;
+    }
+    TRY(fits);
     TRY(ssfer_json_get_container(&faces, *document, "faces", SSFER_JSON_OBJECT, o->file, err));
     for (ssfer_json_iter i = ssfer_json_each(faces); ssfer_json_next(&i);)
         TRY(read_face(b, set, &i, o->file, err));
@@ -298,6 +304,19 @@ ssfer_status ssfer_face_boxes_find(ssfer_face_boxes *out, const ssfer_dataset *s
     ssfer_free(missing);
     if (st == SSFER_OK)
         tell(out, indices, index_count, o);
+    return st;
+}
+
+ssfer_status ssfer_face_boxes_check(const ssfer_face_boxes_options *o, ssfer_error *err)
+{
+    char hash[24];
+    ssfer_json *document = NULL;
+    if (!ssfer_file_exists(o->file))
+        return SSFER_OK;
+    TRY(hash_file(hash, o->detector_path, err));
+    TRY(ssfer_json_read(&document, o->file, MAX_FILE_BYTES, err));
+    const ssfer_status st = check_settings(document, o, hash, err);
+    ssfer_json_destroy(document);
     return st;
 }
 

@@ -21,6 +21,7 @@ typedef struct ssfer_face_boxes_options {
     const char *detector_path;   /* where it is from */
     ssfer_detector_options find; /* and its settings */
     const char *file;            /* where boxes are kept; what is missing in it is found and added */
+    bool replace;                /* a file of another detector or other settings is nobody else's: begin anew */
     const ssfer_log *log;
     FILE *progress;
     int (*stop)(void); /* polled between batches; NULL: never */
@@ -47,6 +48,10 @@ void ssfer_face_boxes_deinit(ssfer_face_boxes *boxes); /* {0} is fine */
 
 /* Whether [left, top, right, bottom] can be a face: FaceMix divides by its area. Boxes of files are held against it. */
 bool ssfer_face_boxes_is_box(const double box[4]);
+
+/* Whether `file` could be gone on with: absent, or made by this detector with these settings. Errors as those of find.
+ */
+ssfer_status ssfer_face_boxes_check(const ssfer_face_boxes_options *options, ssfer_error *err);
 
 /* Boxes that somebody else has found or drawn: a CSV file whose header names at least path, x1, y1, x2 and y2, in
  * pixels of the picture, such as the annotations of ssfer synth. A path is that of the sample, with its split in front

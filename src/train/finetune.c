@@ -68,6 +68,8 @@ static ssfer_status make_buffers(finetune *f, ssfer_error *err)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "training: out of memory");
     TRY(ssfer_balance_make(f->factor, f->offset, f->options->balance, &f->data, err));
     f->part = ssfer_stack_part(R, ssfer_vit_tokens(&vit->config));
+    if (f->options->training.rehearsal)
+        return SSFER_OK;
     return ssfer_vit_acts_init(&f->acts, f->cx, vit, f->part, true, err);
 }
 
@@ -289,28 +291,39 @@ static ssfer_status prepare_mixing(finetune *f, ssfer_error *err)
     if (!file)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "face boxes: out of memory");
     const ssfer_face_boxes_options where = {
-        .file = file, .log = ssfer_run_log(f->run), .progress = o->progress, .stop = o->stop};
+        .file = file, .replace = !given, .log = ssfer_run_log(f->run), .progress = o->progress, .stop = o->stop};
     f->window_s = ssfer_clock_s();
     ssfer_status st = ssfer_mixer_prepare(f->mixer, f->data.train_set, f->data.train, f->data.train_count, &where, err);
     ssfer_free(file);
     return st;
 }
 
-static ssfer_status prepare(finetune *f, ssfer_error *err)
+/* All that can be refused, before anything is written. */
+static ssfer_status settle(finetune *f, ssfer_error *err)
 {
     const ssfer_finetune_options *o = f->options;
+    const ssfer_rehearsal *r = o->training.rehearsal;
+    TRY(ssfer_training_check(&o->training, err));
     TRY(ssfer_labeled_open(&f->data, &o->data, o->training.seed, o->training.log, err));
+    if (ssfer_rehearsal_lacks_labels(r))
+        return SSFER_OK;
     if (o->balance == SSFER_BALANCE_SAMPLER)
         TRY(ssfer_labeled_balance(&f->sampled, &f->sampled_count, &f->data, err));
     TRY(ssfer_training_plan(&f->batch, &f->iterations, &o->training,
                             f->sampled ? f->sampled_count : f->data.train_count, err));
-    const ssfer_schedule schedule = ssfer_training_schedule(&o->training, f->iterations);
-    TRY(ssfer_schedule_check(&schedule, err));
+    if (ssfer_rehearsal_lacks_init(r))
+        return SSFER_OK;
     TRY(ssfer_compute_create(&f->cx, SSFER_BACKEND_CPU, o->training.precision, o->training.threads, err));
     TRY(ssfer_trainee_init(&f->trainee, f->cx, &o->model, o->init, &f->data, &o->training, err));
     TRY(make_buffers(f, err));
     TRY(ssfer_mixer_read_boxes(f->mixer, f->data.train_set, f->data.train, f->data.train_count, o->training.log, err));
-    TRY(open_run(f, err)); /* last: nothing is written before all that can be refused has been */
+    return r ? ssfer_trainee_sketch(&f->trainee, err) : SSFER_OK;
+}
+
+static ssfer_status prepare(finetune *f, ssfer_error *err)
+{
+    const ssfer_finetune_options *o = f->options;
+    TRY(open_run(f, err));
     TRY(ssfer_labeled_keep(&f->data, f->run, err));
     TRY(prepare_mixing(f, err));
     TRY(make_loaders(f, err));
@@ -345,8 +358,10 @@ ssfer_status ssfer_finetune(const ssfer_finetune_options *options, ssfer_evaluat
     f.options = &f.own_options;
     ssfer_training_log_init(&f.log, options->training.log);
     f.own_options.training.log = &f.log.log;
-    ssfer_status st = prepare(&f, err);
-    if (st == SSFER_OK)
+    ssfer_status st = settle(&f, err);
+    if (st == SSFER_OK && !options->training.rehearsal)
+        st = prepare(&f, err);
+    if (st == SSFER_OK && !options->training.rehearsal)
         st = train(&f, evaluation, err);
     release(&f);
     ssfer_training_log_close(&f.log, st, err);

@@ -26,7 +26,8 @@ typedef struct ssfer_finetune_options {
 ssfer_finetune_options ssfer_finetune_defaults(void);
 
 /* Trains, and writes the run folder. `evaluation` (may be NULL) is the validation of the weights in model.safetensors;
- * release it with ssfer_evaluation_deinit. SSFER_ERR_CANCELLED: stopped, a checkpoint is there. */
+ * release it with ssfer_evaluation_deinit. SSFER_ERR_CANCELLED: stopped, a checkpoint is there. With training.rehearsal
+ * it ends before anything is written, and leaves the evaluation alone. */
 ssfer_status ssfer_finetune(const ssfer_finetune_options *options, ssfer_evaluation *evaluation, ssfer_error *err);
 
 #endif

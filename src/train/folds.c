@@ -76,10 +76,11 @@ static ssfer_status run_fold(ssfer_fold_figures *figures, ssfer_finetune_options
         return ssfer_fail(err, SSFER_ERR_MEMORY, "cross-validation: out of memory");
     o.data.fold = fold;
     o.training.out = out;
-    o.mix.boxes = o.mix.boxes ? o.mix.boxes : boxes;
+    if (!o.mix.boxes && o.mix.detector)
+        o.mix.boxes = boxes;
     ssfer_info(o.training.log, "fold %zu of %zu", fold + 1, o.data.folds);
     ssfer_status st = ssfer_finetune(&o, &e, err);
-    if (st == SSFER_OK) {
+    if (st == SSFER_OK && !o.training.rehearsal) {
         *figures = (ssfer_fold_figures){e.accuracy, e.mean_class_accuracy, e.macro_f1};
         ssfer_evaluation_deinit(&e);
     }
@@ -99,6 +100,12 @@ ssfer_status ssfer_finetune_folds(ssfer_folds *out, const ssfer_finetune_options
     ssfer_free(boxes);
     if (st != SSFER_OK)
         return st;
+    ssfer_rehearsal *r = options->training.rehearsal;
+    if (r) { /* there are as many models as folds, and none to go on from */
+        ssfer_tensor_set_destroy(r->model);
+        r->model = NULL;
+        return SSFER_OK;
+    }
     summarise_all(&f);
     TRY(write_summary(&f, options->training.out, err));
     *out = f;

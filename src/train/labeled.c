@@ -144,8 +144,12 @@ static ssfer_status hold_out(ssfer_labeled *l, uint64_t seed, ssfer_error *err)
 static ssfer_status keep_labeled(ssfer_labeled *l, uint64_t seed, ssfer_error *err)
 {
     const ssfer_labeled_options *o = l->options;
-    TRY(o->labels ? ssfer_split_load(&l->split, l->train_set, o->labels, err)
-                  : ssfer_split_make(&l->split, l->train_set, o->fraction, seed, err));
+    const ssfer_rehearsal *r = o->rehearsal;
+    if (o->labels && r && r->labels_later)
+        TRY(ssfer_split_carry(&l->split, l->train_set, r->labels, r->labels_set, o->labels, err));
+    else
+        TRY(o->labels ? ssfer_split_load(&l->split, l->train_set, o->labels, err)
+                      : ssfer_split_make(&l->split, l->train_set, o->fraction, seed, err));
     if (o->labels && !ssfer_folder_exists(o->labels))
         l->split.seed = seed;
     l->train = ssfer_calloc(l->split.labeled_count, sizeof *l->train);
@@ -163,6 +167,8 @@ ssfer_status ssfer_labeled_open(ssfer_labeled *out, const ssfer_labeled_options 
     TRY(open_train(out, log, err));
     if (!o->folds)
         TRY(open_valid(out, log, err));
+    if (ssfer_rehearsal_lacks_labels(o->rehearsal))
+        return SSFER_OK;
     TRY(keep_labeled(out, seed, err));
     if (out->valid_set)
         return SSFER_OK;

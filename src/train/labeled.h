@@ -4,6 +4,7 @@
 
 #include "data/dataset.h"
 #include "data/split.h"
+#include "train/rehearsal.h"
 #include "train/run.h"
 
 /* Validation: valid_data (NULL: data) with valid_split; without either, the split named "valid", "val" or "test", else
@@ -17,6 +18,7 @@ typedef struct ssfer_labeled_options {
                          * labeled and held-out samples are meant (ssfer_labeled_keep); NULL: by fraction */
     size_t folds, fold; /* folds >= 2: part `fold` (from 0) of so many equal ones, class by class, is the validation */
     bool plain_folds;   /* parts of all labeled pictures alike, as the published code has them */
+    const ssfer_rehearsal *rehearsal; /* NULL: the labels are a file */
 } ssfer_labeled_options;
 
 typedef struct ssfer_labeled {

@@ -376,8 +376,8 @@ static ssfer_status load_best(loop *l, float *out, ssfer_error *err)
     return st;
 }
 
-/* The recipe as one line of JSON, {"section.key": "value"}, without what only describes the machine; NULL without
- * memory. The string is the C library's: free it with free. */
+/* The recipe as one line of JSON, {"section.key": "value"}, without what only describes the machine or
+ * says it in other words; NULL without memory. The string is the C library's: free it with free. */
 static char *recipe_line(const ssfer_recipe *recipe)
 {
     char *text = NULL;
@@ -392,7 +392,7 @@ static char *recipe_line(const ssfer_recipe *recipe)
         const ssfer_recipe_entry *e = &recipe->entries[i];
         char key[128];
         snprintf(key, sizeof key, "%s.%s", e->section, e->key);
-        if (strcmp(e->section, "machine") != 0)
+        if (strcmp(e->section, "machine") != 0 && strcmp(e->section, SSFER_RECIPE_OPTIONS) != 0)
             ssfer_json_put_string(&w, key, e->value);
     }
     ssfer_json_end(&w);

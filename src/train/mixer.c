@@ -109,7 +109,11 @@ static bool reads_boxes(const ssfer_mix_options *o)
 ssfer_status ssfer_mixer_read_boxes(ssfer_mixer *m, const ssfer_dataset *set, const size_t *indices, size_t index_count,
                                     const ssfer_log *log, ssfer_error *err)
 {
-    if (!reads_boxes(&m->options))
+    const ssfer_mix_options *o = &m->options;
+    if (o->mode == SSFER_MIX_FACEMIX && o->detector && o->boxes)
+        return ssfer_face_boxes_check(
+            &(ssfer_face_boxes_options){.detector_path = o->detector, .find = o->find, .file = o->boxes}, err);
+    if (!reads_boxes(o))
         return SSFER_OK;
     return ssfer_face_boxes_read_csv(&m->known, set, indices, index_count, m->options.boxes, log, err);
 }

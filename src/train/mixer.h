@@ -50,7 +50,8 @@ void ssfer_mixer_destroy(ssfer_mixer *mixer); /* NULL is fine */
 
 size_t ssfer_mixer_most_rows(const ssfer_mixer *mixer);
 
-/* With a CSV of boxes and no detector: reads it; else does nothing. */
+/* With a CSV of boxes and no detector: reads it. With a detector and a file to keep what it finds: refuses one that is
+ * of another detector. Else does nothing. */
 ssfer_status ssfer_mixer_read_boxes(ssfer_mixer *mixer, const ssfer_dataset *set, const size_t *indices,
                                     size_t index_count, const ssfer_log *log, ssfer_error *err);
 

@@ -94,7 +94,8 @@ static ssfer_status hold_out(pretrain *p, ssfer_error *err)
 static ssfer_status open_data(pretrain *p, ssfer_error *err)
 {
     const ssfer_pretrain_options *o = p->options;
-    TRY(ssfer_dataset_open(&p->set, o->data, &(ssfer_dataset_options){.unlabeled = true, .log = o->training.log}, err));
+    const ssfer_dataset_options options = {.split = o->split, .unlabeled = true, .log = o->training.log};
+    TRY(ssfer_dataset_open(&p->set, o->data, &options, err));
     if (!ssfer_dataset_count(p->set))
         return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: no pictures", o->data);
     return hold_out(p, err);
@@ -132,6 +133,10 @@ static ssfer_status build_model(pretrain *p, const ssfer_tensor_set *set, ssfer_
     config.norm_pix = o->model.norm_pix;
     config.checkpoint = o->training.checkpoint_activations;
     TRY(ssfer_mae_init(&p->model.mae, &config, err));
+    if (o->training.rehearsal)
+        return set ? ssfer_pretrain_take_weights(NULL, &p->model.mae, set, o->continue_from != NULL, o->training.log,
+                                                 err)
+                   : SSFER_OK;
     TRY(ssfer_params_alloc(&p->model.params, &p->model.mae.table, err));
     ssfer_mae_init_params(p->model.params, &p->model.mae, o->training.seed);
     memcpy(p->model.mean, o->training.transform.mean, sizeof p->model.mean);
@@ -177,9 +182,6 @@ static ssfer_status begin(void *user, float *params, ssfer_optimizer *optimizer,
     const ssfer_pretrain_options *o = p->options;
     (void)params; /* they were loaded with the model */
     TRY(ssfer_pretrain_take_optimizer(optimizer, state, o->continue_from, o->start_epoch, err));
-    if (state->epoch >= o->training.epochs)
-        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: %zu epochs are done already; use a larger --epochs than %zu",
-                          o->continue_from, state->epoch, o->training.epochs);
     ssfer_info(ssfer_run_log(p->run), "%s: going on with epoch %zu, after %zu steps", o->continue_from,
                state->epoch + 1, state->step);
     return SSFER_OK;
@@ -306,8 +308,10 @@ static void describe_training(ssfer_recipe *r, const pretrain *p)
     ssfer_recipe_double(r, "clip_grad", (double)o->optimizer.clip_grad);
     ssfer_recipe_double(r, "ema", (double)o->optimizer.ema_decay);
     ssfer_recipe_size(r, "rollbacks", p->options->rollbacks);
-    ssfer_recipe_size(r, "save_every", o->save_every); /* decides where a rollback returns to */
     ssfer_recipe_u64(r, "seed", o->seed);
+    if (!p->options->rollbacks) /* else it decides where a rollback returns to */
+        ssfer_recipe_free_choice(r);
+    ssfer_recipe_size(r, "save_every", o->save_every);
 }
 
 static void describe_data(ssfer_recipe *r, const pretrain *p)
@@ -315,6 +319,8 @@ static void describe_data(ssfer_recipe *r, const pretrain *p)
     const ssfer_pretrain_options *o = p->options;
     ssfer_recipe_section(r, "data");
     ssfer_recipe_string(r, "data", o->data);
+    if (o->split)
+        ssfer_recipe_string(r, "split", o->split);
     ssfer_recipe_double(r, "holdout", o->holdout);
     ssfer_recipe_size(r, "training_pictures", p->train_count);
     ssfer_recipe_size(r, "held_out", p->valid_count);
@@ -333,15 +339,48 @@ static ssfer_status open_run(pretrain *p, ssfer_error *err)
     return st;
 }
 
-static ssfer_status prepare(pretrain *p, ssfer_error *err)
+/* What `begin` will take. */
+static ssfer_status check_start(const pretrain *p, ssfer_error *err)
 {
     const ssfer_pretrain_options *o = p->options;
+    size_t epoch = 0;
+    if (!o->continue_from)
+        return SSFER_OK;
+    TRY(ssfer_pretrain_check_optimizer(&epoch, &p->model.mae.table, o->training.optimizer.ema_decay > 0.0f,
+                                       o->continue_from, o->start_epoch, err));
+    if (epoch >= o->training.epochs)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: %zu epochs are done already; use a larger --epochs than %zu",
+                          o->continue_from, epoch, o->training.epochs);
+    return SSFER_OK;
+}
+
+/* The end of a rehearsal: what the model will be. */
+static ssfer_status sketch(const pretrain *p, ssfer_error *err)
+{
+    ssfer_rehearsal *r = p->options->training.rehearsal;
+    TRY(ssfer_tensor_set_create(&r->model, err));
+    TRY(ssfer_params_sketch(&p->model.mae.table, r->model, err));
+    return ssfer_mae_config_to_metadata(&p->model.mae.config, r->model, err);
+}
+
+/* All that can be refused, before anything is written. */
+static ssfer_status settle(pretrain *p, ssfer_error *err)
+{
+    const ssfer_pretrain_options *o = p->options;
+    TRY(ssfer_training_check(&o->training, err));
     TRY(open_data(p, err));
     TRY(ssfer_training_plan(&p->batch, &p->iterations, &o->training, p->train_count, err));
     TRY(ssfer_compute_create(&p->cx, SSFER_BACKEND_CPU, o->training.precision, o->training.threads, err));
     TRY(make_model(p, err));
-    TRY(make_buffers(p, err));
-    TRY(open_run(p, err)); /* last: nothing is written before all that can be refused has been */
+    TRY(check_start(p, err));
+    return o->training.rehearsal ? sketch(p, err) : SSFER_OK;
+}
+
+static ssfer_status prepare(pretrain *p, ssfer_error *err)
+{
+    const ssfer_pretrain_options *o = p->options;
+    TRY(make_buffers(p, err)); /* before anything is written: memory may not suffice */
+    TRY(open_run(p, err));
     TRY(make_loaders(p, err));
     const ssfer_mae_config *c = &p->model.mae.config;
     const size_t L = ssfer_mae_patches(c);
@@ -387,24 +426,29 @@ static void release(pretrain *p)
     ssfer_free(p->losses);
 }
 
+static ssfer_status run(pretrain *p, ssfer_pretrain_result *result, ssfer_error *err)
+{
+    double loss = NAN;
+    TRY(prepare(p, err));
+    TRY(train(p, err));
+    if (p->valid_loader)
+        TRY(validate(p, p->model.params, &loss, err));
+    TRY(ssfer_pretrain_paint(p->run, &p->options->training, p->set, p->valid, p->valid_count, err));
+    TRY(ssfer_curves_write(p->run, "pretrain", err));
+    if (result)
+        *result = (ssfer_pretrain_result){p->train_count, p->valid_count, loss};
+    return SSFER_OK;
+}
+
 ssfer_status ssfer_pretrain(const ssfer_pretrain_options *options, ssfer_pretrain_result *result, ssfer_error *err)
 {
     pretrain p = {.own_options = *options};
-    double loss = NAN;
     p.options = &p.own_options;
     ssfer_training_log_init(&p.log, options->training.log);
     p.own_options.training.log = &p.log.log;
-    ssfer_status st = prepare(&p, err);
-    if (st == SSFER_OK)
-        st = train(&p, err);
-    if (st == SSFER_OK && p.valid_loader)
-        st = validate(&p, p.model.params, &loss, err);
-    if (st == SSFER_OK)
-        st = ssfer_pretrain_paint(p.run, &options->training, p.set, p.valid, p.valid_count, err);
-    if (st == SSFER_OK)
-        st = ssfer_curves_write(p.run, "pretrain", err);
-    if (st == SSFER_OK && result)
-        *result = (ssfer_pretrain_result){p.train_count, p.valid_count, loss};
+    ssfer_status st = settle(&p, err);
+    if (st == SSFER_OK && !options->training.rehearsal)
+        st = run(&p, result, err);
     release(&p);
     ssfer_training_log_close(&p.log, st, err);
     return st;

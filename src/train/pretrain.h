@@ -7,7 +7,7 @@
 
 typedef struct ssfer_pretrain_options {
     /* Data: pictures at any depth, labels are ignored; several sets with commas. */
-    const char *data;
+    const char *data, *split; /* split: of the data, NULL: all of it */
     double holdout; /* share of the pictures that is never trained on and measured after each epoch; 0: none */
 
     /* Model. embed_dim 0: the sizes are those of the checkpoint below; mask_ratio and norm_pix count in either case.
@@ -35,7 +35,7 @@ typedef struct ssfer_pretrain_result {
 /* Trains and writes the run folder: beside the usual files loss.png, loss.svg, lr.png, lr.svg and report.html at the
  * end. model.safetensors holds the whole autoencoder as it is after the last epoch. result may be NULL.
  * SSFER_ERR_CANCELLED: stopped, a checkpoint is there. SSFER_ERR_NUMERIC: the loss is not finite; the message says what
- * to try. */
+ * to try. With training.rehearsal it ends before anything is written, and leaves the result alone. */
 ssfer_status ssfer_pretrain(const ssfer_pretrain_options *options, ssfer_pretrain_result *result, ssfer_error *err);
 
 #endif

@@ -8,6 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+static ssfer_status load_or_check(float *block, const ssfer_param_table *table, const ssfer_tensor_set *set,
+                                  const char *prefix, bool *loaded, ssfer_error *err)
+{
+    return block ? ssfer_params_load(block, table, set, prefix, loaded, err)
+                 : ssfer_params_check(table, set, prefix, loaded, err);
+}
+
 static bool has_shape(const ssfer_tensor *t, const ssfer_param *p)
 {
     bool same = t->ndim == p->ndim;
@@ -23,7 +30,7 @@ ssfer_status ssfer_pretrain_take_weights(float *params, const ssfer_mae *mae, co
     size_t taken = 0;
     const char *first_missing = NULL;
     if (all)
-        return ssfer_params_load(params, table, set, "", NULL, err);
+        return load_or_check(params, table, set, "", NULL, err);
     for (size_t i = 0; i < table->count; i++) {
         const ssfer_param *p = &table->items[i];
         const ssfer_param_table one = {.items = &table->items[i], .count = 1};
@@ -31,7 +38,7 @@ ssfer_status ssfer_pretrain_take_weights(float *params, const ssfer_mae *mae, co
         bool loaded = false;
         if (t && p->frozen && !has_shape(t, p)) /* the table of this grid is there already */
             continue;
-        TRY(ssfer_params_load(params, &one, set, "", &loaded, err));
+        TRY(load_or_check(params, &one, set, "", &loaded, err));
         taken += loaded && !p->frozen;
         if (!loaded && !p->frozen && !first_missing)
             first_missing = p->name;
@@ -78,9 +85,9 @@ static double largest_step(const ssfer_param_table *table, const ssfer_tensor_se
 static ssfer_status take_moments(ssfer_optimizer *o, const ssfer_tensor_set *set, bool *loaded, ssfer_error *err)
 {
     size_t wanted, first, second;
-    TRY(ssfer_params_load(o->exp_avg, o->table, set, "exp_avg.", loaded, err));
+    TRY(load_or_check(o->exp_avg, o->table, set, "exp_avg.", loaded, err));
     first = count_loaded(o->table, loaded, &wanted);
-    TRY(ssfer_params_load(o->exp_avg_sq, o->table, set, "exp_avg_sq.", loaded, err));
+    TRY(load_or_check(o->exp_avg_sq, o->table, set, "exp_avg_sq.", loaded, err));
     second = count_loaded(o->table, loaded, &wanted);
     if (first != second || (first && first != wanted))
         return ssfer_fail(err, SSFER_ERR_SHAPE, "the optimizer has moments of %zu and %zu of %zu parameters", first,
@@ -132,4 +139,14 @@ ssfer_status ssfer_pretrain_take_optimizer(ssfer_optimizer *optimizer, ssfer_tra
     if (st == SSFER_OK && start_epoch >= 0)
         state->epoch = (size_t)start_epoch;
     return st;
+}
+
+ssfer_status ssfer_pretrain_check_optimizer(size_t *epoch, const ssfer_param_table *table, bool ema, const char *path,
+                                            int64_t start_epoch, ssfer_error *err)
+{
+    ssfer_optimizer without_blocks = {.table = table, .options.ema_decay = ema ? 1.0f : 0.0f};
+    ssfer_train_state state = {0};
+    TRY(ssfer_pretrain_take_optimizer(&without_blocks, &state, path, start_epoch, err));
+    *epoch = state.epoch;
+    return SSFER_OK;
 }

@@ -8,8 +8,8 @@
 #include "train/run.h"
 
 /* Loads the parameters that the set has. all: every one must be there; otherwise what is missing keeps its value and is
- * reported, and position tables of another grid are passed over. Errors: SSFER_ERR_SHAPE, SSFER_ERR_FORMAT (none fits).
- */
+ * reported, and position tables of another grid are passed over. params NULL: only looks, with the same outcome.
+ * Errors: SSFER_ERR_SHAPE, SSFER_ERR_FORMAT (none fits). */
 ssfer_status ssfer_pretrain_take_weights(float *params, const ssfer_mae *mae, const ssfer_tensor_set *set, bool all,
                                          const ssfer_log *log, ssfer_error *err);
 
@@ -18,5 +18,9 @@ ssfer_status ssfer_pretrain_take_weights(float *params, const ssfer_mae *mae, co
  * start_epoch >= 0 counts instead. */
 ssfer_status ssfer_pretrain_take_optimizer(ssfer_optimizer *optimizer, ssfer_train_state *state, const char *path,
                                            int64_t start_epoch, ssfer_error *err);
+
+/* Whether that would succeed, and with how many epochs done. ema: the optimizer keeps an average. */
+ssfer_status ssfer_pretrain_check_optimizer(size_t *epoch, const ssfer_param_table *table, bool ema, const char *path,
+                                            int64_t start_epoch, ssfer_error *err);
 
 #endif

@@ -99,7 +99,9 @@ static size_t count_low(const ssfer_series *s, const ssfer_guard *guard, double 
 void ssfer_report_write_warnings(FILE *out, const ssfer_report_run *run)
 {
     const char *warmup = ssfer_recipe_find(&run->recipe, "training", "warmup_epochs");
-    const double warmup_epochs = warmup ? strtod(warmup, NULL) : 0.0;
+    double warmup_epochs = 0.0;
+    if (warmup)
+        ssfer_parse_double(&warmup_epochs, warmup, strlen(warmup)); /* else 0 stays */
     bool any = false;
     for (size_t i = 0; i < run->history.count; i++)
         for (size_t g = 0; g < SSFER_GUARDS; g++) {
@@ -115,8 +117,8 @@ void ssfer_report_write_warnings(FILE *out, const ssfer_report_run *run)
             any = true;
             fputs("<p class=\"card\"><b class=\"bad\">", out);
             ssfer_html_text(out, s->stage);
-            fprintf(out, "</b>: in %zu of %zu epochs, last in %.0f, %s; %s.</p>\n", low, of, last, guard->what,
-                    guard->advice);
+            ssfer_fprintf(out, "</b>: in %zu of %zu epochs, last in %.0f, %s; %s.</p>\n", low, of, last, guard->what,
+                          guard->advice);
         }
 }
 

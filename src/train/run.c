@@ -11,6 +11,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 
 static double wall_time_s(void)
@@ -73,6 +75,33 @@ static ssfer_status look_at_folder(folder_kind *kind, bool *finished, const char
     return SSFER_OK;
 }
 
+/* Whether there is more in the folder than what an unfinished write left. */
+static bool has_files(const char *folder)
+{
+    DIR *list = opendir(folder);
+    bool any = false;
+    for (struct dirent *entry; list && (entry = readdir(list));)
+        any |= strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && !strstr(entry->d_name, ".tmp.");
+    if (list)
+        closedir(list);
+    return any;
+}
+
+bool ssfer_run_has_begun(const char *folder)
+{
+    char *model = ssfer_format("%s/model.safetensors", folder), *metrics = ssfer_format("%s/metrics.jsonl", folder);
+    char *checkpoints = ssfer_format("%s/checkpoints", folder);
+    struct stat info;
+    bool begun = !model || !metrics || !checkpoints; /* without memory nothing is given away */
+    begun =
+        begun || ssfer_file_exists(model) || (stat(metrics, &info) == 0 && info.st_size > 0) || has_files(checkpoints);
+    ssfer_free(model);
+    ssfer_free(metrics);
+    ssfer_free(checkpoints);
+    return begun;
+}
+
+/* *exists: there is a run that has begun. */
 static ssfer_status check_folder(bool *exists, const ssfer_run_options *o, bool *finished, ssfer_error *err)
 {
     folder_kind kind;
@@ -81,10 +110,10 @@ static ssfer_status check_folder(bool *exists, const ssfer_run_options *o, bool 
         st = look_at_folder(&kind, finished, o->folder, err);
     if (st != SSFER_OK)
         return st;
-    *exists = kind == FOLDER_RUN;
+    *exists = kind == FOLDER_RUN && ssfer_run_has_begun(o->folder);
     if (kind == FOLDER_OTHER)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: holds files that are no run; use another --out", o->folder);
-    if (kind == FOLDER_RUN && !o->resume)
+    if (*exists && !o->resume)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: holds %s run already; %s or use another --out", o->folder,
                           *finished ? "a finished" : "an unfinished",
                           *finished ? "remove the folder" : "continue it with --resume");
@@ -109,8 +138,9 @@ static ssfer_status settle_recipe(ssfer_run *run, const ssfer_recipe *recipe, bo
     return st;
 }
 
-/* Opens metrics.jsonl and the event file, cut to what was recorded up to the checkpoint's step. */
-static ssfer_status open_records(ssfer_run *run, bool exists, ssfer_error *err)
+/* Opens metrics.jsonl and the event file, which may be there already, cut to what was recorded up to the checkpoint's
+ * step. */
+static ssfer_status open_records(ssfer_run *run, ssfer_error *err)
 {
     uint64_t keep, end_step = run->checkpoint ? run->state.step + 1 : 0;
     char *path = ssfer_run_path(run, "metrics.jsonl");
@@ -120,8 +150,7 @@ static ssfer_status open_records(ssfer_run *run, bool exists, ssfer_error *err)
     if (st == SSFER_OK)
         st = ssfer_append_open(&run->metrics, path, keep, err);
     if (st == SSFER_OK)
-        st = exists ? ssfer_events_resume(&run->events, run->folder, end_step, wall_time_s(), err)
-                    : ssfer_events_create(&run->events, run->folder, wall_time_s(), err);
+        st = ssfer_events_resume(&run->events, run->folder, end_step, wall_time_s(), err);
     ssfer_free(path);
     return st;
 }
@@ -146,10 +175,10 @@ static ssfer_status open_all(ssfer_run *run, const ssfer_run_options *o, ssfer_e
         ssfer_run_remove_temporaries(run);
     if (st == SSFER_OK)
         st = settle_recipe(run, o->recipe, exists, err);
-    if (st == SSFER_OK && exists)
+    if (st == SSFER_OK)
         st = ssfer_run_find_checkpoint(run, err);
     if (st == SSFER_OK)
-        st = open_records(run, exists, err);
+        st = open_records(run, err);
     if (st == SSFER_OK && exists)
         ssfer_info(&run->log->log, "%s: resuming %s after %zu steps", run->folder, run->stage, run->state.step);
     return st;
@@ -207,7 +236,7 @@ ssfer_status ssfer_run_rewind(ssfer_run *run, ssfer_tensor_set **set, ssfer_trai
     ssfer_append_close(&run->metrics);
     ssfer_events_close(run->events);
     run->events = NULL;
-    st = open_records(run, true, err);
+    st = open_records(run, err);
     if (st == SSFER_OK)
         *set = ssfer_run_take_checkpoint(run, state);
     return st;

@@ -63,12 +63,16 @@ typedef struct ssfer_run_options {
 } ssfer_run_options;
 
 /* Creates the folder, or continues it. Errors, each saying what to do:
- *   SSFER_ERR_ARGUMENT  without resume: the folder holds a run, or other files; with resume: it holds a run of another
- *                       recipe; another process is training in it
+ *   SSFER_ERR_ARGUMENT  without resume: the folder holds a run that has begun, or other files; with resume: it holds a
+ *                       run of another recipe that has begun; another process is training in it
  *   SSFER_ERR_IO        the folder cannot be written
  *   SSFER_ERR_FORMAT    with resume: checkpoints are there and none can be read */
 ssfer_status ssfer_run_open(ssfer_run **out, const ssfer_run_options *options, ssfer_error *err);
 void ssfer_run_close(ssfer_run *run); /* NULL is fine */
+
+/* Whether the folder holds a run with something to lose: a model, a checkpoint, or a record of a step. One that failed
+ * or was killed before that is in nobody's way: it starts anew, with other options, too. */
+bool ssfer_run_has_begun(const char *folder);
 
 /* What to resume from: the newest checkpoint that can be read, with its state. Ownership of the set goes to the caller;
  * NULL when the training starts from the beginning. */

@@ -207,6 +207,18 @@ void ssfer_recipe_doubles(ssfer_recipe *r, const char *key, const double *values
     value_end(r, &v, key);
 }
 
+void ssfer_recipe_append(ssfer_recipe *r, const ssfer_recipe *more)
+{
+    const bool before = r->free_choice;
+    r->failed |= more->failed;
+    for (size_t i = 0; i < more->count; i++) {
+        const ssfer_recipe_entry *e = &more->entries[i];
+        r->free_choice = e->free_choice;
+        add_entry(r, e->section, e->key, strlen(e->key), ssfer_strdup(e->value));
+    }
+    r->free_choice = before;
+}
+
 const char *ssfer_recipe_find(const ssfer_recipe *r, const char *section, const char *key)
 {
     for (size_t i = 0; i < r->count; i++)
@@ -231,7 +243,7 @@ void ssfer_recipe_deinit(ssfer_recipe *r)
 
 /* How many values follow, at the end of the first line: without it, a file cut behind a line would pass for a whole
  * one. */
-#define COUNT_FORM ", %zu values"
+#define COUNT_UNIT " values"
 
 ssfer_status ssfer_recipe_write(const ssfer_recipe *r, const char *path, ssfer_error *err)
 {
@@ -241,7 +253,8 @@ ssfer_status ssfer_recipe_write(const ssfer_recipe *r, const char *path, ssfer_e
     ssfer_status st = ssfer_file_writer_open(&w, path, err);
     if (st != SSFER_OK)
         return st;
-    fprintf(w.stream, "# ssfer %s: everything that this run was made with" COUNT_FORM "\n", ssfer_version(), r->count);
+    fprintf(w.stream, "# ssfer %s: everything that this run was made with, %zu" COUNT_UNIT "\n", ssfer_version(),
+            r->count);
     for (size_t i = 0; i < r->count; i++) {
         const ssfer_recipe_entry *e = &r->entries[i];
         if (i == 0 || strcmp(e->section, r->entries[i - 1].section) != 0)
@@ -282,11 +295,14 @@ static bool read_line(ssfer_recipe *r, char *line)
 /* What the first line says; SIZE_MAX if it does not, as in files of before. */
 static size_t expected_count(const char *text)
 {
-    size_t count;
-    int length = 0;
+    int64_t count;
     const char *end = strchr(text, '\n');
-    const char *last = end ? memrchr(text, ',', (size_t)(end - text)) : NULL;
-    return last && sscanf(last, COUNT_FORM "%n", &count, &length) == 1 && last + length == end ? count : SIZE_MAX;
+    const char *at = end ? memrchr(text, ',', (size_t)(end - text)) : NULL;
+    at = at && strncmp(at, ", ", 2) == 0 ? at + 2 : NULL;
+    const bool said = at && ssfer_scan_int(&count, &at) == SSFER_OK && count >= 0;
+    return said && (size_t)(end - at) == strlen(COUNT_UNIT) && memcmp(at, COUNT_UNIT, strlen(COUNT_UNIT)) == 0
+               ? (size_t)count
+               : SIZE_MAX;
 }
 
 ssfer_status ssfer_recipe_read(ssfer_recipe *out, const char *path, ssfer_error *err)
@@ -331,6 +347,11 @@ static ssfer_status differ(const ssfer_recipe_entry *e, const char *there, const
         e->section, e->key, there ? there : "unset", here ? here : "unset");
 }
 
+static bool is_compared(const ssfer_recipe_entry *e)
+{
+    return !e->free_choice && strcmp(e->section, SSFER_RECIPE_OPTIONS) != 0;
+}
+
 ssfer_status ssfer_recipe_compare(const ssfer_recipe *now, const ssfer_recipe *before, const char *path,
                                   ssfer_error *err)
 {
@@ -339,12 +360,12 @@ ssfer_status ssfer_recipe_compare(const ssfer_recipe *now, const ssfer_recipe *b
     for (size_t i = 0; i < now->count; i++) {
         const ssfer_recipe_entry *e = &now->entries[i];
         const char *there = ssfer_recipe_find(before, e->section, e->key);
-        if (!e->free_choice && (!there || strcmp(there, e->value) != 0))
+        if (is_compared(e) && (!there || strcmp(there, e->value) != 0))
             return differ(e, there, e->value, path, err);
     }
     for (size_t i = 0; i < before->count; i++) {
         const ssfer_recipe_entry *e = &before->entries[i];
-        if (!ssfer_recipe_find(now, e->section, e->key))
+        if (is_compared(e) && !ssfer_recipe_find(now, e->section, e->key))
             return differ(e, e->value, NULL, path, err);
     }
     return SSFER_OK;

@@ -43,6 +43,13 @@ void ssfer_recipe_bool(ssfer_recipe *r, const char *key, bool value);
 void ssfer_recipe_strings(ssfer_recipe *r, const char *key, const char *const *values, size_t count);
 void ssfer_recipe_doubles(ssfer_recipe *r, const char *key, const double *values, size_t count);
 
+/* Adds the entries of `more`, whose sections come after those that are there. */
+void ssfer_recipe_append(ssfer_recipe *r, const ssfer_recipe *more);
+
+/* The section that says with which options the run was started, as they were given: `command` and their names. It is
+ * what --resume reads; what follows from them stands in the other sections, so it is not compared. */
+#define SSFER_RECIPE_OPTIONS "options"
+
 /* The value of a key as YAML text, NULL if absent. Valid until the next put. */
 const char *ssfer_recipe_find(const ssfer_recipe *r, const char *section, const char *key);
 
@@ -54,8 +61,8 @@ ssfer_status ssfer_recipe_write(const ssfer_recipe *r, const char *path, ssfer_e
 ssfer_status ssfer_recipe_read(ssfer_recipe *out, const char *path, ssfer_error *err);
 
 /* Whether a run may go on with this recipe: SSFER_ERR_ARGUMENT names the first key that differs, both values and what
- * to do. Keys put after ssfer_recipe_free_choice in `now` are not compared; a key that only one side has counts as
- * different. `path` is for the message. */
+ * to do. Keys put after ssfer_recipe_free_choice in `now` and the section of options are not compared; a key that only
+ * one side has counts as different. `path` is for the message. */
 ssfer_status ssfer_recipe_compare(const ssfer_recipe *now, const ssfer_recipe *before, const char *path,
                                   ssfer_error *err);
 

@@ -245,7 +245,7 @@ static ssfer_status check(const ssfer_semi_options *o, ssfer_error *err)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT,
                           "--ema 0: the teacher is the average of the student's weights, and "
                           "there is none");
-    if (!o->mu || !o->training.batch || !o->training.accumulate)
+    if (!o->mu)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "training: batches of 0 pictures");
     if (!(o->unlabeled_weight > 0.0))
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "--unlabeled-weight %g: must be more than 0", o->unlabeled_weight);
@@ -311,22 +311,33 @@ static ssfer_status keep_stage2(semi *s, ssfer_error *err)
     return SSFER_OK;
 }
 
-static ssfer_status prepare(semi *s, ssfer_error *err)
+/* All that can be refused, before anything is written. */
+static ssfer_status settle(semi *s, ssfer_error *err)
 {
     const ssfer_semi_options *o = s->options;
     const ssfer_training_options *t = &o->training;
     TRY(check(o, err));
+    TRY(ssfer_training_check(t, err));
     TRY(ssfer_labeled_open(&s->data, &o->data, t->seed + (o->released ? 1 : 0), t->log, err));
+    if (ssfer_rehearsal_lacks_labels(t->rehearsal))
+        return SSFER_OK;
     TRY(ssfer_unlabeled_open(&s->unlabeled, &o->unlabeled, &s->data, t->log, err));
+    TRY(ssfer_unlabeled_check_batch(&s->unlabeled, o->mu * t->batch, err));
     TRY(refuse_mismatches(s, err));
     s->iterations = ssfer_max_size(1, s->unlabeled.count / (o->mu * t->batch) / t->accumulate);
-    const ssfer_schedule schedule = schedule_of(s);
-    TRY(ssfer_schedule_check(&schedule, err));
+    if (ssfer_rehearsal_lacks_init(t->rehearsal))
+        return SSFER_OK;
     TRY(ssfer_compute_create(&s->cx, SSFER_BACKEND_CPU, t->precision, t->threads, err));
     TRY(ssfer_trainee_init(&s->trainee, s->cx, &o->model, o->init, &s->data, t, err));
-    TRY(keep_stage2(s, err));
+    if (!t->rehearsal)
+        TRY(keep_stage2(s, err));
     TRY(ssfer_semi_step_init(&s->step, o, s->cx, &s->trainee.model, &s->data, &s->unlabeled, err));
-    TRY(open_run(s, err)); /* last: nothing is written before all that can be refused has been */
+    return t->rehearsal ? ssfer_trainee_sketch(&s->trainee, err) : SSFER_OK;
+}
+
+static ssfer_status prepare(semi *s, ssfer_error *err)
+{
+    TRY(open_run(s, err));
     TRY(ssfer_labeled_keep(&s->data, s->run, err));
     TRY(ssfer_semi_step_open(&s->step, ssfer_run_log(s->run), err));
     TRY(ssfer_trainee_open_validation(&s->trainee, ssfer_run_log(s->run), err));
@@ -390,8 +401,10 @@ ssfer_status ssfer_semi(const ssfer_semi_options *options, ssfer_evaluation *eva
     s.options = &s.own_options;
     ssfer_training_log_init(&s.log, options->training.log);
     s.own_options.training.log = &s.log.log;
-    ssfer_status st = prepare(&s, err);
-    if (st == SSFER_OK)
+    ssfer_status st = settle(&s, err);
+    if (st == SSFER_OK && !options->training.rehearsal)
+        st = prepare(&s, err);
+    if (st == SSFER_OK && !options->training.rehearsal)
         st = train(&s, evaluation, err);
     release(&s);
     ssfer_training_log_close(&s.log, st, err);

@@ -48,7 +48,6 @@ static ssfer_status make_abc(ssfer_semi_step *s, const ssfer_classifier *model, 
     const ssfer_semi_options *o = s->options;
     if (!o->abc)
         return SSFER_OK;
-    TRY(expect_all_labeled(s, "--abc", err));
     TRY(ssfer_abc_init(&s->abc, &model->vit, model->params, s->pseudo.prior, o->balanced, o->training.batch, s->batch,
                        err));
     s->vit = &s->abc.vit;
@@ -60,10 +59,7 @@ static ssfer_status make_loss(ssfer_semi_step *s, ssfer_error *err)
     const double strength = s->options->logit_adjustment;
     const size_t K = s->pseudo.classes;
     TRY(ssfer_semi_loss_init(&s->loss, s->options->training.batch, K, s->vit->config.classes, err));
-    if (!(strength > 0.0))
-        return SSFER_OK;
-    TRY(expect_all_labeled(s, "--logit-adjustment", err));
-    for (size_t k = 0; k < K; k++)
+    for (size_t k = 0; strength > 0.0 && k < K; k++)
         s->loss.adjustment[k] = (float)(strength * log(s->pseudo.prior[k]));
     return SSFER_OK;
 }
@@ -80,6 +76,12 @@ ssfer_status ssfer_semi_step_init(ssfer_semi_step *s, const ssfer_semi_options *
                            .vit = &model->vit,
                            .batch = options->mu * B};
     TRY(make_pseudo(s, K, err));
+    if (options->abc)
+        TRY(expect_all_labeled(s, "--abc", err));
+    if (options->logit_adjustment > 0.0)
+        TRY(expect_all_labeled(s, "--logit-adjustment", err));
+    if (options->training.rehearsal)
+        return SSFER_OK;
     TRY(make_abc(s, model, err));
     TRY(make_loss(s, err));
     s->targets = ssfer_calloc(B * K, sizeof *s->targets);

@@ -33,7 +33,7 @@ typedef struct ssfer_semi_step {
 } ssfer_semi_step;
 
 /* For the model of the weights in `model`, which are read now if a head is added to them. Refuses what the labels do
- * not allow. Release with deinit, also after an error. */
+ * not allow; in a rehearsal that is all. Release with deinit, also after an error. */
 ssfer_status ssfer_semi_step_init(ssfer_semi_step *s, const ssfer_semi_options *options, ssfer_compute *cx,
                                   const ssfer_classifier *model, const ssfer_labeled *data, ssfer_unlabeled *unlabeled,
                                   ssfer_error *err);

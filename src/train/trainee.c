@@ -23,6 +23,8 @@ static ssfer_status build_model(ssfer_trainee *t, ssfer_vit_config config, const
         return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "a model for pictures of %zu channels; only RGB is supported",
                           config.channels);
     TRY(ssfer_vit_init(&t->model.vit, &config, err));
+    if (o->rehearsal)
+        return set ? ssfer_transfer_check(&t->model.vit, set, o->log, err) : SSFER_OK;
     TRY(ssfer_params_alloc(&t->model.params, &t->model.vit.table, err));
     ssfer_vit_init_params(t->model.params, &t->model.vit, o->seed);
     memcpy(t->model.mean, o->transform.mean, sizeof t->model.mean);
@@ -36,11 +38,14 @@ static ssfer_status build_model(ssfer_trainee *t, ssfer_vit_config config, const
 
 static ssfer_status make_model(ssfer_trainee *t, const ssfer_vit_config *config, ssfer_error *err)
 {
+    const ssfer_rehearsal *r = t->options->rehearsal;
+    const bool later = r && r->init_later;
     ssfer_tensor_set *set = NULL;
     if (!t->init)
         return build_model(t, *config, NULL, err);
-    TRY(ssfer_checkpoint_read(&set, t->init, NULL, err));
-    ssfer_status st = build_model(t, *config, set, err);
+    if (!later)
+        TRY(ssfer_checkpoint_read(&set, t->init, NULL, err));
+    ssfer_status st = build_model(t, *config, later ? r->init : set, err);
     ssfer_tensor_set_destroy(set);
     if (st == SSFER_ERR_SHAPE && err)
         ssfer_fail(err, st, "%.400s; leave the model's sizes to the checkpoint", err->message);
@@ -57,6 +62,16 @@ ssfer_status ssfer_trainee_init(ssfer_trainee *t, ssfer_compute *cx, const ssfer
     TRY(ssfer_transform_check(&transform, err));
     return ssfer_metrics_create(&t->metrics, ssfer_dataset_class_names(data->train_set), t->model.vit.config.classes,
                                 err);
+}
+
+ssfer_status ssfer_trainee_sketch(const ssfer_trainee *t, ssfer_error *err)
+{
+    ssfer_rehearsal *r = t->options->rehearsal;
+    ssfer_tensor_set_destroy(r->model);
+    r->model = NULL;
+    TRY(ssfer_tensor_set_create(&r->model, err));
+    TRY(ssfer_params_sketch(&t->model.vit.table, r->model, err));
+    return ssfer_vit_config_to_metadata(&t->model.vit.config, r->model, err);
 }
 
 void ssfer_trainee_deinit(ssfer_trainee *t)

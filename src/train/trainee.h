@@ -21,9 +21,11 @@ typedef struct ssfer_trainee {
 
 /* config: classes come from the data; what is 0 comes from the checkpoint. init: a checkpoint whose weights are taken
  * (models/transfer.h), NULL: random. Also refuses a transform that makes no sense. Release with deinit, also after an
- * error. */
+ * error. In a rehearsal there are no weights. */
 ssfer_status ssfer_trainee_init(ssfer_trainee *t, ssfer_compute *cx, const ssfer_vit_config *config, const char *init,
                                 const ssfer_labeled *data, const ssfer_training_options *options, ssfer_error *err);
+/* The end of a rehearsal: what the model will be. */
+ssfer_status ssfer_trainee_sketch(const ssfer_trainee *t, ssfer_error *err);
 void ssfer_trainee_deinit(ssfer_trainee *t); /* before the run is closed: workers write to its log; {0} is fine */
 
 /* Makes the loader of the validation pictures: before the functions below. */

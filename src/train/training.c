@@ -7,9 +7,6 @@
 ssfer_status ssfer_training_plan(size_t *batch, size_t *iterations, const ssfer_training_options *o, size_t pictures,
                                  ssfer_error *err)
 {
-    if (!o->batch || !o->accumulate)
-        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "training: %zu batches of %zu pictures in a step; 1 is the least",
-                          o->accumulate, o->batch);
     *batch = o->batch < pictures ? o->batch : pictures;
     *iterations = *batch ? pictures / *batch / o->accumulate : 0;
     if (!*iterations)
@@ -18,6 +15,15 @@ ssfer_status ssfer_training_plan(size_t *batch, size_t *iterations, const ssfer_
                           "--accumulate",
                           pictures, o->accumulate, *batch);
     return SSFER_OK;
+}
+
+ssfer_status ssfer_training_check(const ssfer_training_options *o, ssfer_error *err)
+{
+    if (!o->batch || !o->accumulate)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "training: %zu batches of %zu pictures in a step; 1 is the least",
+                          o->accumulate, o->batch);
+    const ssfer_schedule schedule = ssfer_training_schedule(o, 1); /* how many steps an epoch has is not known yet */
+    return ssfer_schedule_check(&schedule, err);
 }
 
 ssfer_schedule ssfer_training_schedule(const ssfer_training_options *o, size_t iterations)
@@ -118,6 +124,8 @@ ssfer_status ssfer_training_open_run(ssfer_run **run, const ssfer_training_optio
     ssfer_recipe_size(recipe, "threads", o->threads);
     ssfer_recipe_bool(recipe, "checkpoint_activations", o->checkpoint_activations);
     ssfer_recipe_string(recipe, "backend", ssfer_compute_backend_name(cx));
+    if (o->given)
+        ssfer_recipe_append(recipe, o->given);
     return ssfer_run_open(run,
                           &(ssfer_run_options){.folder = o->out,
                                                .stage = stage,

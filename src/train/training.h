@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "data/loader.h"
 #include "train/loop.h"
+#include "train/rehearsal.h"
 
 typedef struct ssfer_training_options {
     size_t epochs, batch, accumulate;
@@ -26,10 +27,15 @@ typedef struct ssfer_training_options {
     FILE *progress, *report;
     bool verbose; /* train/loop.h */
     int (*stop)(void);
+    const ssfer_recipe *given;  /* what the user asked for, a section of recipe.yaml; NULL: none */
+    ssfer_rehearsal *rehearsal; /* NULL: train */
 } ssfer_training_options;
 
-/* batch: that of the options, or all pictures if there are fewer. iterations: steps of an epoch. Errors:
- * SSFER_ERR_ARGUMENT when not even one step comes about. */
+/* What the settings are wrong in before any picture is looked at. */
+ssfer_status ssfer_training_check(const ssfer_training_options *o, ssfer_error *err);
+
+/* batch: that of the options, which have passed the check, or all pictures if there are fewer. iterations: steps of an
+ * epoch. Errors: SSFER_ERR_ARGUMENT when not even one step comes about. */
 ssfer_status ssfer_training_plan(size_t *batch, size_t *iterations, const ssfer_training_options *o, size_t pictures,
                                  ssfer_error *err);
 
@@ -49,7 +55,7 @@ void ssfer_training_describe_updates(ssfer_recipe *r, const ssfer_training_optio
  * stage has them (strong). */
 void ssfer_training_describe_augmentation(ssfer_recipe *r, const ssfer_transform *t, bool strong);
 
-/* Adds the section "machine" to the recipe and opens the run. log: the stage's, to which o->log leads. */
+/* Adds the sections "machine" and "options" to the recipe and opens the run. log: the stage's, to which o->log leads. */
 ssfer_status ssfer_training_open_run(ssfer_run **run, const ssfer_training_options *o, ssfer_training_log *log,
                                      const char *stage, ssfer_recipe *recipe, const ssfer_compute *cx,
                                      ssfer_error *err);

@@ -1,6 +1,7 @@
 #include "train/training_log.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -73,7 +74,7 @@ void ssfer_training_log_note(ssfer_training_log *l, ssfer_log_level level, const
     char line[1024];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    ssfer_vsnprintf(line, sizeof line, format, args);
     va_end(args);
     put(l, level, line);
 }

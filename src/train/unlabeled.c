@@ -90,17 +90,22 @@ void ssfer_unlabeled_close(ssfer_unlabeled *u)
     *u = (ssfer_unlabeled){0};
 }
 
+ssfer_status ssfer_unlabeled_check_batch(const ssfer_unlabeled *u, size_t batch, ssfer_error *err)
+{
+    if (u->source_count < 2 || batch >= 2)
+        return SSFER_OK;
+    return ssfer_fail(err, SSFER_ERR_ARGUMENT,
+                      "one unlabeled picture a step cannot come from two sources; use a larger --batch-size");
+}
+
 /* How many of a batch come from which source: at least one of each. */
 static ssfer_status divide(ssfer_unlabeled *u, ssfer_error *err)
 {
     struct ssfer_unlabeled_source *s = u->sources;
+    TRY(ssfer_unlabeled_check_batch(u, u->batch, err));
     s[0].share = u->batch;
     if (u->source_count < 2)
         return SSFER_OK;
-    if (u->batch < 2)
-        return ssfer_fail(err, SSFER_ERR_ARGUMENT,
-                          "one unlabeled picture a step cannot come from two sources; use a "
-                          "larger --batch-size");
     const double wanted = (double)u->batch * (double)s[1].count / (double)u->count;
     s[1].share = wanted < 1.0 ? 1 : wanted > (double)(u->batch - 1) ? u->batch - 1 : (size_t)(wanted + 0.5);
     s[0].share = u->batch - s[1].share;

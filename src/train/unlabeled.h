@@ -38,6 +38,9 @@ ssfer_status ssfer_unlabeled_open(ssfer_unlabeled *u, const ssfer_unlabeled_opti
                                   const ssfer_labeled *labeled, const ssfer_log *log, ssfer_error *err);
 void ssfer_unlabeled_close(ssfer_unlabeled *u); /* {0} is fine */
 
+/* Whether batches of so many can be drawn from all sources: SSFER_ERR_ARGUMENT. */
+ssfer_status ssfer_unlabeled_check_batch(const ssfer_unlabeled *u, size_t batch, ssfer_error *err);
+
 /* Starts to load batches. `loader` says how: batch, threads, seed, stage, both views, log; the stage of a source is
  * loader->stage + 1 + its number, so that it shares no random stream with the labeled pictures. */
 ssfer_status ssfer_unlabeled_start(ssfer_unlabeled *u, const ssfer_loader_options *loader, ssfer_error *err);

@@ -23,6 +23,13 @@ done
 run inspect mae/model.safetensors
 expect_out_has "masked autoencoder (MAE): 8 px, patch 2, 16x1, 2 heads, decoder 8x1"
 
+# One split of several.
+mkdir -p set/test/happy && cp set/train/happy/0.png set/test/happy
+run pretrain --data set --split train "${small[@]}" --holdout 0.1 --epochs 1 --out split --quiet
+expect_code 0
+expect_out_has "pictures         18"
+rm -r set/test
+
 # The same seed gives the same bytes.
 run pretrain --data set,set/train/sad "${small[@]}" --holdout 0.1 --epochs 4 --out same --quiet
 expect_code 0
@@ -45,7 +52,9 @@ kill -TERM $child
 wait $child
 [ $? -ne 0 ] || problem "an interrupted run reports success"
 grep -q "go on with --resume" parts.err || problem "no advice after a signal: $(cat parts.err)"
-run pretrain --data set,set/train/sad "${small[@]}" --holdout 0.1 --epochs 400 --out parts --resume --quiet
+run pretrain --resume parts --lr 1e-3
+expect_error 1 "parts/recipe.yaml: the run was started with --lr 3e-3, not 1e-3; leave the option out or use another --out"
+run pretrain --resume parts --save-every 7 --quiet
 expect_code 0
 run pretrain --data set,set/train/sad "${small[@]}" --holdout 0.1 --epochs 400 --out whole --quiet
 expect_code 0
@@ -66,6 +75,14 @@ run pretrain --data set "${small[@]}" --drop-path 0.1 --out wrong
 expect_error 2 "--drop-path"
 run pretrain --data set "${small[@]}" --start-epoch 3 --out wrong
 expect_error 2 "--continue"
+run pretrain --data set "${small[@]}" --schedule mae --epochs 4 --warmup-epochs 4 --out wrong
+expect_error 1 "--warmup-epochs 4: must be less than --epochs 4"
+run pretrain --data set --continue "$checkpoint" --batch-size 4 --epochs 4 --threads 1 --out wrong
+expect_error 1 "4 epochs are done already; use a larger --epochs than 4"
+run pretrain --data set --continue mae/model.safetensors --batch-size 4 --epochs 9 --threads 1 --out wrong
+expect_code 1
+run pretrain --data set --split none "${small[@]}" --out wrong
+expect_error 1 "there is no split none"
 run pretrain --data set "${small[@]}" --lr 100 --schedule constant --clip-grad 1 --init "$work/none.pth" --out wrong
 expect_error 1 "none.pth"
 expect_no_file wrong

@@ -75,8 +75,12 @@ run semi "${data[@]}" "${init[@]}" --out mixed --threshold 0.5 --mu 2 --pseudo-m
 expect_code 0
 expect_out_has "accuracy             100.00 %"
 grep -q "pseudo_mixup: true" mixed/recipe.yaml || problem "the recipe does not say that pictures were blended"
-run semi "${data[@]}" "${init[@]}" --out mixed --threshold 0.5 --mu 2 --resume
-expect_error 1 "pseudo_mixup"
+run semi "${data[@]}" "${init[@]}" --out mixed --threshold 0.5 --mu 2 --pseudo-mixup off --resume
+expect_error 1 "mixed/recipe.yaml: the run was started with --pseudo-mixup on, not off; leave the option out"
+before=$(sha256sum < mixed/model.safetensors)
+run semi --resume mixed --threads 2 --on-mismatch warn --quiet
+expect_code 0
+[ "$(sha256sum < mixed/model.safetensors)" = "$before" ] || problem "--resume RUN: another model"
 
 run semi "${data[@]}" "${init[@]}" --out both --threshold 0.5 --mu 2 --pseudo-mixup on --abc on --quiet
 expect_code 0
@@ -128,6 +132,8 @@ run semi "${data[@]}" "${init[@]}" --out bad --batch-size 8 --on-mismatch stop
 expect_error 1 "4 labeled pictures for batches of 8: each comes 2.0 times in a step; a smaller --batch-size is faster"
 run semi "${data[@]}" "${init[@]}" --out bad --batch-size 8 --sampling balanced --on-mismatch stop
 expect_error 1 "4 labeled pictures for batches of 8: each comes about 2.0 times in a step"
+run semi "${data[@]}" "${init[@]}" --out bad --batch-size 1 --unlabeled more
+expect_error 1 "one unlabeled picture a step cannot come from two sources; use a larger --batch-size"
 run semi "${data[@]}" "${init[@]}" --out bad --mu 4 --on-mismatch stop
 expect_error 1 "12 unlabeled pictures for batches of 16: each comes 1.3 times in a step; a smaller --batch-size or --mu is faster"
 run semi "${data[@]}" "${init[@]}" --out bad --released --keep best

@@ -67,10 +67,51 @@ if [ $code -ne 0 ]; then # else it was faster than the signal
   expect_no_file parts/model.safetensors
   run finetune --data set --split train --out parts "${small[@]}" --epochs 400 --quiet
   expect_error 1 "parts: "
-  run finetune --data set --split train --out parts "${small[@]}" --epochs 400 --quiet --resume
+  # The folder is enough; what would make another run of it is refused by name, what changes no number is not.
+  run finetune --resume parts --lr 1e-2
+  expect_error 1 "parts/recipe.yaml: the run was started with --lr 3e-3, not 1e-2; leave the option out or use another --out"
+  run finetune --resume parts --smoothing 0
+  expect_error 1 "the run was started with --smoothing 0.1, not 0;"
+  run finetune --resume parts --seed 7
+  expect_error 1 "the run was started with --seed 0, not 7;"
+  run finetune --resume parts --fraction 1 --split train --lr 0.003 --threads 2 --max-bad 0.5 --save-every 50 --quiet
   expect_code 0
 fi
 cmp -s whole/model.safetensors parts/model.safetensors || problem "a resumed run ends with other weights"
+
+run finetune --resume parts --quiet --out parts
+expect_code 0
+run finetune --resume --out parts --quiet
+expect_code 0
+cmp -s whole/model.safetensors parts/model.safetensors || problem "resumed when finished it ends with other weights"
+run finetune --resume parts --out other
+expect_error 2 "--resume parts and --out other are two folders; give one of them"
+run semi --resume parts
+expect_error 1 "parts: a run of 'ssfer finetune'; go on with 'ssfer finetune --resume parts'"
+run finetune --resume nowhere
+expect_error 1 "nowhere: holds no run to go on with; start one with --out nowhere"
+expect_no_file nowhere
+# A run of an older version does not say with which options it was started: it needs them.
+cp -r parts older && sed -i '/^options:/,$d' older/recipe.yaml
+run finetune --resume older
+expect_error 2 "--data is missing"
+run finetune --resume older --data set --split train "${small[@]}" --epochs 400 --quiet
+expect_code 0
+run finetune --resume older --data set --split train "${small[@]}" --epochs 401
+expect_error 1 "training.epochs"
+
+# A run that failed before its first step is in nobody's way, whatever is changed.
+mkdir -p spoilt/happy spoilt/sad
+for i in 0 1 2 3 4 5 6 7; do
+  head -c 40 set/train/sad/0.png | tee "spoilt/sad/$i.png" > "spoilt/happy/$i.png"
+done
+run finetune --data spoilt --valid-data set --valid-split test --out failed "${small[@]}"
+expect_code 1
+expect_file failed/recipe.yaml
+run finetune --data set --split train --out failed "${small[@]}" --epochs 1 --quiet
+expect_code 0
+grep -q 'data: set' failed/recipe.yaml || problem "the recipe is that of the failed attempt"
+[ "$(find failed -name 'events.out.tfevents.*' | wc -l)" -eq 1 ] || problem "event files of the failed attempt are left"
 
 # Validated every third epoch and after the last: an epoch in between is never the best. Stopped and resumed as ever.
 run finetune --data set --split train --out seldom "${small[@]}" --epochs 7 --valid-every 3
@@ -199,6 +240,12 @@ done
 first=$out
 run finetune --data set --split train --out folds "${small[@]}" --epochs 8 --folds 4 --resume
 expect_out "$first"
+run finetune --resume folds
+expect_out "$first"
+run finetune --resume folds/fold-2
+expect_error 1 "folds/fold-2: a fold of a cross-validation; give --resume the folder that holds all folds"
+run finetune --data set --split train --out mixfolds "${small[@]}" --epochs 1 --folds 2 --facemix on --quiet
+expect_code 0
 run finetune --data set --split train --out plain "${small[@]}" --epochs 1 --folds 2 --fold-kind plain
 expect_code 0
 expect_out_has "mean"

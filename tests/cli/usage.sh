@@ -72,3 +72,15 @@ for command in $("$program" --commands); do
   run "$command" --seed -1
   expect_error 2 "--seed: '-1' is out of range"
 done
+
+# The operand of a training is the run that --resume goes on with.
+for command in pretrain finetune semi; do
+  run "$command" run
+  expect_error 2 "ssfer: error: unexpected argument 'run'; see 'ssfer $command --help'"
+  run "$command" --resume
+  expect_error 2 "ssfer: error: --resume: the folder of the run is missing; give --resume RUN"
+  run "$command" --resume run more
+  expect_error 2 "ssfer: error: unexpected argument 'more'"
+  run "$command" --resume=run
+  expect_error 2 "--resume: it takes no value"
+done

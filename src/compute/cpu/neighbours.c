@@ -1,6 +1,7 @@
 #include "compute/cpu/neighbours.h"
 
 #include "base/clock.h"
+#include "base/number.h"
 
 #include <math.h>
 #include <omp.h>
@@ -36,12 +37,14 @@ static _Thread_local struct {
 /* Seconds that the calling thread has been ready to run and did not; 0 where the kernel does not tell. */
 static double waited_s(void)
 {
-    long long ran_ns, waited_ns = 0;
+    char line[96];
+    const char *at = line;
+    int64_t ran_ns, waited_ns = 0;
     FILE *f = fopen("/proc/thread-self/schedstat", "re");
     if (!f)
         return 0.0;
-    if (fscanf(f, "%lld %lld", &ran_ns, &waited_ns) != 2)
-        waited_ns = 0;
+    if (fgets(line, sizeof line, f) && ssfer_scan_int(&ran_ns, &at) == SSFER_OK && *at++ == ' ')
+        ssfer_scan_int(&waited_ns, &at);
     fclose(f);
     return 1e-9 * (double)waited_ns;
 }

@@ -194,6 +194,38 @@ static void test_memory_runs_out(void **state)
     assert_int_equal(failures, 4); /* two operands, two names */
 }
 
+/* A command line by itself: what was given, in which words, and whether two say the same. */
+static void test_reading(void **state)
+{
+    (void)state;
+    char *words[] = {"--count=9", "--share", "0.50", "-f", "--name", "a"};
+    sample_args a = {0}, b = {0};
+    ssfer_common_args common = {0};
+    ssfer_parsed parsed;
+    ssfer_error err = {0};
+    const ssfer_option *o;
+    assert_int_equal(ssfer_options_read(&parsed, &SAMPLE, 6, words, &a, &common, &err),
+                     SSFER_OK); /* INPUT is missing */
+    assert_int_equal(ssfer_options_read(&(ssfer_parsed){0}, &SAMPLE, 0, NULL, &b, &common, &err), SSFER_OK);
+    for (size_t i = 0; (o = ssfer_command_option(&SAMPLE, i, NULL)) != NULL; i++) {
+        const bool given = strcmp(o->name, "count") == 0 || strcmp(o->name, "share") == 0 ||
+                           strcmp(o->name, "flag") == 0 || strcmp(o->name, "name") == 0;
+        const bool other = strcmp(o->name, "flag") == 0 || strcmp(o->name, "name") == 0; /* the rest are defaults */
+        const void *x = ssfer_options_member(&SAMPLE, i, &a, &common),
+                   *y = ssfer_options_member(&SAMPLE, i, &b, &common);
+        assert_int_equal(parsed.given[i], given);
+        assert_int_equal(parsed.text[i] != NULL, given && o->type != SSFER_OPTION_TYPE_FLAG);
+        assert_int_equal(ssfer_option_equal(o, x, y), !other);
+        assert_true(ssfer_option_equal(o, x, x));
+        if (strcmp(o->name, "share") == 0)
+            assert_string_equal(parsed.text[i], "0.50");
+    }
+    a.text = "t";
+    assert_false(ssfer_option_equal(ssfer_command_find(&SAMPLE, "text", NULL), &a.text, &b.text));
+    ssfer_options_deinit(&SAMPLE, &a);
+    ssfer_options_deinit(&SAMPLE, &b);
+}
+
 static void test_suggestions(void **state)
 {
     static const char *const NAMES[] = {"epochs", "batch-size", "lr", "split", "seed"};
@@ -219,6 +251,10 @@ static void check_option(const ssfer_command *command, const ssfer_option *o, bo
         assert_non_null(o->choices);
     if (!operand && o->type != SSFER_OPTION_TYPE_CHOICE && (o->type == SSFER_OPTION_TYPE_FLAG) == (o->value != NULL))
         fail_msg("%s: --%s: flags have no value name, all others have", command->name, o->name);
+    if (o->describes && !ssfer_command_find(command, o->describes, NULL))
+        fail_msg("%s: --%s describes --%s, which does not exist", command->name, o->name, o->describes);
+    if (command->resumable && o->type == SSFER_OPTION_TYPE_STRINGS)
+        fail_msg("%s: --%s: a list is not recorded for --resume", command->name, o->name);
     if (o->conflicts && !ssfer_command_find(command, o->conflicts, NULL))
         fail_msg("%s: --%s conflicts with --%s, which does not exist", command->name, o->name, o->conflicts);
 }
@@ -240,6 +276,11 @@ static void check_command(const ssfer_command *command)
     assert_true(count <= SSFER_COMMAND_MAX_OPTIONS);
     for (o = command->operands; o && o->name; o++)
         check_option(command, o, true);
+    if (command->resumable) { /* what cli/resume.c relies on */
+        assert_non_null(ssfer_command_find(command, "out", NULL));
+        assert_non_null(ssfer_command_find(command, "resume", NULL));
+        assert_true(command->operands && command->operands[0].offset == 0 && !command->operands[1].name);
+    }
     for (size_t i = 0; i < SSFER_COMMAND_MAX_INITIALS && command->initials[i].name; i++)
         assert_non_null(ssfer_command_find(command, command->initials[i].name, NULL));
 }
@@ -268,6 +309,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),          cmocka_unit_test(test_mistakes),    cmocka_unit_test(test_help_wins),
         cmocka_unit_test(test_memory_runs_out), cmocka_unit_test(test_suggestions), cmocka_unit_test(test_all_tables),
+        cmocka_unit_test(test_reading),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,6 +98,30 @@ static void test_make(void **state)
     scene_destroy(&s);
 }
 
+/* Carrying a split to another set is saving and loading it. */
+static void test_carry(const ssfer_dataset *from, const ssfer_split *split, const scene *s)
+{
+    ssfer_split carried, loaded;
+    ssfer_dataset *part = NULL;
+    scene_path p = scene_at(s, "carried.json");
+    assert_ok(ssfer_split_save(split, from, p.text, err));
+    assert_ok(ssfer_split_load(&loaded, from, p.text, err));
+    assert_ok(ssfer_split_carry(&carried, from, split, from, p.text, err));
+    assert_int_equal(carried.labeled_count, loaded.labeled_count);
+    assert_memory_equal(carried.labeled, loaded.labeled, loaded.labeled_count * sizeof *loaded.labeled);
+    assert_memory_equal(carried.unlabeled, loaded.unlabeled, loaded.unlabeled_count * sizeof *loaded.unlabeled);
+    assert_true(carried.fraction == loaded.fraction && carried.seed == loaded.seed);
+    ssfer_split_deinit(&carried);
+    ssfer_split_deinit(&loaded);
+    scene_picture(s, "part/a/other.png", 4, 4, 1);
+    scene_picture(s, "part/b/other.png", 4, 4, 2);
+    assert_ok(ssfer_dataset_open(&part, scene_at(s, "part").text, &(ssfer_dataset_options){0}, err));
+    assert_fails(ssfer_split_carry(&carried, part, split, from, "labels.json", err), SSFER_ERR_FORMAT,
+                 "labels.json: labels ");
+    assert_int_equal(carried.labeled_count, 0);
+    ssfer_dataset_close(part);
+}
+
 static void test_save_and_load(void **state)
 {
     (void)state;
@@ -125,6 +149,7 @@ static void test_save_and_load(void **state)
     assert_int_equal(loaded.unlabeled_count, split.unlabeled_count + CLASSES * 5);
     for (size_t i = 0; i < loaded.labeled_count; i++)
         assert_string_equal(ssfer_dataset_path(set, loaded.labeled[i]), kept[i]);
+    test_carry(set, &loaded, &s);
     ssfer_split_deinit(&loaded);
     ssfer_split_deinit(&split);
     assert_fails(ssfer_split_save(&split, set, scene_at(&s, "no/labels.json").text, err), SSFER_ERR_IO, "labels.json");

@@ -72,6 +72,35 @@ static int close_source(void **state)
     return 0;
 }
 
+/* The transfer, after a check of names, shapes and metadata alone, which must tell the same. */
+static ssfer_status transfer_and_check(float *params, const ssfer_vit *vit, const ssfer_tensor_set *set,
+                                       ssfer_error *err)
+{
+    char told_before[sizeof told];
+    ssfer_error checked = {0};
+    ssfer_tensor_set *sketch;
+    must(ssfer_tensor_set_create(&sketch, err), err);
+    for (size_t i = 0; i < ssfer_tensor_set_count(set); i++) {
+        const ssfer_tensor *t = ssfer_tensor_set_at(set, i);
+        must(ssfer_tensor_set_add(sketch, t->name, t->dtype, t->shape, t->ndim, NULL, err), err);
+    }
+    for (size_t i = 0; i < ssfer_tensor_set_metadata_count(set); i++) {
+        const ssfer_metadata_entry e = ssfer_tensor_set_metadata_at(set, i);
+        must(ssfer_tensor_set_put(sketch, e.key, e.value, err), err);
+    }
+    *told = 0;
+    const ssfer_status st = ssfer_transfer_check(vit, sketch, &LOG, &checked);
+    ssfer_tensor_set_destroy(sketch);
+    memcpy(told_before, told, sizeof told);
+    *told = 0;
+    assert_int_equal(ssfer_transfer_encoder(params, vit, set, &LOG, err), st);
+    if (st != SSFER_OK)
+        assert_string_equal(checked.message, err->message);
+    else
+        assert_string_equal(told, told_before);
+    return st;
+}
+
 /* A new classifier of the source's sizes, but for those in `config`, with the source's weights. */
 static ssfer_status transfer(ssfer_vit *vit, float **params, ssfer_vit_config config, const ssfer_tensor_set *set,
                              ssfer_error *err)
@@ -85,7 +114,7 @@ static ssfer_status transfer(ssfer_vit *vit, float **params, ssfer_vit_config co
         return st;
     must(ssfer_params_alloc(params, &vit->table, err), err);
     ssfer_vit_init_params(*params, vit, 5);
-    return ssfer_transfer_encoder(*params, vit, set, &LOG, err);
+    return transfer_and_check(*params, vit, set, err);
 }
 
 static void release(ssfer_vit *vit, float *params)

@@ -127,6 +127,16 @@ static void test_compare(void **state)
     check_difference(&other, &read, "started with optimizer.lr 1.0e-05, not 2.0e-05");
     ssfer_recipe_size(&same, "ranks", 4); /* still a free choice, so it may be new */
     assert_int_equal(ssfer_recipe_compare(&same, &read, path, NULL), SSFER_OK);
+    ssfer_recipe given = {0}; /* how the options were given may differ, and older runs do not say it */
+    ssfer_recipe_section(&given, SSFER_RECIPE_OPTIONS);
+    ssfer_recipe_string(&given, "lr", "1e-5");
+    ssfer_recipe_append(&same, &given);
+    assert_string_equal(ssfer_recipe_find(&same, SSFER_RECIPE_OPTIONS, "lr"), "\"1e-5\"");
+    assert_int_equal(ssfer_recipe_compare(&same, &read, path, NULL), SSFER_OK);
+    assert_int_equal(ssfer_recipe_compare(&read, &given, path, NULL), SSFER_ERR_ARGUMENT);
+    ssfer_recipe_append(&given, &read);
+    assert_int_equal(ssfer_recipe_compare(&read, &given, path, NULL), SSFER_OK);
+    ssfer_recipe_deinit(&given);
     ssfer_recipe_section(&same, "model");
     ssfer_recipe_size(&same, "depth", 6);
     check_difference(&same, &read, "model.depth unset, not 6");

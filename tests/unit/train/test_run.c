@@ -120,6 +120,39 @@ static void test_new_run(void **state)
     assert_non_null(strstr(err.message, "optimizer.lr"));
 }
 
+/* A run that failed or was killed before its first step: it starts anew, with other options too, resumed or not. */
+static void test_never_begun(void **state)
+{
+    (void)state;
+    ssfer_run *run;
+    ssfer_train_state at;
+    for (int resume = 0; resume < 2; resume++) {
+        assert_int_equal(open_run(&run, resume == 1, resume ? 3e-4 : 1e-4, NULL), SSFER_OK);
+        ssfer_run_close(run);
+        assert_false(ssfer_run_has_begun(scratch_path("deep/run")));
+        assert_int_equal(ssfer_folder_create(scratch_path("deep/run/checkpoints"), NULL), SSFER_OK);
+        assert_int_equal(
+            ssfer_file_write(scratch_path("deep/run/checkpoints/step-00000001.safetensors.tmp.1"), "x", 1, NULL),
+            SSFER_OK);
+        assert_false(ssfer_run_has_begun(scratch_path("deep/run"))); /* killed while it saved */
+    }
+    assert_int_equal(open_run(&run, false, 2e-4, NULL), SSFER_OK);
+    assert_null(ssfer_run_take_checkpoint(run, &at));
+    assert_int_equal(count_files("deep/run/events.out.tfevents.*"), 1);
+    assert_int_equal(count_files("deep/run/checkpoints/*"), 0);
+    char *text = scratch_read(scratch_path("deep/run/recipe.yaml"));
+    assert_non_null(strstr(text, "lr: 0.0002"));
+    ssfer_free(text);
+    record_steps(run, 1, 1);
+    ssfer_run_close(run);
+    assert_true(ssfer_run_has_begun(scratch_path("deep/run")));
+    assert_int_equal(open_run(&run, false, 2e-4, NULL), SSFER_ERR_ARGUMENT);
+    assert_int_equal(open_run(&run, true, 1e-4, NULL), SSFER_ERR_ARGUMENT);
+    assert_int_equal(open_run(&run, true, 2e-4, NULL), SSFER_OK);
+    ssfer_run_close(run);
+    assert_false(ssfer_run_has_begun(scratch_path("nowhere")));
+}
+
 /* Ten steps in one go, or killed after seven with a checkpoint of five: the same files. */
 static void test_resume(void **state)
 {
@@ -441,6 +474,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_new_run),
         TEST(test_resume),
+        TEST(test_never_begun),
         TEST(test_checkpoints),
         TEST(test_resume_from_nothing),
         TEST(test_best_completed),

@@ -512,7 +512,7 @@ static void test_places_that_cannot_be_written(void **state)
     expect_failure(&r, SSFER_ERR_ARGUMENT, "set: holds files that are no run; use another --out");
     set_up(&r, &s, "set", "run");
     scene_folder(&s, "run/recipe.yaml"); /* a folder where a file has to be */
-    expect_failure(&r, SSFER_ERR_ARGUMENT, "holds an unfinished run already");
+    expect_failure(&r, SSFER_ERR_IO, "run/recipe.yaml");
     r.options.training.resume = true;
     expect_failure(&r, SSFER_ERR_IO, "run/recipe.yaml");
     size_t size;
@@ -694,6 +694,103 @@ static void test_init_that_does_not_fit(void **state)
 
 /* Every allocation up to the first step failing, then some later ones. What fails must say so; a lost line of a log may
  * pass. Under AddressSanitizer nothing may leak. */
+static void expect_refused(run_case *r, ssfer_rehearsal *rehearsal, ssfer_status status, const char *part)
+{
+    r->options.training.rehearsal = rehearsal;
+    expect_failure(r, status, part);
+    r->options.training.rehearsal = NULL;
+    expect_failure(r, status, part); /* what would be trained says the same */
+    assert_false(ssfer_file_exists(r->options.training.out));
+}
+
+/* A rehearsal refuses what the training would, writes nothing, and tells of the model that it would make, from which
+ * the next one can be rehearsed. */
+static void test_rehearsal(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    ssfer_error err;
+    ssfer_rehearsal first = {0}, next = {.init_later = true};
+    make_split(&s, "set", "train", 4);
+    make_split(&s, "set", "valid", 2);
+    set_up(&r, &s, "set", "run");
+    r.options.training.rehearsal = &first;
+    if (run(&r, NULL, &err) != SSFER_OK)
+        fail_msg("%s", err.message);
+    assert_false(ssfer_file_exists(r.out.text));
+    assert_non_null(first.model);
+    assert_int_equal(ssfer_tensor_set_find(first.model, "head.weight")->shape[0], 3);
+    assert_string_equal(ssfer_tensor_set_get(first.model, "num_heads"), "2");
+    /* From what the first one would make, which is in no file. */
+    next.init = first.model;
+    r.options.init = "later.safetensors";
+    r.options.model = (ssfer_vit_config){.drop_path = 0.3f};
+    r.options.training.rehearsal = &next;
+    if (run(&r, NULL, &err) != SSFER_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(ssfer_tensor_set_count(next.model), ssfer_tensor_set_count(first.model));
+    ssfer_tensor_set_destroy(next.model);
+    next.model = NULL;
+    r.options.model.heads = 4;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "later.safetensors: the encoder has 2 attention heads, the model 4");
+    r.options.model.heads = 0;
+    r.options.model.embed_dim = 32;
+    expect_failure(&r, SSFER_ERR_SHAPE, "later.safetensors: ");
+    assert_null(next.model);
+    next.init = NULL; /* not known: what depends on it is passed over */
+    if (run(&r, NULL, &err) != SSFER_OK)
+        fail_msg("%s", err.message);
+    assert_null(next.model);
+    ssfer_tensor_set_destroy(first.model);
+    /* The same refusals as of a training; those of options even before the data are looked at. */
+    first.model = NULL;
+    set_up(&r, &s, "nowhere", "run");
+    expect_refused(&r, &first, SSFER_ERR_IO, "nowhere");
+    r.options.training.warmup_epochs = 3;
+    expect_refused(&r, &first, SSFER_ERR_ARGUMENT, "--warmup-epochs 3: must be less than --epochs 3");
+    set_up(&r, &s, "set", "run");
+    r.options.training.accumulate = 100;
+    expect_refused(&r, &first, SSFER_ERR_ARGUMENT, "--accumulate");
+    set_up(&r, &s, "set", "run");
+    r.options.training.batch = 1;
+    r.options.mix.mode = SSFER_MIX_MIXUP;
+    expect_refused(&r, &first, SSFER_ERR_ARGUMENT, "a batch of one picture has nothing to mix with");
+    set_up(&r, &s, "set", "run");
+    r.options.model.embed_dim = 15;
+    expect_refused(&r, &first, SSFER_ERR_ARGUMENT, "embed dim 15 is no multiple of 2 heads");
+    assert_null(first.model);
+}
+
+/* Labels that are still to be written are those of a split in memory. */
+static void test_rehearsal_of_labels(void **state)
+{
+    scene s = *(scene *)*state;
+    run_case r;
+    ssfer_error err;
+    ssfer_dataset *set = NULL;
+    ssfer_split split = {0};
+    ssfer_rehearsal rehearsal = {.labels_later = true};
+    make_split(&s, "set", "train", 4);
+    make_split(&s, "set", "valid", 2);
+    make_split(&s, "other", "train", 2);
+    set_up(&r, &s, "set", "run");
+    const ssfer_dataset_options train = {.split = "train"};
+    assert_int_equal(ssfer_dataset_open(&set, r.data.text, &train, NULL), SSFER_OK);
+    assert_int_equal(ssfer_split_make(&split, set, 0.25, 1, NULL), SSFER_OK);
+    r.options.data.labels = "labels.json";
+    r.options.data.rehearsal = r.options.training.rehearsal = &rehearsal;
+    if (run(&r, NULL, &err) != SSFER_OK) /* not known yet */
+        fail_msg("%s", err.message);
+    rehearsal.labels = &split;
+    rehearsal.labels_set = set;
+    r.options.training.accumulate = 4;
+    expect_failure(&r, SSFER_ERR_ARGUMENT, "3 training pictures make no step of 4 batches of 3; ");
+    r.data = scene_at(&s, "other");
+    expect_failure(&r, SSFER_ERR_FORMAT, "labels.json: labels ");
+    ssfer_split_deinit(&split);
+    ssfer_dataset_close(set);
+}
+
 static void test_out_of_memory(void **state)
 {
     scene s = *(scene *)*state;
@@ -732,7 +829,7 @@ static void test_log(void **state)
     size_t size;
     make_split(&s, "set", "train", 9);
     set_up(&r, &s, "set", "run");
-    stop_at = 5; /* in the second epoch */
+    stop_at = 5 + 1; /* in the second epoch */
     const ssfer_log quiet = {.write = keep_log, .most = SSFER_LOG_ERROR};
     r.options.training.log = &quiet;
     expect_failure(&r, SSFER_ERR_CANCELLED, "go on with --resume");
@@ -790,6 +887,8 @@ int main(void)
         TEST(test_places_that_cannot_be_written),
         TEST(test_init),
         TEST(test_init_that_does_not_fit),
+        TEST(test_rehearsal),
+        TEST(test_rehearsal_of_labels),
         TEST(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "ssfer/image.h"
 #include "train/pretrain.h"
 
+#include <glob.h>
 #include <math.h>
 
 enum { PICTURES = 26, EPOCHS = 3, BATCH = 4, STEPS = 5 * EPOCHS }; /* 5 are held out: 21 make 5 batches of 4 */
@@ -363,6 +364,50 @@ static void test_refused(void **state)
     o.init = NULL;
     o.continue_from = faces; /* a folder */
     check_refused(o, faces, SSFER_ERR_IO, "faces");
+    o = good;
+    o.training.warmup_epochs = EPOCHS;
+    check_refused(o, missing, SSFER_ERR_ARGUMENT, "--warmup-epochs"); /* before the data are looked at */
+    o = good;
+    o.split = "none";
+    check_refused(o, faces, SSFER_ERR_ARGUMENT, "there is no split none");
+}
+
+/* What --continue takes is looked at before anything is written, too. */
+static void test_refused_start(void **state)
+{
+    (void)state;
+    ssfer_error err = {0};
+    char made[256], faces[256];
+    snprintf(made, sizeof made, "%s", scratch_path("made"));
+    snprintf(faces, sizeof faces, "%s", scratch_path("faces"));
+    ssfer_pretrain_options o = small_options(made);
+    o.training.epochs = 1;
+    o.data = faces;
+    must(ssfer_pretrain(&o, NULL, &err), &err);
+    char model[300], checkpoint[300] = "";
+    snprintf(model, sizeof model, "%s/model.safetensors", made);
+    glob_t found;
+    if (glob(scratch_path("made/checkpoints/step-*.safetensors"), 0, NULL, &found) == 0)
+        snprintf(checkpoint, sizeof checkpoint, "%s", found.gl_pathv[0]);
+    globfree(&found);
+    o.continue_from = model;
+    o.training.epochs = 4;
+    check_refused(o, faces, SSFER_ERR_FORMAT, "made/model.safetensors");
+    o.continue_from = checkpoint;
+    o.training.epochs = 1;
+    check_refused(o, faces, SSFER_ERR_ARGUMENT, "1 epochs are done already; use a larger --epochs than 1");
+    o.training.epochs = 2;
+    o.training.optimizer.ema_decay = 0.9f;
+    check_refused(o, faces, SSFER_ERR_SHAPE, "ema.");
+    o.training.optimizer.ema_decay = 0.0f;
+    ssfer_rehearsal rehearsal = {0};
+    o.training.rehearsal = &rehearsal;
+    o.training.out = scratch_path("refused");
+    must(ssfer_pretrain(&o, NULL, &err), &err);
+    assert_false(ssfer_file_exists(scratch_path("refused")));
+    assert_non_null(ssfer_tensor_set_find(rehearsal.model, "decoder_embed.weight"));
+    assert_string_equal(ssfer_tensor_set_get(rehearsal.model, "architecture"), "mae");
+    ssfer_tensor_set_destroy(rehearsal.model);
 }
 
 static void test_damaged(void **state)
@@ -428,10 +473,10 @@ static void test_not_finite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resume),        cmocka_unit_test(test_run),        cmocka_unit_test(test_accumulation),
-        cmocka_unit_test(test_parts),         cmocka_unit_test(test_continue),   cmocka_unit_test(test_init),
-        cmocka_unit_test(test_refused),       cmocka_unit_test(test_not_finite), cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_long_and_thin),
+        cmocka_unit_test(test_resume),        cmocka_unit_test(test_run),           cmocka_unit_test(test_accumulation),
+        cmocka_unit_test(test_parts),         cmocka_unit_test(test_continue),      cmocka_unit_test(test_init),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_not_finite),    cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_long_and_thin), cmocka_unit_test(test_refused_start),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
 }

@@ -511,6 +511,42 @@ static void test_guard_of_one_class(void **state)
     ssfer_free(text);
 }
 
+/* Rehearsed from what Stage II would make; the refusals are those of the training, and leave nothing. */
+static void test_rehearsal(void **state)
+{
+    scene *s = *state;
+    run_case r;
+    ssfer_error err;
+    ssfer_rehearsal rehearsal = {0};
+    make_split(s, "train", 8);
+    make_split(s, "valid", 2);
+    make_stage2(s, 1);
+    set_up(&r, s, "run");
+    r.options.released = r.options.last_weights = true;
+    r.options.abc = true;
+    r.options.training.rehearsal = &rehearsal;
+    if (run(&r, NULL, &err) != SSFER_OK)
+        fail_msg("%s", err.message);
+    assert_false(ssfer_file_exists(r.out.text));
+    assert_non_null(rehearsal.model);
+    ssfer_rehearsal next = {.init_later = true, .init = rehearsal.model};
+    r.options.init = "later.safetensors";
+    r.options.training.rehearsal = &next;
+    if (run(&r, NULL, &err) != SSFER_OK)
+        fail_msg("%s", err.message);
+    ssfer_tensor_set_destroy(next.model);
+    ssfer_tensor_set_destroy(rehearsal.model);
+    const scene_path more = scene_at(s, "set/train");
+    for (int rehearsed = 0; rehearsed < 2; rehearsed++) {
+        set_up(&r, s, "run");
+        r.options.unlabeled.data = more.text;
+        r.options.mu = r.options.training.batch = 1;
+        r.options.training.rehearsal = rehearsed ? &(ssfer_rehearsal){0} : NULL;
+        expect_failure(&r, SSFER_ERR_ARGUMENT, "cannot come from two sources");
+        assert_false(ssfer_file_exists(r.out.text));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,6 +566,7 @@ int main(void)
         TEST(test_collapse),
         TEST(test_guard_of_the_rate),
         TEST(test_guard_of_one_class),
+        TEST(test_rehearsal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
