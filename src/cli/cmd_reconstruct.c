@@ -1,6 +1,6 @@
-#include "cli/commands.h"
-
 #include "base/number.h"
+#include "base/text.h"
+#include "cli/commands.h"
 #include "data/dataset.h"
 #include "predict/reconstruct_sheet.h"
 
@@ -48,7 +48,8 @@ static ssfer_status fill_sheet(ssfer_reconstruct_sheet *s, ssfer_reconstructor *
         ssfer_image_deinit(&image);
         if (st != SSFER_OK)
             return ssfer_fail_prefix(err, st, "%s", path);
-        ssfer_fprintf(cli->out, "%s\t%.5f\n", path, s->rows[s->count - 1].loss);
+        ssfer_text_print(cli->out, path, 0, SSFER_TEXT_LEFT);
+        ssfer_fprintf(cli->out, "\t%.5f\n", s->rows[s->count - 1].loss);
     }
     return s->count ? SSFER_OK : ssfer_fail(err, SSFER_ERR_FORMAT, "none of the pictures can be read");
 }

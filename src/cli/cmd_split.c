@@ -1,3 +1,4 @@
+#include "base/text.h"
 #include "cli/commands.h"
 #include "data/split.h"
 #include "data/stats.h"
@@ -61,13 +62,14 @@ static void print_table(FILE *out, const ssfer_dataset *set, const ssfer_split *
 {
     size_t samples, labeled, width = strlen("class");
     for (size_t k = 0; k < ssfer_dataset_class_count(set); k++) {
-        size_t length = strlen(ssfer_dataset_class_name(set, k));
-        width = length > width ? length : width;
+        size_t columns = ssfer_text_columns(ssfer_dataset_class_name(set, k));
+        width = columns > width ? columns : width;
     }
     fprintf(out, "%-*s  labeled  samples\n", (int)width, "class");
     for (size_t k = 0; k < ssfer_dataset_class_count(set); k++) {
         count_class(&samples, &labeled, set, split, k);
-        fprintf(out, "%-*s  %7zu  %7zu\n", (int)width, ssfer_dataset_class_name(set, k), labeled, samples);
+        ssfer_text_print(out, ssfer_dataset_class_name(set, k), width, SSFER_TEXT_LEFT);
+        fprintf(out, "  %7zu  %7zu\n", labeled, samples);
     }
     fprintf(out, "%-*s  %7zu  %7zu\n", (int)width, "all", split->labeled_count, ssfer_dataset_count(set));
 }

@@ -2,6 +2,7 @@
 #include "base/cpu_level.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "base/text.h"
 #include "base/threads.h"
 #include "cli/commands.h"
 #include "cli/help.h"
@@ -19,7 +20,9 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 static int report(const char *message, int code)
 {
     ssfer_style style = ssfer_style_for(stderr);
-    fprintf(stderr, "ssfer: %serror:%s %s\n", style.red, style.reset, message);
+    fprintf(stderr, "ssfer: %serror:%s ", style.red, style.reset);
+    ssfer_text_print(stderr, message, 0, SSFER_TEXT_LEFT);
+    fputc('\n', stderr);
     return code;
 }
 

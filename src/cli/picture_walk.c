@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/progress.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -16,6 +17,7 @@ ssfer_status ssfer_picture_walk_open(ssfer_picture_walk *w, ssfer_cli *cli, cons
                               .folder = folder,
                               .output = {.stream = cli->out,
                                          .format = (ssfer_output_format)format,
+                                         .columns = ssfer_terminal_columns(cli->out),
                                          .bold = cli->style_out.bold,
                                          .dim = cli->style_out.dim,
                                          .reset = cli->style_out.reset}};

@@ -1,4 +1,5 @@
-/* Predictions and detections as text: a table for people, JSON, JSON lines and CSV for programs. */
+/* Predictions and detections as text: a table for people, JSON, JSON lines and CSV for programs. The table shows names
+ * cleaned (base/text.h) and cut; JSON and CSV hold them whole. */
 #ifndef SSFER_PREDICT_OUTPUT_H
 #define SSFER_PREDICT_OUTPUT_H
 
@@ -36,6 +37,10 @@ typedef struct ssfer_output {
     size_t class_count, rows;       /* K = 0: faces only, without expressions; then CSV has the keypoints */
     bool regions;                   /* say of every expression whether it is that of a face or of the whole picture */
     const char *bold, *dim, *reset; /* terminal styles, "" for none */
+    size_t columns;                 /* of the terminal, to which the table is cut; 0: any number */
+    /* Set by ssfer_output_begin. */
+    size_t file_columns, class_columns; /* of the table */
+    bool with_middle, with_second;      /* whether there is room for bar or place, and for the second class */
     ssfer_json_writer json;
 } ssfer_output;
 

@@ -25,8 +25,8 @@ expect_code 0
 [[ "$out" == "["*"]" ]] || problem "no array: $out"
 run detect --detector "$network" --size 64 --conf 0.05 --max-faces 1 --format csv pictures/a.png
 expect_code 0
-[ "$(head -n 1 <<< "$out" | tr ',' '\n' | wc -l)" -eq 23 ] || problem "columns: $out"
-[ "$(tail -n 1 <<< "$out" | tr ',' '\n' | wc -l)" -eq 23 ] || problem "values: $out"
+[ "$(head -n 1 <<< "$out" | tr ',' '\n' | wc -l)" -eq 24 ] || problem "columns: $out"
+[ "$(tail -n 1 <<< "$out" | tr ',' '\n' | wc -l)" -eq 24 ] || problem "values: $out"
 expect_out_has "file,frame,status,x1,y1,x2,y2,confidence,left_eye_x,"
 
 # The same faces whatever the threads and the batch.

@@ -35,7 +35,7 @@ expect_code 0
 for aligned in off points; do
   run "${find[@]}" --conf 0.05 --format csv --align $aligned --margin 0.2 pictures
   expect_code 0
-  header="file,frame,status,x1,y1,x2,y2,confidence,region,expression,p_happy,p_sad"
+  header="file,frame,status,x1,y1,x2,y2,confidence,region,expression,p_happy,p_sad,message"
   [ "$(head -n 1 <<< "$out")" = "$header" ] || problem "header: $out"
   [ "$(grep -c '^pictures/a.png,0,ok,[0-9.,]*,face,happy,' <<< "$out")" -eq "$(grep -c ^pictures/a <<< "$out")" ] ||
     problem "a red face that is not happy: $out"
@@ -77,13 +77,14 @@ done
 # ---- without a face ----
 run "${find[@]}" --conf 0.999 --format csv pictures
 expect_code 0
-[ "$(tail -n +2 <<< "$out")" = "pictures/a.png,0,no_face,,,,,,,,,
-pictures/b.png,0,no_face,,,,,,,,,
-pictures/c.jpg,0,no_face,,,,,,,,," ] || problem "rows without a face: $out"
+[ "$(tail -n +2 <<< "$out")" = "pictures/a.png,0,no_face,,,,,,,,,,
+pictures/b.png,0,no_face,,,,,,,,,,
+pictures/c.jpg,0,no_face,,,,,,,,,," ] || problem "rows without a face: $out"
 run "${find[@]}" --conf 0.999 --format jsonl pictures/a.png
 expect_out '{"file":"pictures/a.png","frame":0,"status":"no_face"}'
 run "${find[@]}" --conf 0.999 pictures/a.png
-expect_out "pictures/a.png                            no face"
+expect_out "file                                      expression   prob.  where
+pictures/a.png                            no face"
 run "${find[@]}" --conf 0.999 --no-face whole --format csv pictures
 expect_code 0
 expect_out_has "pictures/a.png,0,ok,,,,,,picture,happy,0."
@@ -115,7 +116,7 @@ for name in 00001-a 00002-b 00003-c; do
 done
 run predict --model "$model" --quiet marked bare cards
 expect_code 0
-[ "$(wc -l <<< "$out")" -eq 9 ] || problem "written pictures that cannot be read: $out"
+[ "$(wc -l <<< "$out")" -eq 10 ] || problem "written pictures that cannot be read: $out"
 
 # ---- strange pictures ----
 echo nonsense > broken.png

@@ -230,7 +230,7 @@ done
 # ---- prediction ----
 run predict --model run/model.safetensors set/test/happy/0.png set/test/sad/0.png --format csv
 expect_code 0
-[[ "$out" == "file,frame,status,x1,y1,x2,y2,confidence,expression,p_happy,p_sad"$'\n'"set/test/happy/0.png,0,ok,,,,,,happy,0."*$'\n'"set/test/sad/0.png,0,ok,,,,,,sad,0."* ]] ||
+[[ "$out" == "file,frame,status,x1,y1,x2,y2,confidence,expression,p_happy,p_sad,message"$'\n'"set/test/happy/0.png,0,ok,,,,,,happy,0."*$'\n'"set/test/sad/0.png,0,ok,,,,,,sad,0."* ]] ||
   problem "CSV: $out"
 run predict --model run/model.safetensors set/test --format jsonl
 expect_code 0
