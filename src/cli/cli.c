@@ -33,6 +33,17 @@ bool ssfer_cli_given(const ssfer_cli *cli, const char *name)
     return ssfer_command_find(cli->command, name, &index) && cli->parsed.given[index];
 }
 
+void ssfer_cli_mention_left_out(const ssfer_cli *cli, const ssfer_dataset *set)
+{
+    const char *names;
+    const size_t count = ssfer_dataset_left_out(set, &names);
+    if (count == 1)
+        ssfer_warn(&cli->log, "1 file is no picture by its name (png, jpg, jpeg, webp) and is left out: %s", names);
+    else if (count)
+        ssfer_warn(&cli->log, "%zu files are no pictures by their names (png, jpg, jpeg, webp) and are left out: %s",
+                   count, names);
+}
+
 ssfer_status ssfer_command_unknown(ssfer_cli *cli, ssfer_error *err, const char *name)
 {
     const char *names[64];

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cli/options.h"
+#include "data/dataset.h"
 #include "models/vit.h"
 
 #include <stdio.h>
@@ -76,6 +77,9 @@ ssfer_precision ssfer_cli_precision(const ssfer_cli *cli);
 
 /* Whether an option (of this command, without dashes) was given on the command line. */
 bool ssfer_cli_given(const ssfer_cli *cli, const char *name);
+
+/* Warns of the files that a set left out because they are no pictures by their names: in one line, with some names. */
+void ssfer_cli_mention_left_out(const ssfer_cli *cli, const ssfer_dataset *set);
 
 /* The commands, in the order of the overview; NULL at the end. */
 extern const ssfer_command *const SSFER_COMMANDS[];

@@ -25,7 +25,7 @@ static const ssfer_option OPTIONS[] = {
      .max = 4096, .help = "pictures looked at together"},
     {0}};
 static const ssfer_option OPERANDS[] = {{SSFER_OPTION_STRINGS(detect_args, inputs), .name = "INPUT", .required = true,
-                                         .help = "pictures, folders or tars of pictures"},
+                                         .help = "pictures, folders or tars of pictures, CSV lists of paths"},
                                         {0}};
 
 typedef struct detection {
@@ -127,9 +127,9 @@ const ssfer_command SSFER_COMMAND_DETECT = {
     .summary = "find the faces in pictures",
     .description =
         "Prints a row for each face: its box, the detector's confidence and five keypoints (eyes, nose, corners of the "
-        "mouth) in pixels of the picture, turned upright if its EXIF data say so. A picture without a face, or one "
+        "mouth) in pixels of the picture, turned upright if its EXIF data say so. A picture without a face is a row "
         "that "
-        "cannot be read, is a row with that status.",
+        "says so.\n\n" SSFER_INPUTS_TEXT,
     .groups = {{"Options", OPTIONS, 0}, {"Detector", SSFER_DETECTOR_OPTIONS, offsetof(detect_args, options)}},
     .operands = OPERANDS,
     .examples = {{"ssfer detect --detector yolov7s-face.pt photo.jpg", "One picture."},

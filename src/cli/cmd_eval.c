@@ -70,6 +70,8 @@ static ssfer_status open_data(evaluation *e, const eval_args *a, const ssfer_cli
     options.classes = (const char *const *)m->classes;
     options.class_count = m->classes ? K : 0;
     ssfer_status st = ssfer_dataset_open(&e->set, a->data, &options, err);
+    if (st == SSFER_OK)
+        ssfer_cli_mention_left_out(cli, e->set);
     if (st == SSFER_OK && ssfer_dataset_class_count(e->set) != K)
         st = ssfer_fail(err, SSFER_ERR_SHAPE, "%s: %zu classes, the model has %zu; give its class names with --classes",
                         a->data, ssfer_dataset_class_count(e->set), K);

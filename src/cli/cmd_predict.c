@@ -45,7 +45,7 @@ static const ssfer_option FACE_OPTIONS[] = {
      .help = "turn faces upright by their five keypoints"},
     {0}};
 static const ssfer_option OPERANDS[] = {{SSFER_OPTION_STRINGS(predict_args, inputs), .name = "INPUT", .required = true,
-                                         .help = "pictures, folders or tars of pictures"},
+                                         .help = "pictures, folders or tars of pictures, CSV lists of paths"},
                                         {0}};
 
 typedef struct prediction {
@@ -211,8 +211,8 @@ const ssfer_command SSFER_COMMAND_PREDICT = {
         "With a detector, finds the faces in each picture, cuts them out and classifies them: a row for each face. A "
         "picture without a face is a row that says so; --no-face whole classifies it as a whole instead, so that "
         "pictures of cropped faces are not lost. Without a detector, every picture should show one face, cropped.\n\n"
-        "Pictures are turned upright as their EXIF data say, and coordinates are those of the upright picture. A "
-        "picture that cannot be read is a row with that status, and does not stop the others.",
+        "Pictures are turned upright as their EXIF data say, and coordinates are those of the upright "
+        "picture.\n\n" SSFER_INPUTS_TEXT,
     .groups = {{"Options", OPTIONS, 0},
                {"Faces", FACE_OPTIONS, 0},
                {"Detector", SSFER_DETECTOR_OPTIONS, offsetof(predict_args, faces)}},

@@ -124,8 +124,10 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
     const ssfer_dataset_options options = {.split = args->split, .unlabeled = args->unlabeled, .log = &cli->log};
     ssfer_dataset *set = NULL;
     ssfer_status st = ssfer_dataset_open(&set, args->data, &options, err);
-    if (st == SSFER_OK)
+    if (st == SSFER_OK) {
+        ssfer_cli_mention_left_out(cli, set);
         st = args->stats ? print_stats(cli, args, set, err) : write_split(cli, args, set, err);
+    }
     ssfer_dataset_close(set);
     return st;
 }

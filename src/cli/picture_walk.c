@@ -12,7 +12,7 @@ const char *const SSFER_OUTPUT_FORMATS[] = {"table", "json", "jsonl", "csv", NUL
 ssfer_status ssfer_picture_walk_open(ssfer_picture_walk *w, ssfer_cli *cli, const ssfer_strings *inputs, int format,
                                      const char *folder, size_t most, ssfer_error *err)
 {
-    const ssfer_dataset_options options = {.unlabeled = true, .log = &cli->log};
+    const ssfer_dataset_options options = {.unlabeled = true, .inputs = true, .log = &cli->log};
     *w = (ssfer_picture_walk){.cli = cli,
                               .folder = folder,
                               .output = {.stream = cli->out,
@@ -22,6 +22,8 @@ ssfer_status ssfer_picture_walk_open(ssfer_picture_walk *w, ssfer_cli *cli, cons
                                          .dim = cli->style_out.dim,
                                          .reset = cli->style_out.reset}};
     ssfer_status st = ssfer_dataset_open_paths(&w->set, inputs->items, inputs->count, &options, err);
+    if (st == SSFER_OK)
+        ssfer_cli_mention_left_out(cli, w->set);
     if (st == SSFER_OK && folder)
         st = ssfer_folder_create(folder, err);
     if (st == SSFER_OK)
@@ -48,7 +50,7 @@ static char *png_path(const ssfer_picture_walk *w, size_t i)
 static ssfer_status one_picture(ssfer_picture_walk *w, const ssfer_picture_visitor *v, const ssfer_portion *p, size_t i,
                                 ssfer_error *err)
 {
-    char file[1024], *png = NULL;
+    char file[SSFER_LOCATION_MAX], *png = NULL;
     ssfer_dataset_location(w->set, p->first + i, file, sizeof file);
     if (p->errors[i].status != SSFER_OK) {
         const char *message = ssfer_picture_message(&p->errors[i], file);
@@ -93,8 +95,9 @@ ssfer_status ssfer_picture_walk_run(ssfer_picture_walk *w, const ssfer_picture_v
     ssfer_progress_end(&bar);
     ssfer_output_end(&w->output);
     if (st == SSFER_OK && w->failed == total)
-        st = ssfer_fail(err, SSFER_ERR_FORMAT, "none of the %zu pictures could be read", total);
+        st = ssfer_fail(err, SSFER_ERR_FORMAT, "none of the %zu pictures could be read; their rows say why", total);
     else if (st == SSFER_OK && w->failed)
-        ssfer_warn(&w->cli->log, "%zu of %zu pictures could not be read", w->failed, total);
+        st = ssfer_fail(err, SSFER_ERR_FORMAT, "%zu of %zu pictures could not be read; %s why", w->failed, total,
+                        w->failed == 1 ? "its row says" : "their rows say");
     return st;
 }

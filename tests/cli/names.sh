@@ -41,7 +41,9 @@ expect_code 0
 expect_clean
 expect_out_has "$shown.png"
 run predict --model "$model" --output "cards" set "$evil"
+expect_code 1 # a folder without pictures
 expect_clean
+expect_out_has "error: no pictures"
 run predict --model "$model" --format json set
 expect_code 0
 expect_clean
