@@ -20,7 +20,8 @@ static const ssfer_option OPTIONS[] = {
     {SSFER_OPTION_CHOICE(detect_args, format), .name = "format", .letter = 'f', .choices = SSFER_OUTPUT_FORMATS,
      .initial = "table", .help = "how to print the faces"},
     {SSFER_OPTION_STRING(detect_args, output), .name = "output", .letter = 'o', .value = "DIR",
-     .help = "also write each picture as PNG with its faces marked into this folder"},
+     .help = "also write each picture as PNG with its faces marked into this folder: 00001-NAME.png, numbered as the "
+             "inputs; long names are shortened"},
     {SSFER_OPTION_INT(detect_args, batch_size), .name = "batch-size", .value = "N", .initial = "16", .min = 1,
      .max = 4096, .help = "pictures looked at together"},
     {0}};
@@ -69,14 +70,14 @@ static void forget_faces(void *context)
         ssfer_faces_deinit(&d->faces[i]);
 }
 
-static void write_rows(detection *d, const char *file, const ssfer_faces *faces)
+static void write_rows(detection *d, const char *file, const char *png, const ssfer_faces *faces)
 {
     if (!faces->count) {
-        ssfer_output_row(&d->walk.output, &(ssfer_face_row){.file = file, .status = SSFER_FACE_NONE});
+        ssfer_output_row(&d->walk.output, &(ssfer_face_row){.file = file, .picture = png, .status = SSFER_FACE_NONE});
         d->without++;
     }
     for (size_t k = 0; k < faces->count; k++)
-        ssfer_output_row(&d->walk.output, &(ssfer_face_row){.file = file, .face = &faces->faces[k]});
+        ssfer_output_row(&d->walk.output, &(ssfer_face_row){.file = file, .picture = png, .face = &faces->faces[k]});
     d->found += faces->count;
 }
 
@@ -97,7 +98,7 @@ static ssfer_status show_faces(void *context, size_t k, const char *file, ssfer_
 {
     detection *d = context;
     ssfer_status st = SSFER_OK;
-    write_rows(d, file, &d->faces[k]);
+    write_rows(d, file, png, &d->faces[k]);
     if (png && d->faces[k].count)
         st = mark(image, &d->faces[k], err);
     if (png && st == SSFER_OK)

@@ -28,7 +28,9 @@ static const ssfer_option OPTIONS[] = {
     {SSFER_OPTION_CHOICE(predict_args, format), .name = "format", .letter = 'f', .choices = SSFER_OUTPUT_FORMATS,
      .initial = "table", .help = "how to print the predictions"},
     {SSFER_OPTION_STRING(predict_args, output), .name = "output", .letter = 'o', .value = "DIR",
-     .help = "also write a PNG of each picture with its faces and their probabilities into this folder"},
+     .help =
+         "also write a PNG of each picture with its faces and their probabilities into this folder: 00001-NAME.png, "
+         "numbered as the inputs; long names are shortened"},
     {SSFER_OPTION_STRING(predict_args, classes), .name = "classes", .value = "C",
      .help = "names of the model's outputs if the file has none: rafdb, ferplus, affectnet7, affectnet8 or a file"},
     {SSFER_OPTION_INT(predict_args, heads), .name = "heads", .value = "N", .initial_help = "that of the file", .min = 1,
@@ -132,14 +134,15 @@ static void forget(void *context)
     ssfer_expressions_deinit(&p->found);
 }
 
-static void write_rows(prediction *p, const char *file, const ssfer_expression *items, size_t count)
+static void write_rows(prediction *p, const char *file, const char *png, const ssfer_expression *items, size_t count)
 {
     if (!count) {
-        ssfer_output_row(&p->walk.output, &(ssfer_face_row){.file = file, .status = SSFER_FACE_NONE});
+        ssfer_output_row(&p->walk.output, &(ssfer_face_row){.file = file, .picture = png, .status = SSFER_FACE_NONE});
         p->without++;
     }
     for (size_t i = 0; i < count; i++) {
         ssfer_output_row(&p->walk.output, &(ssfer_face_row){.file = file,
+                                                            .picture = png,
                                                             .face = items[i].whole ? NULL : &items[i].face,
                                                             .probabilities = items[i].probabilities,
                                                             .logits = items[i].logits});
@@ -182,7 +185,7 @@ static ssfer_status show(void *context, size_t k, const char *file, ssfer_image 
     while (p->shown + count < p->found.count && items[count].picture == k)
         count++;
     p->shown += count;
-    write_rows(p, file, items, count);
+    write_rows(p, file, png, items, count);
     ssfer_status st = png ? draw(p, image, file, items, count, err) : SSFER_OK;
     if (png && st == SSFER_OK)
         st = ssfer_image_save(image, png, err);

@@ -39,12 +39,19 @@ void ssfer_picture_walk_close(ssfer_picture_walk *w)
     w->set = NULL;
 }
 
-/* DIR/00012-name.png: the number keeps names apart that several folders share, and the order. */
+/* DIR/00012-name.png: the number keeps names apart that several folders share, and the order. Names that become too
+ * long for the folder are shortened. NULL when memory runs out. */
 static char *png_path(const ssfer_picture_walk *w, size_t i)
 {
+    static const char suffix[] = ".png";
     const char *path = ssfer_dataset_path(w->set, i), *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     const char *dot = strrchr(name, '.');
-    return ssfer_format("%s/%05zu-%.*s.png", w->folder, i + 1, dot ? (int)(dot - name) : 200, name);
+    char *stem = ssfer_format("%05zu-%.*s", i + 1, dot ? (int)(dot - name) : (int)strlen(name), name);
+    char *kept = stem ? ssfer_name_shorten(stem, ssfer_name_most(w->folder) - strlen(suffix)) : NULL;
+    char *png = kept ? ssfer_format("%s/%s%s", w->folder, kept, suffix) : NULL;
+    ssfer_free(stem);
+    ssfer_free(kept);
+    return png;
 }
 
 static ssfer_status one_picture(ssfer_picture_walk *w, const ssfer_picture_visitor *v, const ssfer_portion *p, size_t i,

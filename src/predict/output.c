@@ -56,6 +56,8 @@ static void json_row(ssfer_json_writer *w, const ssfer_output *o, const ssfer_fa
     ssfer_json_put_string(w, "status", STATUS_NAMES[row->status]);
     if (row->message)
         ssfer_json_put_string(w, "message", row->message);
+    if (row->picture)
+        ssfer_json_put_string(w, "picture", row->picture);
     if (row->face)
         put_face(w, row->face);
     if (row->status == SSFER_FACE_OK && o->class_count) {

@@ -21,6 +21,7 @@ typedef struct ssfer_face_row {
     const char *message;                 /* of an error, or NULL */
     const ssfer_face *face;              /* in pixels of the picture; NULL: none, or the whole picture was classified */
     const float *probabilities, *logits; /* K; NULL unless status is OK */
+    const char *picture;                 /* the file in which it is drawn, or NULL */
 } ssfer_face_row;
 
 typedef enum ssfer_output_format {

@@ -25,7 +25,7 @@ static char *print(ssfer_output_format format, bool classes, bool regions)
     o.stream = open_memstream(&text, &size);
     ssfer_face_row rows[] = {{.file = "a.png", .face = &FACE, .probabilities = SHARES, .logits = LOGITS},
                              {.file = "b.png", .probabilities = SHARES, .logits = LOGITS},
-                             {.file = "c,1.png", .status = SSFER_FACE_NONE},
+                             {.file = "c,1.png", .status = SSFER_FACE_NONE, .picture = "drawn/00003-c,1.png"},
                              {.file = "d.png", .status = SSFER_FACE_ERROR, .message = "cut off"}};
     ssfer_output_begin(&o);
     for (size_t i = 0; i < 4; i++)
@@ -49,7 +49,7 @@ static void check(ssfer_output_format format, bool classes, bool regions, const 
 #define EXPRESSION_JSON                                                                                                \
     "\"expression\":\"so, sad\",\"probabilities\":{\"glad\":0.25,\"so, sad\":0.75},\"logits\":[0,1.5]}\n"
 #define LAST_JSON                                                                                                      \
-    "{\"file\":\"c,1.png\",\"frame\":0,\"status\":\"no_face\"}\n"                                                      \
+    "{\"file\":\"c,1.png\",\"frame\":0,\"status\":\"no_face\",\"picture\":\"drawn/00003-c,1.png\"}\n"                  \
     "{\"file\":\"d.png\",\"frame\":0,\"status\":\"error\",\"message\":\"cut off\"}\n"
 
 static void test_json(void **state)
