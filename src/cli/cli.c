@@ -2,6 +2,7 @@
 
 #include "base/number.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,16 @@ ssfer_status ssfer_cli_usage(ssfer_cli *cli, ssfer_error *err, const char *forma
     va_end(arguments);
     cli->usage_error = true;
     return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s; see 'ssfer %s --help'", text, cli->command->name);
+}
+
+ssfer_status ssfer_cli_flush(ssfer_cli *cli, ssfer_error *err)
+{
+    errno = 0;
+    if (fflush(cli->out) == 0 && !ferror(cli->out))
+        return SSFER_OK;
+    cli->output_lost = true;
+    cli->output_error = errno;
+    return ssfer_fail_errno(err, "standard output", "cannot write", cli->output_error);
 }
 
 bool ssfer_cli_given(const ssfer_cli *cli, const char *name)

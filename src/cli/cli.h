@@ -64,7 +64,14 @@ struct ssfer_cli {
     ssfer_log log;  /* writes to stderr: warnings and information, with --verbose details, with --quiet errors only */
     ssfer_style style_out, style_err;
     bool usage_error;
+    bool output_lost; /* set by ssfer_cli_flush: what was printed does not arrive; output_error is the errno, or 0 */
+    int output_error;
 };
+
+/* Hands on what was printed so far: for a command that prints while it works, so that its reader sees it, and so that
+ * it does not go on for a reader that is gone or a disk that is full. Returns SSFER_ERR_IO then, with which the command
+ * ends; main says or does what is due. */
+ssfer_status ssfer_cli_flush(ssfer_cli *cli, ssfer_error *err);
 
 /* For a mistake in how the command was called that the tables cannot express: exit code 2, and a pointer to --help is
  * added to the message. `return ssfer_cli_usage(cli, err, "--image-size: ...")`. */

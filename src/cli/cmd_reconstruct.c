@@ -35,7 +35,7 @@ static const ssfer_option OPERANDS[] = {{SSFER_OPTION_STRINGS(reconstruct_args, 
 /* Every picture that can be read, up to the sheet's room; the others are reported and counted. Beyond the room only the
  * inputs that cannot be read are. */
 static ssfer_status fill_sheet(ssfer_reconstruct_sheet *s, ssfer_reconstructor *r, const ssfer_dataset *set,
-                               const ssfer_cli *cli, size_t *failed, ssfer_error *err)
+                               ssfer_cli *cli, size_t *failed, ssfer_error *err)
 {
     for (size_t i = 0; i < ssfer_dataset_count(set); i++) {
         const char *path = ssfer_dataset_path(set, i);
@@ -54,11 +54,14 @@ static ssfer_status fill_sheet(ssfer_reconstruct_sheet *s, ssfer_reconstructor *
             return ssfer_fail_prefix(err, st, "%s", path);
         ssfer_text_print(cli->out, path, 0, SSFER_TEXT_LEFT);
         ssfer_fprintf(cli->out, "\t%.5f\n", s->rows[s->count - 1].loss);
+        st = ssfer_cli_flush(cli, err);
+        if (st != SSFER_OK)
+            return st;
     }
     return s->count ? SSFER_OK : ssfer_fail(err, SSFER_ERR_FORMAT, "none of the pictures can be read");
 }
 
-static ssfer_status make_sheet(const reconstruct_args *a, const ssfer_cli *cli, ssfer_reconstructor *r,
+static ssfer_status make_sheet(const reconstruct_args *a, ssfer_cli *cli, ssfer_reconstructor *r,
                                const ssfer_dataset *set, ssfer_error *err)
 {
     ssfer_reconstruct_sheet s;

@@ -97,6 +97,8 @@ ssfer_status ssfer_picture_walk_run(ssfer_picture_walk *w, const ssfer_picture_v
         st = one_portion(w, v, &portion, err);
         ssfer_progress_update(&bar, portion.first + portion.count, NULL);
         if (st == SSFER_OK)
+            st = ssfer_cli_flush(w->cli, err);
+        if (st == SSFER_OK)
             st = ssfer_pictures_next(w->pictures, &portion, err);
     }
     ssfer_progress_end(&bar);
