@@ -192,18 +192,12 @@ static void table_middle(const ssfer_output *o, const ssfer_face_row *row, float
     fprintf(o->stream, "  %-*s", last ? 0 : o->regions ? PLACE_COLUMNS : BAR_COLUMNS, text);
 }
 
-/* Why there is no expression. */
+/* Why there is no expression; whole, also on a narrow terminal, since it says what to do. */
 static void table_reason(const ssfer_output *o, const ssfer_face_row *row)
 {
-    static const char error[] = "error: ";
-    const size_t used = o->file_columns + 2 + strlen(error);
-    fprintf(o->stream, "  %s%s", o->dim, row->status == SSFER_FACE_NONE ? "no face" : error);
-    if (row->status == SSFER_FACE_ERROR && row->message) {
-        size_t room = ssfer_text_columns(row->message);
-        if (o->columns)
-            room = ssfer_min_size(room, o->columns > used ? o->columns - used : 0);
-        ssfer_text_print(o->stream, row->message, room, SSFER_TEXT_CUT_TAIL);
-    }
+    fprintf(o->stream, "  %s%s", o->dim, row->status == SSFER_FACE_NONE ? "no face" : "error: ");
+    if (row->status == SSFER_FACE_ERROR && row->message)
+        ssfer_text_print(o->stream, row->message, 0, SSFER_TEXT_LEFT);
     fprintf(o->stream, "%s\n", o->reset);
 }
 

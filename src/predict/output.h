@@ -38,7 +38,7 @@ typedef struct ssfer_output {
     size_t class_count, rows;       /* K = 0: faces only, without expressions; then CSV has the keypoints */
     bool regions;                   /* say of every expression whether it is that of a face or of the whole picture */
     const char *bold, *dim, *reset; /* terminal styles, "" for none */
-    size_t columns;                 /* of the terminal, to which the table is cut; 0: any number */
+    size_t columns;                 /* of the terminal, to which the table is cut but for errors; 0: any */
     /* Set by ssfer_output_begin. */
     size_t file_columns, class_columns; /* of the table */
     bool with_middle, with_second;      /* whether there is room for bar or place, and for the second class */

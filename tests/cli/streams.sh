@@ -1,5 +1,6 @@
 # Results that could not be written are a failure, and a reader that has gone is a quiet end. /dev/full refuses root as
 # well.
+[ ! -w /dev/shm ] || TMPDIR=${TMPDIR:-/dev/shm} # in memory: trainings sync many files, for which a busy disk takes long
 . "$(dirname "$0")/lib.sh"
 
 for arguments in --version --help "version --help" "help version"; do
@@ -36,7 +37,7 @@ expect_quiet_end() {
 }
 
 # A reader that has seen enough: the end is quiet, with the status of SIGPIPE as of other tools.
-for arguments in --version --help "help predict" "--markdown" "bench vit --arch tiny --depth 1 --seconds 0.01 --threads 1"; do
+for arguments in --version --help "help predict" --markdown; do
   # shellcheck disable=SC2086
   gone 1 "$program" $arguments
   expect_quiet_end

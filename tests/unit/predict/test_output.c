@@ -134,7 +134,7 @@ static char *print_names(size_t columns, bool classes, bool regions, ssfer_outpu
     return text;
 }
 
-/* No line is wider than the terminal, and nothing in it moves a cursor. */
+/* No line is wider than the terminal, but that of an error, and nothing in it moves a cursor. */
 static void test_narrow(void **state)
 {
     (void)state;
@@ -152,7 +152,8 @@ static void test_narrow(void **state)
             char clean[512];
             ssfer_text_copy(clean, sizeof clean, line);
             assert_string_equal(line, clean);
-            assert_in_range(ssfer_text_columns(line), 1, cases[i].columns > 50 ? cases[i].columns : 52);
+            if (!strstr(line, "error"))
+                assert_in_range(ssfer_text_columns(line), 1, cases[i].columns > 50 ? cases[i].columns : 50);
         }
         assert_int_equal(lines, 3);
         free(text);
@@ -161,7 +162,7 @@ static void test_narrow(void **state)
     assert_string_equal(text, "file                            expression                 prob.  where\n"
                               "...folder/fol\xc3\xa4"
                               "er/evil?]0;?.png  \xe7\xac\x91\xe7\xac\x91, very, very, ver... 100.0 %  at 9001, 9002\n"
-                              "?.png                           error: a message of more than forty character...\n");
+                              "?.png                           error: a message of more than forty characters ?[2J\n");
     free(text);
 }
 
