@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -90,6 +91,40 @@ void ssfer_file_map_close(ssfer_file_map *map)
     *map = (ssfer_file_map){0};
 }
 
+size_t ssfer_name_most(const char *folder)
+{
+    const long most = pathconf(folder, _PC_NAME_MAX);
+    return most >= 32 ? (size_t)most : 255; /* unknown: that of all usual file systems */
+}
+
+char *ssfer_name_shorten(const char *name, size_t most_bytes)
+{
+    enum { HASH = 9 }; /* "-" and eight digits */
+    uint32_t hash = 2166136261u;
+    if (strlen(name) <= most_bytes)
+        return ssfer_strdup(name);
+    for (const unsigned char *c = (const unsigned char *)name; *c; c++) /* FNV-1a */
+        hash = (hash ^ *c) * 16777619u;
+    size_t kept = most_bytes - HASH;
+    while (kept && ((unsigned char)name[kept] & 0xc0) == 0x80) /* not in the middle of a character */
+        kept--;
+    return ssfer_format("%.*s-%08" PRIx32, (int)kept, name, hash);
+}
+
+/* PATH.tmp.PID, or NULL when memory runs out. */
+static char *temporary_of(const char *target)
+{
+    char suffix[32];
+    const int suffix_length = snprintf(suffix, sizeof suffix, ".tmp.%ld", (long)getpid());
+    const char *slash = strrchr(target, '/'), *name = slash ? slash + 1 : target;
+    char *folder = slash ? ssfer_format("%.*s", (int)(name - target), target) : ssfer_strdup("./");
+    char *kept = folder ? ssfer_name_shorten(name, ssfer_name_most(folder) - (size_t)suffix_length) : NULL;
+    char *temporary = kept ? ssfer_format("%s%s%s", slash ? folder : "", kept, suffix) : NULL;
+    ssfer_free(folder);
+    ssfer_free(kept);
+    return temporary;
+}
+
 /* The file that a path names in the end; the path itself while nothing is there. NULL when memory runs out. */
 static char *follow_links(const char *path)
 {
@@ -109,13 +144,16 @@ static void release_names(ssfer_file_writer *writer)
 ssfer_status ssfer_file_writer_open(ssfer_file_writer *writer, const char *path, ssfer_error *err)
 {
     struct stat info;
-    bool there = stat(path, &info) == 0, direct = there && !S_ISREG(info.st_mode);
+    const bool there = stat(path, &info) == 0, direct = there && !S_ISREG(info.st_mode);
+    const int cause = there ? 0 : errno;
     *writer = (ssfer_file_writer){0};
+    if (cause == ENAMETOOLONG) /* the temporary's name may be shorter */
+        return ssfer_fail_errno(err, path, "cannot write", cause);
     if (!*path || (there && S_ISDIR(info.st_mode)))
         return ssfer_fail_errno(err, path, "cannot write", *path ? EISDIR : ENOENT);
     writer->path = ssfer_strdup(path);
     writer->target = direct ? NULL : follow_links(path);
-    writer->temporary = writer->target ? ssfer_format("%s.tmp.%ld", writer->target, (long)getpid()) : NULL;
+    writer->temporary = writer->target ? temporary_of(writer->target) : NULL;
     ssfer_status st = SSFER_OK;
     if (!writer->path || (!direct && !writer->temporary))
         st = ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", path);

@@ -21,10 +21,10 @@ typedef struct ssfer_file_map {
 ssfer_status ssfer_file_map_open(ssfer_file_map *map, const char *path, ssfer_error *err);
 void ssfer_file_map_close(ssfer_file_map *map);
 
-/* Atomic write: everything goes to PATH.tmp.PID in the same folder; commit flushes, fsyncs and renames it over PATH.
- * Until then PATH is untouched; after an error or an abort no temporary file is left. A symbolic link stays one: the
- * file that it names is replaced. A device, a pipe or a terminal (/dev/null, /dev/stdout) cannot be replaced, so it is
- * written directly. A folder is refused.
+/* Atomic write: everything goes to PATH.tmp.PID in the same folder (a long name is shortened for it); commit flushes,
+ * fsyncs and renames it over PATH. Until then PATH is untouched; after an error or an abort no temporary file is left.
+ * A symbolic link stays one: the file that it names is replaced. A device, a pipe or a terminal (/dev/null,
+ * /dev/stdout) cannot be replaced, so it is written directly. A folder is refused.
  *
  *     ssfer_file_writer w;
  *     st = ssfer_file_writer_open(&w, path, err);
@@ -45,6 +45,14 @@ ssfer_status ssfer_file_write(const char *path, const void *data, size_t size_by
 
 /* Creates a folder and its parents; fine if it exists. */
 ssfer_status ssfer_folder_create(const char *path, ssfer_error *err);
+
+/* Bytes that a name in this folder may have. */
+size_t ssfer_name_most(const char *folder);
+
+/* A copy of the name that has at most most_bytes (at least 16): of a longer one the first whole characters, "-" and
+ * eight digits of a hash of all of it, so that names that differ only behind the cut stay apart. NULL when memory runs
+ * out. */
+char *ssfer_name_shorten(const char *name, size_t most_bytes);
 
 bool ssfer_file_exists(const char *path);
 bool ssfer_folder_exists(const char *path);

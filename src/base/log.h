@@ -6,7 +6,8 @@
 typedef enum ssfer_log_level { SSFER_LOG_ERROR, SSFER_LOG_WARNING, SSFER_LOG_INFO, SSFER_LOG_DEBUG } ssfer_log_level;
 
 typedef struct ssfer_log {
-    void (*write)(void *user, ssfer_log_level level, const char *line); /* line: no newline; called from any thread */
+    void (*write)(void *user, ssfer_log_level level,
+                  const char *line); /* line: clean (base/text.h), no newline; from any thread */
     void *user;
     ssfer_log_level most; /* messages above this level are not formatted at all */
 } ssfer_log;

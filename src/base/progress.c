@@ -3,9 +3,8 @@
 
 #include "base/clock.h"
 #include "base/size.h"
+#include "base/text.h"
 
-#include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 void ssfer_progress_begin(ssfer_progress *bar, FILE *stream, const char *label, const char *unit, size_t total)
@@ -14,14 +13,6 @@ void ssfer_progress_begin(ssfer_progress *bar, FILE *stream, const char *label, 
     bar->terminal = stream && isatty(fileno(stream));
     snprintf(bar->label, sizeof bar->label, "%s", label);
     snprintf(bar->unit, sizeof bar->unit, "%s", unit);
-}
-
-static size_t terminal_columns(FILE *stream)
-{
-    struct winsize size;
-    if (ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
-        return size.ws_col;
-    return 80;
 }
 
 static void format_time(char *out, size_t size, double seconds)
@@ -64,11 +55,14 @@ void ssfer_progress_update(ssfer_progress *bar, size_t done, const char *note)
     double rate = elapsed > 0 ? (double)done / elapsed : 0.0;
     int length = ssfer_snprintf(line, sizeof line, "%s %s  %.*f %s/s%s%s", bar->label, share, rate < 10 ? 1 : 0, rate,
                                 bar->unit, note ? "  " : "", note ? note : "");
-    size_t columns = ssfer_min_size(terminal_columns(bar->stream) - 1, sizeof line - 1);
-    if (length > 0 && (size_t)length > columns)
-        line[columns] = 0; /* a line that wraps would scroll instead of being redrawn */
-    size_t drawn = strlen(line), pad = bar->drawn_columns > drawn ? bar->drawn_columns - drawn : 0;
-    fprintf(bar->stream, "\r%s%*s", line, (int)pad, "");
+    if (length < 0)
+        return;
+    /* A line that wraps would scroll instead of being redrawn. What is left of the one before is blanked. */
+    const size_t columns = ssfer_terminal_columns(bar->stream), most = columns ? columns - 1 : 79;
+    const size_t drawn = ssfer_min_size(ssfer_text_columns(line), most);
+    fputc('\r', bar->stream);
+    ssfer_text_print(bar->stream, line, ssfer_max_size(drawn, ssfer_min_size(bar->drawn_columns, most)),
+                     SSFER_TEXT_CUT_TAIL);
     fflush(bar->stream);
     bar->drawn_columns = drawn;
 }

@@ -1,5 +1,5 @@
 /* A progress bar for a terminal: label, bar, share, count, rate, time left and a free note. Drawn at most ten times a
- * second. When the stream is no terminal nothing is drawn.
+ * second, cleaned (base/text.h) and cut to the terminal's width. When the stream is no terminal nothing is drawn.
  *
  *     epoch 3/10 [=========>          ]  46 %  1320/2841  412 img/s  ETA 0:03  loss 1.234
  */

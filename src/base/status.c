@@ -1,18 +1,13 @@
 #include "base/status.h"
+
 #include "base/number.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-
-static void make_one_line(char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
-}
 
 ssfer_status ssfer_fail(ssfer_error *err, ssfer_status status, const char *format, ...)
 {
@@ -22,7 +17,7 @@ ssfer_status ssfer_fail(ssfer_error *err, ssfer_status status, const char *forma
         va_start(args, format);
         ssfer_vsnprintf(text, sizeof text, format, args);
         va_end(args);
-        make_one_line(text);
+        ssfer_text_clean(text);
         memcpy(err->message, text, sizeof text);
         err->status = status;
     }
@@ -39,7 +34,7 @@ ssfer_status ssfer_fail_prefix(ssfer_error *err, ssfer_status status, const char
         va_end(args);
         snprintf(whole, sizeof whole, "%s: %s", text, err->message);
         whole[SSFER_ERROR_MESSAGE_SIZE - 1] = 0;
-        make_one_line(whole);
+        ssfer_text_clean(whole);
         memcpy(err->message, whole, SSFER_ERROR_MESSAGE_SIZE);
         err->status = status;
     }
@@ -74,14 +69,24 @@ static const char *advice_for(int cause)
     }
 }
 
+void ssfer_path_shown(char out[SSFER_PATH_SHOWN], const char *path)
+{
+    enum { DOTS = 3 };
+    const size_t length = strlen(path), most = SSFER_PATH_SHOWN - DOTS - 1;
+    const char *tail = length > most ? path + length - most : path;
+    while (tail != path && ((unsigned char)*tail & 0xc0) == 0x80) /* not from the middle of a character */
+        tail++;
+    const size_t dots = tail != path ? DOTS : 0;
+    memcpy(out, "...", dots);
+    ssfer_text_copy(out + dots, SSFER_PATH_SHOWN - dots, tail);
+}
+
 ssfer_status ssfer_fail_errno(ssfer_error *err, const char *path, const char *doing, int cause)
 {
-    enum { PATH_SHOWN = 300 }; /* so that the cause is never what is cut off */
-    size_t length = strlen(path);
-    bool cut = length > PATH_SHOWN;
+    char shown[SSFER_PATH_SHOWN];
+    ssfer_path_shown(shown, path);
     const locale_t before = ssfer_c_locale_enter(); /* one message, one language */
-    const ssfer_status st = ssfer_fail(err, SSFER_ERR_IO, "%s%s: %s%s%s%s", cut ? "..." : "",
-                                       cut ? path + length - PATH_SHOWN : path, doing ? doing : "", doing ? ": " : "",
+    const ssfer_status st = ssfer_fail(err, SSFER_ERR_IO, "%s: %s%s%s%s", shown, doing ? doing : "", doing ? ": " : "",
                                        cause ? strerror(cause) : "the system refused", advice_for(cause));
     ssfer_c_locale_leave(before);
     return st;

@@ -5,8 +5,8 @@
 #include "ssfer/status.h"
 
 /* Writes the message (printf format) and returns `status`, so that it reads `return ssfer_fail(err, ...)`.
- * err may be NULL. Control characters in the result become '?', so a file name cannot break the one-line rule;
- * a message longer than the buffer is cut. */
+ * err may be NULL. The result is cleaned (base/text.h), so a file name can neither break the one-line rule nor reach a
+ * terminal with an escape sequence; a message longer than the buffer is cut. */
 ssfer_status ssfer_fail(ssfer_error *err, ssfer_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -15,7 +15,12 @@ ssfer_status ssfer_fail_prefix(ssfer_error *err, ssfer_status status, const char
     __attribute__((format(printf, 3, 4)));
 
 /* A refusal of the system: "PATH: DOING: what errno says; what to do". `doing` ("cannot write") may be NULL, a cause
- * of 0 is unknown. Of a very long path only the end is shown. Returns SSFER_ERR_IO. */
+ * of 0 is unknown. The path is shown as by ssfer_path_shown. Returns SSFER_ERR_IO. */
 ssfer_status ssfer_fail_errno(ssfer_error *err, const char *path, const char *doing, int cause);
+
+/* A path as messages show it: cleaned, and of a very long one only the end, so that the cause is never what is cut off.
+ */
+enum { SSFER_PATH_SHOWN = 304 };
+void ssfer_path_shown(char out[SSFER_PATH_SHOWN], const char *path);
 
 #endif

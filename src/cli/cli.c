@@ -2,6 +2,7 @@
 
 #include "base/number.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +28,31 @@ ssfer_status ssfer_cli_usage(ssfer_cli *cli, ssfer_error *err, const char *forma
     return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s; see 'ssfer %s --help'", text, cli->command->name);
 }
 
+ssfer_status ssfer_cli_flush(ssfer_cli *cli, ssfer_error *err)
+{
+    errno = 0;
+    if (fflush(cli->out) == 0 && !ferror(cli->out))
+        return SSFER_OK;
+    cli->output_lost = true;
+    cli->output_error = errno;
+    return ssfer_fail_errno(err, "standard output", "cannot write", cli->output_error);
+}
+
 bool ssfer_cli_given(const ssfer_cli *cli, const char *name)
 {
     size_t index = 0;
     return ssfer_command_find(cli->command, name, &index) && cli->parsed.given[index];
+}
+
+void ssfer_cli_mention_left_out(const ssfer_cli *cli, const ssfer_dataset *set)
+{
+    const char *names;
+    const size_t count = ssfer_dataset_left_out(set, &names);
+    if (count == 1)
+        ssfer_warn(&cli->log, "1 file is no picture by its name (png, jpg, jpeg, webp) and is left out: %s", names);
+    else if (count)
+        ssfer_warn(&cli->log, "%zu files are no pictures by their names (png, jpg, jpeg, webp) and are left out: %s",
+                   count, names);
 }
 
 ssfer_status ssfer_command_unknown(ssfer_cli *cli, ssfer_error *err, const char *name)

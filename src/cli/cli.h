@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cli/options.h"
+#include "data/dataset.h"
 #include "models/vit.h"
 #include "train/rehearsal.h"
 #include "train/run_recipe.h"
@@ -67,7 +68,14 @@ struct ssfer_cli {
     bool usage_error;
     const ssfer_recipe *given;  /* of a training: its options, as they were given, for its record; NULL: none */
     ssfer_rehearsal *rehearsal; /* of a training: it is only to be checked; NULL: run it */
+    bool output_lost; /* set by ssfer_cli_flush: what was printed does not arrive; output_error is the errno, or 0 */
+    int output_error;
 };
+
+/* Hands on what was printed so far: for a command that prints while it works, so that its reader sees it, and so that
+ * it does not go on for a reader that is gone or a disk that is full. Returns SSFER_ERR_IO then, with which the command
+ * ends; main says or does what is due. */
+ssfer_status ssfer_cli_flush(ssfer_cli *cli, ssfer_error *err);
 
 /* For a mistake in how the command was called that the tables cannot express: exit code 2, and a pointer to --help is
  * added to the message. `return ssfer_cli_usage(cli, err, "--image-size: ...")`. */
@@ -84,6 +92,9 @@ ssfer_status ssfer_common_check(const ssfer_common_args *common, ssfer_error *er
 
 /* Whether an option (of this command, without dashes) was given on the command line. */
 bool ssfer_cli_given(const ssfer_cli *cli, const char *name);
+
+/* Warns of the files that a set left out because they are no pictures by their names: in one line, with some names. */
+void ssfer_cli_mention_left_out(const ssfer_cli *cli, const ssfer_dataset *set);
 
 /* The commands, in the order of the overview; NULL at the end. */
 extern const ssfer_command *const SSFER_COMMANDS[];

@@ -20,12 +20,13 @@ static const ssfer_option OPTIONS[] = {
     {SSFER_OPTION_CHOICE(detect_args, format), .name = "format", .letter = 'f', .choices = SSFER_OUTPUT_FORMATS,
      .initial = "table", .help = "how to print the faces"},
     {SSFER_OPTION_STRING(detect_args, output), .name = "output", .letter = 'o', .value = "DIR",
-     .help = "also write each picture as PNG with its faces marked into this folder"},
+     .help = "also write each picture as PNG with its faces marked into this folder: 00001-NAME.png, numbered as the "
+             "inputs; long names are shortened"},
     {SSFER_OPTION_INT(detect_args, batch_size), .name = "batch-size", .value = "N", .initial = "16", .min = 1,
      .max = 4096, .help = "pictures looked at together"},
     {0}};
 static const ssfer_option OPERANDS[] = {{SSFER_OPTION_STRINGS(detect_args, inputs), .name = "INPUT", .required = true,
-                                         .help = "pictures, folders or tars of pictures"},
+                                         .help = "pictures, folders or tars of pictures, CSV lists of paths"},
                                         {0}};
 
 typedef struct detection {
@@ -69,14 +70,14 @@ static void forget_faces(void *context)
         ssfer_faces_deinit(&d->faces[i]);
 }
 
-static void write_rows(detection *d, const char *file, const ssfer_faces *faces)
+static void write_rows(detection *d, const char *file, const char *png, const ssfer_faces *faces)
 {
     if (!faces->count) {
-        ssfer_output_row(&d->walk.output, &(ssfer_face_row){.file = file, .status = SSFER_FACE_NONE});
+        ssfer_output_row(&d->walk.output, &(ssfer_face_row){.file = file, .picture = png, .status = SSFER_FACE_NONE});
         d->without++;
     }
     for (size_t k = 0; k < faces->count; k++)
-        ssfer_output_row(&d->walk.output, &(ssfer_face_row){.file = file, .face = &faces->faces[k]});
+        ssfer_output_row(&d->walk.output, &(ssfer_face_row){.file = file, .picture = png, .face = &faces->faces[k]});
     d->found += faces->count;
 }
 
@@ -97,7 +98,7 @@ static ssfer_status show_faces(void *context, size_t k, const char *file, ssfer_
 {
     detection *d = context;
     ssfer_status st = SSFER_OK;
-    write_rows(d, file, &d->faces[k]);
+    write_rows(d, file, png, &d->faces[k]);
     if (png && d->faces[k].count)
         st = mark(image, &d->faces[k], err);
     if (png && st == SSFER_OK)
@@ -127,9 +128,9 @@ const ssfer_command SSFER_COMMAND_DETECT = {
     .summary = "find the faces in pictures",
     .description =
         "Prints a row for each face: its box, the detector's confidence and five keypoints (eyes, nose, corners of the "
-        "mouth) in pixels of the picture, turned upright if its EXIF data say so. A picture without a face, or one "
+        "mouth) in pixels of the picture, turned upright if its EXIF data say so. A picture without a face is a row "
         "that "
-        "cannot be read, is a row with that status.",
+        "says so.\n\n" SSFER_INPUTS_TEXT,
     .groups = {{"Options", OPTIONS, 0}, {"Detector", SSFER_DETECTOR_OPTIONS, offsetof(detect_args, options)}},
     .operands = OPERANDS,
     .examples = {{"ssfer detect --detector yolov7s-face.pt photo.jpg", "One picture."},

@@ -75,6 +75,8 @@ static ssfer_status open_data(evaluation *e, const eval_args *a, const ssfer_cli
     options.folder_classes = a->folder_classes;
     options.outputs_of = a->foreign.classes;
     ssfer_status st = ssfer_dataset_open(&e->set, a->data, &options, err);
+    if (st == SSFER_OK)
+        ssfer_cli_mention_left_out(cli, e->set);
     if (st == SSFER_OK && ssfer_dataset_class_count(e->set) != K)
         st = ssfer_fail(err, SSFER_ERR_SHAPE, "%s: %zu classes, the model has %zu; give its class names with --classes",
                         a->data, ssfer_dataset_class_count(e->set), K);

@@ -30,7 +30,9 @@ static const ssfer_option OPTIONS[] = {
     {SSFER_OPTION_CHOICE(predict_args, format), .name = "format", .letter = 'f', .choices = SSFER_OUTPUT_FORMATS,
      .initial = "table", .help = "how to print the predictions"},
     {SSFER_OPTION_STRING(predict_args, output), .name = "output", .letter = 'o', .value = "DIR",
-     .help = "also write a PNG of each picture with its faces and their probabilities into this folder"},
+     .help =
+         "also write a PNG of each picture with its faces and their probabilities into this folder: 00001-NAME.png, "
+         "numbered as the inputs; long names are shortened"},
     {SSFER_OPTION_INT(predict_args, batch_size), .name = "batch-size", .value = "N", .initial = "32", .min = 1,
      .max = 4096, .help = "pictures or faces computed at once"},
     {0}};
@@ -43,7 +45,7 @@ static const ssfer_option FACE_OPTIONS[] = {
      .help = "turn faces upright by their five keypoints"},
     {0}};
 static const ssfer_option OPERANDS[] = {{SSFER_OPTION_STRINGS(predict_args, inputs), .name = "INPUT", .required = true,
-                                         .help = "pictures, folders or tars of pictures"},
+                                         .help = "pictures, folders or tars of pictures, CSV lists of paths"},
                                         {0}};
 
 typedef struct prediction {
@@ -138,14 +140,15 @@ static void forget(void *context)
     ssfer_expressions_deinit(&p->found);
 }
 
-static void write_rows(prediction *p, const char *file, const ssfer_expression *items, size_t count)
+static void write_rows(prediction *p, const char *file, const char *png, const ssfer_expression *items, size_t count)
 {
     if (!count) {
-        ssfer_output_row(&p->walk.output, &(ssfer_face_row){.file = file, .status = SSFER_FACE_NONE});
+        ssfer_output_row(&p->walk.output, &(ssfer_face_row){.file = file, .picture = png, .status = SSFER_FACE_NONE});
         p->without++;
     }
     for (size_t i = 0; i < count; i++) {
         ssfer_output_row(&p->walk.output, &(ssfer_face_row){.file = file,
+                                                            .picture = png,
                                                             .face = items[i].whole ? NULL : &items[i].face,
                                                             .probabilities = items[i].probabilities,
                                                             .logits = items[i].logits});
@@ -188,7 +191,7 @@ static ssfer_status show(void *context, size_t k, const char *file, ssfer_image 
     while (p->shown + count < p->found.count && items[count].picture == k)
         count++;
     p->shown += count;
-    write_rows(p, file, items, count);
+    write_rows(p, file, png, items, count);
     ssfer_status st = png ? draw(p, image, file, items, count, err) : SSFER_OK;
     if (png && st == SSFER_OK)
         st = ssfer_image_save(image, png, err);
@@ -217,8 +220,8 @@ const ssfer_command SSFER_COMMAND_PREDICT = {
         "With a detector, finds the faces in each picture, cuts them out and classifies them: a row for each face. A "
         "picture without a face is a row that says so; --no-face whole classifies it as a whole instead, so that "
         "pictures of cropped faces are not lost. Without a detector, every picture should show one face, cropped.\n\n"
-        "Pictures are turned upright as their EXIF data say, and coordinates are those of the upright picture. A "
-        "picture that cannot be read is a row with that status, and does not stop the others.",
+        "Pictures are turned upright as their EXIF data say, and coordinates are those of the upright "
+        "picture.\n\n" SSFER_INPUTS_TEXT,
     .groups = {{"Options", OPTIONS, 0},
                {"Models of other programs", SSFER_FOREIGN_OPTIONS, offsetof(predict_args, foreign)},
                {"Faces", FACE_OPTIONS, 0},

@@ -1,3 +1,4 @@
+#include "base/text.h"
 #include "cli/commands.h"
 #include "data/by_class.h"
 #include "data/split.h"
@@ -64,13 +65,15 @@ static void print_table(FILE *out, const ssfer_dataset *set, const class_counts 
 {
     size_t width = strlen("class");
     for (size_t k = 0; k < ssfer_dataset_class_count(set); k++) {
-        size_t length = strlen(ssfer_dataset_class_name(set, k));
-        width = length > width ? length : width;
+        size_t columns = ssfer_text_columns(ssfer_dataset_class_name(set, k));
+        width = columns > width ? columns : width;
     }
     fprintf(out, "%-*s  labeled  samples\n", (int)width, "class");
-    for (size_t k = 0; k < ssfer_dataset_class_count(set); k++)
-        fprintf(out, "%-*s  %7zu  %7zu\n", (int)width, ssfer_dataset_class_name(set, k),
-                ssfer_by_class_size(&counts->labeled, k), ssfer_by_class_size(&counts->samples, k));
+    for (size_t k = 0; k < ssfer_dataset_class_count(set); k++) {
+        ssfer_text_print(out, ssfer_dataset_class_name(set, k), width, SSFER_TEXT_LEFT);
+        fprintf(out, "  %7zu  %7zu\n", ssfer_by_class_size(&counts->labeled, k),
+                ssfer_by_class_size(&counts->samples, k));
+    }
     fprintf(out, "%-*s  %7zu  %7zu\n", (int)width, "all", counts->labeled.count, counts->samples.count);
 }
 
@@ -127,8 +130,10 @@ static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
     const ssfer_dataset_options options = {.split = args->split, .unlabeled = args->unlabeled, .log = &cli->log};
     ssfer_dataset *set = NULL;
     ssfer_status st = ssfer_dataset_open(&set, args->data, &options, err);
-    if (st == SSFER_OK)
+    if (st == SSFER_OK) {
+        ssfer_cli_mention_left_out(cli, set);
         st = args->stats ? print_stats(cli, args, set, err) : write_split(cli, args, set, err);
+    }
     ssfer_dataset_close(set);
     return st;
 }

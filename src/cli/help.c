@@ -25,6 +25,9 @@ const char *const SSFER_EXIT_CODES[][2] = {
     {"0", "everything was done"},
     {"1", "something failed; one line on standard error says what and what to do"},
     {"2", "the command was called in a wrong way; nothing was done"},
+    {"141",
+     "the reader of standard output closed it, as 'ssfer ... | head' does: the program ends quietly, by SIGPIPE; a "
+     "training does so after it has come to its end"},
     {NULL, NULL}};
 
 const char *const SSFER_ENVIRONMENT[][2] = {{"NO_COLOR", "if set and not empty, no colours on the terminal"},

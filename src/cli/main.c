@@ -2,6 +2,7 @@
 #include "base/cpu_level.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "base/text.h"
 #include "base/threads.h"
 #include "cli/commands.h"
 #include "cli/help.h"
@@ -10,31 +11,55 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PIPE = 128 + SIGPIPE };
 
 static int report(const char *message, int code)
 {
     ssfer_style style = ssfer_style_for(stderr);
-    fprintf(stderr, "ssfer: %serror:%s %s\n", style.red, style.reset, message);
+    fprintf(stderr, "ssfer: %serror:%s ", style.red, style.reset);
+    ssfer_text_print(stderr, message, 0, SSFER_TEXT_LEFT);
+    fputc('\n', stderr);
     return code;
 }
 
-/* Everything written to standard output must have arrived: a full disk or a closed pipe is a failure. */
-static int finish_output(int code)
+/* Whoever read standard output has closed it: the write end of a pipe or socket then reports an error or a hang-up. */
+static bool reader_is_gone(int cause)
 {
-    bool earlier = ferror(stdout) != 0;
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return cause == EPIPE || (poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP)) && !isatty(STDOUT_FILENO));
+}
+
+/* What a program does that leaves SIGPIPE alone, as the coreutils do, and what git does after it has closed its files:
+ * no message, since the reader has had what it wanted, and a status by which shells, with pipefail, and parents can
+ * tell it from success and from errors (128 + 13). */
+static int end_by_sigpipe(void)
+{
+    ssfer_signals_end_by(SIGPIPE);
+    return EXIT_PIPE;
+}
+
+/* Everything written to standard output must have arrived: a full disk is a failure, a reader that has seen enough the
+ * end. */
+static int finish_output(const ssfer_cli *cli, int code)
+{
+    const bool earlier = ferror(stdout) != 0;
     errno = 0;
     if (fflush(stdout) == 0 && !earlier)
         return code;
+    const int cause = errno ? errno : cli->output_error;
+    const bool said = code != EXIT_OK && !cli->output_lost; /* another failure, which has been reported */
+    if (reader_is_gone(cause))
+        return said ? code : end_by_sigpipe();
     char message[128];
     const locale_t before = ssfer_c_locale_enter(); /* as everywhere else: in one language */
     snprintf(message, sizeof message, "standard output: cannot write: %s; the results are not complete",
-             errno ? strerror(errno) : "an earlier write failed");
+             cause ? strerror(cause) : "an earlier write failed");
     ssfer_c_locale_leave(before);
     report(message, EXIT_FAILED);
     return code == EXIT_OK ? EXIT_FAILED : code;
@@ -105,6 +130,8 @@ static int run_command(ssfer_cli *cli, int argc, char **argv)
     if (st == SSFER_OK)
         return EXIT_OK;
     fflush(cli->out); /* what is done comes before the line that says what is not */
+    if (cli->output_lost)
+        return EXIT_FAILED; /* finish_output says or does what is due */
     return report(err.message, cli->usage_error ? EXIT_USAGE : EXIT_FAILED);
 }
 
@@ -130,13 +157,12 @@ static int run_generator(const char *word, const char *name)
     return EXIT_OK;
 }
 
-static int run_program(int argc, char **argv)
+static int run_program(ssfer_cli *cli, int argc, char **argv)
 {
-    ssfer_cli cli = {.out = stdout, .style_out = ssfer_style_for(stdout), .style_err = ssfer_style_for(stderr)};
     const char *word = argc > 1 ? argv[1] : "--help";
-    cli.command = ssfer_command_named(strcmp(word, "--version") == 0 ? "version" : word);
-    if (cli.command)
-        return run_command(&cli, argc - 2, argv + 2);
+    cli->command = ssfer_command_named(strcmp(word, "--version") == 0 ? "version" : word);
+    if (cli->command)
+        return run_command(cli, argc - 2, argv + 2);
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
         ssfer_help_overview(stdout);
         return EXIT_OK;
@@ -150,15 +176,19 @@ static int run_program(int argc, char **argv)
         return report(message, EXIT_USAGE);
     }
     ssfer_error err = {0};
-    ssfer_command_unknown(&cli, &err, word);
+    ssfer_command_unknown(cli, &err, word);
     return report(err.message, EXIT_USAGE);
 }
 
 int main(int argc, char **argv)
 {
     keep_standard_descriptors();
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe becomes a write error, reported like any other */
+    /* A closed pipe becomes a write error. Of standard output it ends the program, see finish_output; of standard error
+     * it ends nothing: a training goes on when whoever watched it is gone. */
+    signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* and so does the limit of `ulimit -f` */
     ssfer_signals_start();
-    return finish_output(run_program(argc, argv));
+    ssfer_cli cli = {.out = stdout, .style_out = ssfer_style_for(stdout), .style_err = ssfer_style_for(stderr)};
+    const int code = run_program(&cli, argc, argv);
+    return finish_output(&cli, code);
 }

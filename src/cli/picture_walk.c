@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/progress.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -11,15 +12,18 @@ const char *const SSFER_OUTPUT_FORMATS[] = {"table", "json", "jsonl", "csv", NUL
 ssfer_status ssfer_picture_walk_open(ssfer_picture_walk *w, ssfer_cli *cli, const ssfer_strings *inputs, int format,
                                      const char *folder, size_t most, ssfer_error *err)
 {
-    const ssfer_dataset_options options = {.unlabeled = true, .log = &cli->log};
+    const ssfer_dataset_options options = {.unlabeled = true, .inputs = true, .log = &cli->log};
     *w = (ssfer_picture_walk){.cli = cli,
                               .folder = folder,
                               .output = {.stream = cli->out,
                                          .format = (ssfer_output_format)format,
+                                         .columns = ssfer_terminal_columns(cli->out),
                                          .bold = cli->style_out.bold,
                                          .dim = cli->style_out.dim,
                                          .reset = cli->style_out.reset}};
     ssfer_status st = ssfer_dataset_open_paths(&w->set, inputs->items, inputs->count, &options, err);
+    if (st == SSFER_OK)
+        ssfer_cli_mention_left_out(cli, w->set);
     if (st == SSFER_OK && folder)
         st = ssfer_folder_create(folder, err);
     if (st == SSFER_OK)
@@ -35,18 +39,25 @@ void ssfer_picture_walk_close(ssfer_picture_walk *w)
     w->set = NULL;
 }
 
-/* DIR/00012-name.png: the number keeps names apart that several folders share, and the order. */
+/* DIR/00012-name.png: the number keeps names apart that several folders share, and the order. Names that become too
+ * long for the folder are shortened. NULL when memory runs out. */
 static char *png_path(const ssfer_picture_walk *w, size_t i)
 {
+    static const char suffix[] = ".png";
     const char *path = ssfer_dataset_path(w->set, i), *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     const char *dot = strrchr(name, '.');
-    return ssfer_format("%s/%05zu-%.*s.png", w->folder, i + 1, dot ? (int)(dot - name) : 200, name);
+    char *stem = ssfer_format("%05zu-%.*s", i + 1, dot ? (int)(dot - name) : (int)strlen(name), name);
+    char *kept = stem ? ssfer_name_shorten(stem, ssfer_name_most(w->folder) - strlen(suffix)) : NULL;
+    char *png = kept ? ssfer_format("%s/%s%s", w->folder, kept, suffix) : NULL;
+    ssfer_free(stem);
+    ssfer_free(kept);
+    return png;
 }
 
 static ssfer_status one_picture(ssfer_picture_walk *w, const ssfer_picture_visitor *v, const ssfer_portion *p, size_t i,
                                 ssfer_error *err)
 {
-    char file[1024], *png = NULL;
+    char file[SSFER_LOCATION_MAX], *png = NULL;
     ssfer_dataset_location(w->set, p->first + i, file, sizeof file);
     if (p->errors[i].status != SSFER_OK) {
         const char *message = ssfer_picture_message(&p->errors[i], file);
@@ -86,13 +97,16 @@ ssfer_status ssfer_picture_walk_run(ssfer_picture_walk *w, const ssfer_picture_v
         st = one_portion(w, v, &portion, err);
         ssfer_progress_update(&bar, portion.first + portion.count, NULL);
         if (st == SSFER_OK)
+            st = ssfer_cli_flush(w->cli, err);
+        if (st == SSFER_OK)
             st = ssfer_pictures_next(w->pictures, &portion, err);
     }
     ssfer_progress_end(&bar);
     ssfer_output_end(&w->output);
     if (st == SSFER_OK && w->failed == total)
-        st = ssfer_fail(err, SSFER_ERR_FORMAT, "none of the %zu pictures could be read", total);
+        st = ssfer_fail(err, SSFER_ERR_FORMAT, "none of the %zu pictures could be read; their rows say why", total);
     else if (st == SSFER_OK && w->failed)
-        ssfer_warn(&w->cli->log, "%zu of %zu pictures could not be read", w->failed, total);
+        st = ssfer_fail(err, SSFER_ERR_FORMAT, "%zu of %zu pictures could not be read; %s why", w->failed, total,
+                        w->failed == 1 ? "its row says" : "their rows say");
     return st;
 }

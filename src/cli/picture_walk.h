@@ -7,6 +7,14 @@
 #include "predict/output.h"
 #include "predict/pictures.h"
 
+/* For the descriptions of the commands. */
+#define SSFER_INPUTS_TEXT                                                                                              \
+    "Rows come in the order of the inputs, those of a folder or tar sorted by path. A picture that cannot be read, "   \
+    "or "                                                                                                              \
+    "an input that is missing or no picture, is a row that says why and does not stop the others; the exit code then " \
+    "is 1. Files of a folder or tar whose names do not end in png, jpg, jpeg or webp are left out and counted on "     \
+    "standard error."
+
 extern const char *const SSFER_OUTPUT_FORMATS[]; /* choices of --format, in the order of ssfer_output_format */
 
 typedef struct ssfer_picture_walk {
@@ -36,7 +44,8 @@ typedef struct ssfer_picture_visitor {
     void (*done)(void *context); /* after the last image of a portion, also after a failure */
 } ssfer_picture_visitor;
 
-/* Walks all pictures. Fails if none of them could be read. */
+/* Walks all pictures in the order of the inputs. One that cannot be read, or an input that cannot, is a row that says
+ * why and does not stop the others; at the end such rows are a failure. */
 ssfer_status ssfer_picture_walk_run(ssfer_picture_walk *walk, const ssfer_picture_visitor *visitor, ssfer_error *err);
 
 #endif

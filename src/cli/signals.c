@@ -20,8 +20,7 @@ static void tell(void)
         return; /* nobody is there to read it */
 }
 
-/* As if we had never been here: the shell sees which signal it was. */
-static void end_by(int number)
+void ssfer_signals_end_by(int number)
 {
     sigset_t one;
     signal(number, SIG_DFL);
@@ -36,7 +35,7 @@ static void *wait_for_signals(void *unused)
     (void)unused;
     for (int number; sigwait(&awaited, &number) == 0;) {
         if (!listening || received)
-            end_by(number);
+            ssfer_signals_end_by(number);
         received = number;
         tell();
     }

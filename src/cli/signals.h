@@ -16,4 +16,8 @@ void ssfer_signals_unlisten(void);
 /* The signal that asked to stop since the last ssfer_signals_listen, 0 if none did. Cheap: for every step. */
 int ssfer_signals_received(void);
 
+/* Ends the program by the signal as if we had never handled it: the shell sees which one it was. Returns only where the
+ * system protects the process, as the first one of a container. */
+void ssfer_signals_end_by(int number);
+
 #endif

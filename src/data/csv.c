@@ -88,3 +88,24 @@ ssfer_status ssfer_csv_next(ssfer_csv *csv, ssfer_error *err)
     } while (csv->count == 1 && !csv->fields[0][0]);
     return SSFER_OK;
 }
+
+static void put_part(FILE *stream, const char *text, bool quoted)
+{
+    for (; *text; text++) {
+        if (quoted && *text == '"')
+            fputc('"', stream);
+        fputc(*text, stream);
+    }
+}
+
+void ssfer_csv_put(FILE *stream, const char *prefix, const char *text)
+{
+    static const char special[] = ",\"\r\n";
+    const bool quoted = strpbrk(prefix, special) || strpbrk(text, special);
+    if (quoted)
+        fputc('"', stream);
+    put_part(stream, prefix, quoted);
+    put_part(stream, text, quoted);
+    if (quoted)
+        fputc('"', stream);
+}

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "base/text.h"
 #include "data/class_map.h"
 #include "data/listing.h"
 #include "data/name_list.h"
@@ -18,6 +19,7 @@
 typedef struct sample {
     const char *path;
     const ssfer_tar_member *member;
+    const char *failure; /* why it cannot be read, if that is known already */
     int32_t label;
     uint32_t source;
 } sample;
@@ -30,6 +32,7 @@ struct ssfer_dataset {
     size_t count;
     char **classes;
     size_t class_count, class_capacity;
+    ssfer_name_list left_out;
 };
 
 static ssfer_status no_memory(const ssfer_dataset *set, ssfer_error *err)
@@ -292,7 +295,7 @@ static ssfer_status label_by_folder(ssfer_dataset *set, const ssfer_log *log, ss
             in_class = 0;
         }
         if (st == SSFER_OK && !e->folder) {
-            set->samples[set->count++] = (sample){e->path, e->member, (int32_t)(set->class_count - 1), e->source};
+            set->samples[set->count++] = (sample){e->path, e->member, NULL, (int32_t)(set->class_count - 1), e->source};
             in_class++;
         }
     }
@@ -340,7 +343,7 @@ static ssfer_status label_by_column(ssfer_dataset *set, ssfer_error *err)
     for (size_t i = 0; st == SSFER_OK && i < l->count; i++) {
         const ssfer_entry *e = &l->entries[i];
         char **found = bsearch(&e->label, set->classes, set->class_count, sizeof *set->classes, compare_text);
-        set->samples[set->count++] = (sample){e->path, e->member, (int32_t)(found - set->classes), e->source};
+        set->samples[set->count++] = (sample){e->path, e->member, NULL, (int32_t)(found - set->classes), e->source};
     }
     ssfer_free(labels);
     return st;
@@ -351,7 +354,7 @@ static void label_none(ssfer_dataset *set)
     for (size_t i = 0; i < set->listing.count; i++) {
         const ssfer_entry *e = &set->listing.entries[i];
         if (!e->folder)
-            set->samples[set->count++] = (sample){e->path, e->member, SSFER_LABEL_NONE, e->source};
+            set->samples[set->count++] = (sample){e->path, e->member, e->failure, SSFER_LABEL_NONE, e->source};
     }
 }
 
@@ -388,6 +391,47 @@ static ssfer_status apply_class_map(ssfer_dataset *set, const ssfer_dataset_opti
     set->class_count = map.class_count;
     ssfer_free(map.to);
     return SSFER_OK;
+}
+
+/* ---- where samples lie ---- */
+
+/* path: relative to the source. */
+static void locate(const ssfer_source *source, const char *path, char *out, size_t size_bytes)
+{
+    const char *base = source->base ? source->base : source->path;
+    if (source->kind == SSFER_SOURCE_PICTURE)
+        snprintf(out, size_bytes, "%s", source->path);
+    else if ((source->kind == SSFER_SOURCE_CSV && *path == '/') || strcmp(base, ".") == 0)
+        snprintf(out, size_bytes, "%s", path);
+    else
+        snprintf(out, size_bytes, "%s%s%s", base, strcmp(base, "/") == 0 ? "" : "/", path);
+}
+
+void ssfer_dataset_location(const ssfer_dataset *set, size_t i, char *out, size_t size_bytes)
+{
+    const sample *s = &set->samples[i];
+    locate(&set->listing.sources[s->source], s->path - set->prefix, out, size_bytes);
+}
+
+/* Names the files below the prefix that are no pictures. */
+static void mention_left_out(ssfer_dataset *set, const char *prefix)
+{
+    ssfer_listing *l = &set->listing;
+    char location[SSFER_LOCATION_MAX];
+    for (size_t i = 0; i < l->left_out_count; i++) {
+        const ssfer_entry *e = &l->left_out[i];
+        if (strncmp(e->path, prefix, set->prefix) != 0)
+            continue;
+        locate(&l->sources[e->source], e->path, location, sizeof location);
+        ssfer_text_clean(location);
+        ssfer_name_list_add(&set->left_out, location, strlen(location));
+    }
+}
+
+size_t ssfer_dataset_left_out(const ssfer_dataset *set, const char **names)
+{
+    *names = set->left_out.text;
+    return set->left_out.count;
 }
 
 /* ---- open ---- */
@@ -444,8 +488,10 @@ static ssfer_status select_samples(ssfer_dataset *set, const ssfer_dataset_optio
         st = csv ? apply_split_column(set, options, err) : find_prefix(set, options, prefix, err);
     if (st != SSFER_OK)
         return st;
-    if (!csv)
+    if (!csv) {
         apply_prefix(set, prefix, options->log);
+        mention_left_out(set, prefix);
+    }
     if (!options->unlabeled)
         st = check_unique(set, err);
     if (st == SSFER_OK && !(set->samples = ssfer_malloc(set->listing.count * sizeof *set->samples)))
@@ -478,7 +524,7 @@ static ssfer_status open_paths(ssfer_dataset **out, const char *source, const ch
     set->source = ssfer_strdup(source);
     ssfer_status st = set->source ? SSFER_OK : no_memory(set, err);
     if (st == SSFER_OK)
-        st = ssfer_listing_read(&set->listing, paths, path_count, options->log, err);
+        st = ssfer_listing_read(&set->listing, paths, path_count, options->inputs, options->log, err);
     if (st == SSFER_OK)
         st = select_samples(set, options, err);
     if (st == SSFER_OK && (options->classes || (options->folder_classes && !options->unlabeled)))
@@ -486,7 +532,8 @@ static ssfer_status open_paths(ssfer_dataset **out, const char *source, const ch
     if (st == SSFER_OK)
         st = check_class_count(set, options, err);
     ssfer_free(set->listing.entries);
-    set->listing.entries = NULL;
+    ssfer_free(set->listing.left_out);
+    set->listing.entries = set->listing.left_out = NULL;
     if (st == SSFER_OK)
         *out = set;
     else
@@ -558,6 +605,11 @@ int32_t ssfer_dataset_label(const ssfer_dataset *set, size_t i)
     return set->samples[i].label;
 }
 
+bool ssfer_dataset_has_failed(const ssfer_dataset *set, size_t i)
+{
+    return set->samples[i].failure != NULL;
+}
+
 const char *ssfer_dataset_path(const ssfer_dataset *set, size_t i)
 {
     return set->samples[i].path;
@@ -571,17 +623,6 @@ const char *ssfer_dataset_source(const ssfer_dataset *set)
 const char *ssfer_dataset_split(const ssfer_dataset *set)
 {
     return set->split;
-}
-
-void ssfer_dataset_location(const ssfer_dataset *set, size_t i, char *out, size_t size_bytes)
-{
-    const sample *s = &set->samples[i];
-    const ssfer_source *source = &set->listing.sources[s->source];
-    const char *path = s->path - set->prefix, *base = source->base ? source->base : source->path;
-    if ((source->kind == SSFER_SOURCE_CSV && *path == '/') || strcmp(base, ".") == 0)
-        snprintf(out, size_bytes, "%s", path);
-    else
-        snprintf(out, size_bytes, "%s/%s", base, path);
 }
 
 static int compare_sample(const void *key, const void *s)
@@ -598,10 +639,12 @@ size_t ssfer_dataset_find(const ssfer_dataset *set, const char *path)
 ssfer_status ssfer_dataset_bytes(const ssfer_dataset *set, size_t i, const unsigned char **bytes, size_t *size_bytes,
                                  unsigned char **owned, ssfer_error *err)
 {
-    enum { MAX_LOCATION = 8192 }; /* a base and a path of at most 4096 bytes each */
-    char location[MAX_LOCATION];
+    char location[SSFER_LOCATION_MAX];
     const sample *s = &set->samples[i];
-    *owned = NULL;
+    *bytes = *owned = NULL;
+    *size_bytes = 0;
+    if (s->failure)
+        return ssfer_fail(err, SSFER_ERR_IO, "%s", s->failure);
     if (s->member) {
         *bytes = s->member->data;
         *size_bytes = s->member->size_bytes;
@@ -615,7 +658,7 @@ ssfer_status ssfer_dataset_bytes(const ssfer_dataset *set, size_t i, const unsig
 
 ssfer_status ssfer_dataset_image(const ssfer_dataset *set, size_t i, ssfer_image *out, ssfer_error *err)
 {
-    char location[SSFER_ERROR_MESSAGE_SIZE];
+    char location[SSFER_LOCATION_MAX], shown[SSFER_PATH_SHOWN];
     const unsigned char *bytes;
     unsigned char *owned;
     size_t size;
@@ -623,7 +666,8 @@ ssfer_status ssfer_dataset_image(const ssfer_dataset *set, size_t i, ssfer_image
     if (st != SSFER_OK)
         return st;
     ssfer_dataset_location(set, i, location, sizeof location);
-    st = ssfer_image_decode(out, bytes, size, location, NULL, err);
+    ssfer_path_shown(shown, location);
+    st = ssfer_image_decode(out, bytes, size, shown, NULL, err);
     ssfer_free(owned);
     return st;
 }

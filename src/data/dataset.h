@@ -40,6 +40,10 @@ typedef struct ssfer_dataset_options {
      * data/class_map.h says. NULL: for themselves. */
     const char *folder_classes;
     const char *outputs_of; /* the known set whose published outputs `classes` are; NULL, another text: not said */
+    /* With `unlabeled`: the paths are what a user named one by one. Samples then are in the order of the paths (of a
+     * folder or tar sorted, of a CSV list as listed), and what cannot be read does not stop the others: an input that
+     * is missing, unreadable or without pictures is a sample, too, whose reading fails. */
+    bool inputs;
     const ssfer_log *log;
 } ssfer_dataset_options;
 
@@ -58,9 +62,16 @@ const char *ssfer_dataset_class_name(const ssfer_dataset *set, size_t k);
 const char *const *ssfer_dataset_class_names(const ssfer_dataset *set); /* class_count pointers, valid until close */
 int32_t ssfer_dataset_label(const ssfer_dataset *set, size_t i);        /* 0 .. K-1, or SSFER_LABEL_NONE */
 const char *ssfer_dataset_path(const ssfer_dataset *set, size_t i);     /* relative: "anger/fer0000010.png" */
-/* Where the sample lies, for messages: "ferplus.tar/train/anger/fer0000010.png", cut to size_bytes. */
+/* Where the sample lies: "ferplus.tar/train/anger/fer0000010.png", cut to size_bytes. A picture that was named is as
+ * given. Messages show it with ssfer_path_shown. */
+enum { SSFER_LOCATION_MAX = 8200 }; /* bytes: a base and a path of at most 4096 each */
 void ssfer_dataset_location(const ssfer_dataset *set, size_t i, char *out, size_t size_bytes);
-/* The sample with this path, or SIZE_MAX. */
+/* Files that were left out because their names are not those of pictures (hidden ones are not counted), and a text that
+ * names the first of them, "set/a.txt, set/b.bmp, ...", cleaned, valid until close. */
+size_t ssfer_dataset_left_out(const ssfer_dataset *set, const char **names);
+/* Whether it is an input that cannot be read, so that reading it tells why. */
+bool ssfer_dataset_has_failed(const ssfer_dataset *set, size_t i);
+/* The sample with this path, or SIZE_MAX; not for `inputs`, whose samples are not sorted. */
 size_t ssfer_dataset_find(const ssfer_dataset *set, const char *path);
 const char *ssfer_dataset_source(const ssfer_dataset *set); /* as given to open */
 const char *ssfer_dataset_split(const ssfer_dataset *set);  /* the split in use, or NULL */

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/csv.h"
+#include "image/codec.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -37,6 +38,15 @@ static int compare_entries(const void *a, const void *b)
     return order;
 }
 
+/* In the order of the inputs; a CSV list keeps its own. */
+static int compare_in_inputs(const void *a, const void *b)
+{
+    const ssfer_entry *x = a, *y = b;
+    if (x->source != y->source)
+        return x->source < y->source ? -1 : 1;
+    return x->line == y->line ? compare_entries(a, b) : x->line < y->line ? -1 : 1;
+}
+
 static bool has_suffix(const char *name, const char *suffix)
 {
     size_t n = strlen(name), m = strlen(suffix);
@@ -61,6 +71,21 @@ static ssfer_status add_entry(ssfer_listing *listing, const ssfer_entry *entry, 
         return no_memory(listing->sources[entry->source].path, err);
     listing->entries[listing->count++] = *entry;
     return SSFER_OK;
+}
+
+static ssfer_status leave_out(ssfer_listing *listing, const ssfer_entry *entry, ssfer_error *err)
+{
+    if (!entry->path || ssfer_reserve((void **)&listing->left_out, &listing->left_out_capacity,
+                                      listing->left_out_count + 1, sizeof *listing->left_out))
+        return no_memory(listing->sources[entry->source].path, err);
+    listing->left_out[listing->left_out_count++] = *entry;
+    return SSFER_OK;
+}
+
+/* A copy of the message, or NULL when memory runs out. */
+static const char *keep_message(ssfer_listing *listing, const ssfer_error *error)
+{
+    return ssfer_text_pool_add(&listing->text, error->message, strlen(error->message));
 }
 
 /* ---- folders ---- */
@@ -95,17 +120,25 @@ static ssfer_status walk_entry(walk *w, const struct dirent *entry, size_t lengt
     memcpy(w->path + length, entry->d_name, n + 1);
     unsigned char type = entry_type(entry, w->path);
     bool folder = type == DT_DIR;
-    if (!folder && !(type == DT_REG && is_picture(entry->d_name)))
-        return SSFER_OK;
     const char *relative = w->path + w->base_length;
     ssfer_entry e = {.source = w->source, .folder = folder};
     e.path = ssfer_text_pool_add(&w->listing->text, relative, strlen(relative));
+    if (!folder && !(type == DT_REG && is_picture(entry->d_name)))
+        return leave_out(w->listing, &e, err);
+    const size_t index = w->listing->count;
     ssfer_status st = add_entry(w->listing, &e, err);
-    if (st == SSFER_OK && folder) {
-        memcpy(w->path + length + n, "/", 2);
-        st = walk_folder(w, length + n + 1, depth + 1, err);
+    if (st != SSFER_OK || !folder)
+        return st;
+    memcpy(w->path + length + n, "/", 2);
+    ssfer_error why = {0};
+    st = walk_folder(w, length + n + 1, depth + 1, &why);
+    if (st == SSFER_ERR_IO && w->listing->inputs) { /* one that may not be listed: the others are */
+        ssfer_entry *own = &w->listing->entries[index];
+        own->folder = false;
+        own->failure = keep_message(w->listing, &why);
+        return own->failure ? SSFER_OK : no_memory(w->path, err);
     }
-    return st;
+    return st == SSFER_OK ? st : ssfer_fail(err, st, "%s", why.message);
 }
 
 /* Lists the folder named by the first `length` bytes of w->path, which end in "/". */
@@ -115,8 +148,11 @@ static ssfer_status walk_folder(walk *w, size_t length, size_t depth, ssfer_erro
         return ssfer_fail(err, SSFER_ERR_LIMIT,
                           "%.200s: folders nested more than %d deep; is there a link to a parent?", w->path, MAX_DEPTH);
     DIR *folder = opendir(w->path);
-    if (!folder)
-        return ssfer_fail_errno(err, w->path, "cannot list the folder", errno);
+    if (!folder) {
+        int cause = errno;
+        w->path[length - 1] = 0;
+        return ssfer_fail_errno(err, w->path, "cannot list the folder", cause);
+    }
     ssfer_status st = SSFER_OK;
     const struct dirent *entry;
     errno = 0;
@@ -125,7 +161,7 @@ static ssfer_status walk_folder(walk *w, size_t length, size_t depth, ssfer_erro
         errno = 0;
     }
     if (st == SSFER_OK && errno) {
-        w->path[length] = 0;
+        w->path[length - 1] = 0;
         st = ssfer_fail_errno(err, w->path, "cannot list the folder", errno);
     }
     closedir(folder);
@@ -175,8 +211,8 @@ static ssfer_status read_tar(ssfer_listing *listing, uint32_t source, const char
             continue;
         ssfer_entry e = {.path = m->path + skip + (skip > 0), .member = m, .source = source, .folder = m->folder};
         found++;
-        if (!is_hidden(e.path) && (m->folder || is_picture(e.path)))
-            st = add_entry(listing, &e, err);
+        if (!is_hidden(e.path))
+            st = m->folder || is_picture(e.path) ? add_entry(listing, &e, err) : leave_out(listing, &e, err);
     }
     if (st == SSFER_OK && skip && !found)
         st = ssfer_fail(err, SSFER_ERR_IO, "%s: there is no folder %s in this tar", file, inside);
@@ -241,7 +277,7 @@ static ssfer_status read_record(ssfer_listing *listing, uint32_t source, const s
     if (!*path)
         return ssfer_fail(err, SSFER_ERR_FORMAT, "%s:%zu: the path is empty", csv->name, csv->line);
     char *full = *path == '/' ? ssfer_strdup(path) : ssfer_format("%s/%s", listing->sources[source].base, path);
-    bool exists = full && ssfer_file_exists(full), complete = full != NULL;
+    bool exists = full && (listing->inputs || ssfer_file_exists(full)), complete = full != NULL;
     ssfer_free(full);
     if (!complete)
         return no_memory(csv->name, err);
@@ -340,6 +376,37 @@ static ssfer_status read_part_of_tar(ssfer_listing *listing, uint32_t source, co
     return st;
 }
 
+static bool is_named_as_tar(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    return has_suffix(name, ".tar") || has_suffix(name, ".tgz") || strstr(name, ".tar.") != NULL;
+}
+
+/* A file with a picture's content, whatever its name. What cannot be opened is left to whoever reads it. */
+static bool looks_like_picture(const char *path)
+{
+    unsigned char head[16];
+    FILE *f = fopen(path, "rbe");
+    size_t size = f ? fread(head, 1, sizeof head, f) : 0;
+    if (f)
+        fclose(f);
+    return ssfer_image_format_of_bytes(head, size) != SSFER_IMAGE_FORMAT_UNKNOWN;
+}
+
+/* A file that a user named and whose name says nothing: a picture or a tar by its content. What is neither is taken for
+ * a picture, too: decoding it says what it is instead. */
+static ssfer_status read_unknown(ssfer_listing *listing, uint32_t source, const ssfer_log *log, ssfer_error *err)
+{
+    ssfer_source *s = &listing->sources[source];
+    if (!looks_like_picture(s->path)) {
+        ssfer_status st = read_tar(listing, source, s->path, "", log, err);
+        if (st != SSFER_ERR_FORMAT || is_named_as_tar(s->path))
+            return st;
+    }
+    s->kind = SSFER_SOURCE_PICTURE;
+    return read_picture(listing, source, err);
+}
+
 static ssfer_status read_file_source(ssfer_listing *listing, uint32_t source, const ssfer_log *log, ssfer_error *err)
 {
     ssfer_source *s = &listing->sources[source];
@@ -352,7 +419,7 @@ static ssfer_status read_file_source(ssfer_listing *listing, uint32_t source, co
         return read_picture(listing, source, err);
     }
     s->kind = SSFER_SOURCE_TAR;
-    return read_tar(listing, source, s->path, "", log, err);
+    return listing->inputs ? read_unknown(listing, source, log, err) : read_tar(listing, source, s->path, "", log, err);
 }
 
 static ssfer_status read_source(ssfer_listing *listing, uint32_t source, const char *path, const ssfer_log *log,
@@ -379,24 +446,80 @@ static ssfer_status read_source(ssfer_listing *listing, uint32_t source, const c
     return read_file_source(listing, source, log, err);
 }
 
-ssfer_status ssfer_listing_read(ssfer_listing *out, const char *const *paths, size_t path_count, const ssfer_log *log,
-                                ssfer_error *err)
+/* Puts the failure in the place of what the input held. */
+static ssfer_status keep_failure(ssfer_listing *listing, uint32_t source, const ssfer_error *why, ssfer_error *err)
+{
+    ssfer_source *s = &listing->sources[source];
+    const char *failure = keep_message(listing, why);
+    size_t before = listing->count;
+    while (before && listing->entries[before - 1].source == source)
+        before--;
+    while (listing->left_out_count && listing->left_out[listing->left_out_count - 1].source == source)
+        listing->left_out_count--;
+    ssfer_tar_close(s->tar);
+    ssfer_free(s->base);
+    s->tar = NULL;
+    s->kind = SSFER_SOURCE_PICTURE; /* it has the path of one: the input's own */
+    listing->count = before;
+    ssfer_status st = failure ? read_picture(listing, source, err) : no_memory(s->path, err);
+    if (st == SSFER_OK)
+        listing->entries[before].failure = failure;
+    return st;
+}
+
+/* Of the entries of the source that was read last: a picture, or one that failed. */
+static bool has_picture(const ssfer_listing *listing, uint32_t source)
+{
+    for (size_t i = listing->count; i > 0 && listing->entries[i - 1].source == source; i--)
+        if (!listing->entries[i - 1].folder)
+            return true;
+    return false;
+}
+
+static ssfer_status read_input(ssfer_listing *listing, uint32_t source, const char *path, const ssfer_log *log,
+                               ssfer_error *err)
+{
+    const size_t left_out = listing->left_out_count;
+    ssfer_error why = {0};
+    ssfer_status st = read_source(listing, source, path, log, &why);
+    if (st == SSFER_ERR_MEMORY)
+        return ssfer_fail(err, st, "%s", why.message);
+    if (st == SSFER_OK && has_picture(listing, source))
+        return SSFER_OK;
+    if (st == SSFER_OK) {
+        const size_t others = listing->left_out_count - left_out;
+        char shown[SSFER_PATH_SHOWN];
+        ssfer_path_shown(shown, path);
+        ssfer_fail(&why, SSFER_ERR_FORMAT, "%s: no pictures (png, jpg, jpeg, webp) in it; other files: %zu", shown,
+                   others);
+    }
+    return keep_failure(listing, source, &why, err);
+}
+
+static void sort(ssfer_entry *entries, size_t count, bool inputs)
+{
+    if (count)
+        qsort(entries, count, sizeof *entries, inputs ? compare_in_inputs : compare_entries);
+}
+
+ssfer_status ssfer_listing_read(ssfer_listing *out, const char *const *paths, size_t path_count, bool inputs,
+                                const ssfer_log *log, ssfer_error *err)
 {
     *out = (ssfer_listing){0};
-    ssfer_listing listing = {.sources = ssfer_calloc(path_count, sizeof *listing.sources)};
+    ssfer_listing listing = {.sources = ssfer_calloc(path_count, sizeof *listing.sources), .inputs = inputs};
     if (!listing.sources)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "out of memory for %zu data sources", path_count);
     ssfer_status st = SSFER_OK;
     for (size_t i = 0; st == SSFER_OK && i < path_count; i++) {
         listing.source_count = i + 1;
-        st = read_source(&listing, (uint32_t)i, paths[i], log, err);
+        st = (inputs ? read_input : read_source)(&listing, (uint32_t)i, paths[i], log, err);
     }
     if (st != SSFER_OK) {
         ssfer_listing_deinit(&listing);
         return st;
     }
-    if (listing.count)
-        qsort(listing.entries, listing.count, sizeof *listing.entries, compare_entries);
+    sort(listing.entries, listing.count, inputs);
+    sort(listing.left_out, listing.left_out_count, inputs);
     *out = listing;
     return SSFER_OK;
 }
@@ -410,6 +533,7 @@ void ssfer_listing_deinit(ssfer_listing *listing)
     }
     ssfer_free(listing->sources);
     ssfer_free(listing->entries);
+    ssfer_free(listing->left_out);
     ssfer_text_pool_deinit(&listing->text);
     *listing = (ssfer_listing){0};
 }

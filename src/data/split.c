@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "base/size.h"
+#include "base/text.h"
 #include "data/by_class.h"
 #include "io/json.h"
 
@@ -100,28 +101,6 @@ ssfer_status ssfer_split_make(ssfer_split *out, const ssfer_dataset *set, double
 
 /* ---- the file ---- */
 
-/* JSON is UTF-8; another name could not be found again. */
-static bool is_utf8(const char *text)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    while (*p) {
-        int more = *p < 0x80                 ? 0
-                   : *p >= 0xc2 && *p < 0xe0 ? 1
-                   : (*p & 0xf0) == 0xe0     ? 2
-                   : *p >= 0xf0 && *p < 0xf5 ? 3
-                                             : -1;
-        if (more < 0)
-            return false;
-        if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) || (*p == 0xf0 && p[1] < 0x90) ||
-            (*p == 0xf4 && p[1] > 0x8f))
-            return false; /* overlong, a surrogate, or beyond U+10FFFF */
-        for (p++; more > 0; more--, p++)
-            if ((*p & 0xc0) != 0x80)
-                return false;
-    }
-    return true;
-}
-
 static void write_split(FILE *stream, const ssfer_split *split, const ssfer_dataset *set)
 {
     ssfer_json_writer w;
@@ -150,7 +129,7 @@ static void write_split(FILE *stream, const ssfer_split *split, const ssfer_data
 ssfer_status ssfer_split_save(const ssfer_split *split, const ssfer_dataset *set, const char *path, ssfer_error *err)
 {
     for (size_t i = 0; i < split->labeled_count; i++)
-        if (!is_utf8(ssfer_dataset_path(set, split->labeled[i])))
+        if (!ssfer_utf8_is_valid(ssfer_dataset_path(set, split->labeled[i]))) /* JSON could not hold it */
             return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "%s: the name of %s is not UTF-8; rename it", path,
                               ssfer_dataset_path(set, split->labeled[i]));
     ssfer_file_writer writer;

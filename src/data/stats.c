@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/size.h"
+#include "base/text.h"
 #include "io/json.h"
 
 #include <math.h>
@@ -183,16 +184,20 @@ void ssfer_dataset_stats_deinit(ssfer_dataset_stats *stats)
 void ssfer_dataset_stats_print(const ssfer_dataset_stats *s, const ssfer_dataset *set, FILE *stream)
 {
     const char *split = ssfer_dataset_split(set);
-    int width = 5;
-    fprintf(stream, "%s%s%s: %zu pictures\n", ssfer_dataset_source(set), split ? ", split " : "", split ? split : "",
-            s->count);
+    size_t width = strlen("class");
+    ssfer_text_print(stream, ssfer_dataset_source(set), 0, SSFER_TEXT_LEFT);
+    fputs(split ? ", split " : "", stream);
+    ssfer_text_print(stream, split ? split : "", 0, SSFER_TEXT_LEFT);
+    fprintf(stream, ": %zu pictures\n", s->count);
     for (size_t k = 0; k < s->class_count; k++)
-        width = (int)ssfer_max_size((size_t)width, strlen(ssfer_dataset_class_name(set, k)));
+        width = ssfer_max_size(width, ssfer_text_columns(ssfer_dataset_class_name(set, k)));
     if (s->class_count)
-        fprintf(stream, "\n%-*s  pictures    share\n", width, "class");
-    for (size_t k = 0; k < s->class_count; k++)
-        ssfer_fprintf(stream, "%-*s  %8zu  %5.1f %%\n", width, ssfer_dataset_class_name(set, k), s->class_counts[k],
+        fprintf(stream, "\n%-*s  pictures    share\n", (int)width, "class");
+    for (size_t k = 0; k < s->class_count; k++) {
+        ssfer_text_print(stream, ssfer_dataset_class_name(set, k), width, SSFER_TEXT_LEFT);
+        ssfer_fprintf(stream, "  %8zu  %5.1f %%\n", s->class_counts[k],
                       100.0 * (double)s->class_counts[k] / (double)s->count);
+    }
     ssfer_fprintf(stream, "\nmean        %.4f %.4f %.4f\n", s->mean[0], s->mean[1], s->mean[2]);
     ssfer_fprintf(stream, "deviation   %.4f %.4f %.4f\n", s->std[0], s->std[1], s->std[2]);
     fprintf(stream, "smallest    %zux%zu\n", s->smallest[0], s->smallest[1]);

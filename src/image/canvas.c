@@ -1,6 +1,7 @@
 #include "image/canvas.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <cairo-svg.h>
 #include <math.h>
@@ -220,41 +221,6 @@ void ssfer_canvas_line(ssfer_canvas *canvas, double x1, double y1, double x2, do
 
 /* --- text --- */
 
-/* Length of the valid UTF-8 sequence at p, or 0. Overlong forms and surrogates count as invalid, as cairo sees them. */
-static size_t sequence_length(const unsigned char *p)
-{
-    size_t length = p[0] < 0x80 ? 1 : p[0] >= 0xC2 && p[0] < 0xE0 ? 2 : (p[0] & 0xF0) == 0xE0 ? 3 : 0;
-    if (!length && p[0] >= 0xF0 && p[0] < 0xF5)
-        length = 4;
-    for (size_t i = 1; i < length; i++)
-        if ((p[i] & 0xC0) != 0x80)
-            return 0;
-    if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) || (p[0] == 0xF0 && p[1] < 0x90) ||
-        (p[0] == 0xF4 && p[1] > 0x8F))
-        return 0;
-    return length;
-}
-
-/* A copy that cairo takes: one bad string would stop all drawing. */
-static void clean_text(char out[TEXT_MAX], const char *text)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    size_t used = 0;
-    while (*p) {
-        size_t length = sequence_length(p);
-        bool shown = length > 0 && *p >= 0x20 && *p != 0x7F;
-        if (used + (shown ? length : 1) >= TEXT_MAX)
-            break;
-        if (shown)
-            memcpy(out + used, p, length);
-        else
-            out[used] = '?';
-        used += shown ? length : 1;
-        p += length ? length : 1;
-    }
-    out[used] = 0;
-}
-
 static void select_font(ssfer_canvas *canvas, double size, bool bold)
 {
     cairo_select_font_face(canvas->cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
@@ -296,7 +262,7 @@ void ssfer_canvas_text_turned(ssfer_canvas *canvas, double x, double y, const ch
     cairo_text_extents_t capital;
     if (!isfinite(x) || !isfinite(y)) /* cairo would draw nothing at all from here on */
         return;
-    clean_text(clean, text);
+    ssfer_text_copy(clean, TEXT_MAX, text); /* cairo stops all drawing at one string that is no UTF-8 */
     select_font(canvas, style.size, style.bold);
     if (style.max_width > 0.0)
         fit_text(canvas, clean, style.max_width);
@@ -319,7 +285,7 @@ void ssfer_canvas_text(ssfer_canvas *canvas, double x, double y, const char *tex
 double ssfer_canvas_text_width(ssfer_canvas *canvas, const char *text, double size, bool bold)
 {
     char clean[TEXT_MAX];
-    clean_text(clean, text);
+    ssfer_text_copy(clean, TEXT_MAX, text); /* cairo stops all drawing at one string that is no UTF-8 */
     select_font(canvas, size, bold);
     return advance(canvas, clean);
 }

@@ -88,7 +88,8 @@ static ssfer_status refuse_unknown(const ssfer_decode_job *job, ssfer_error *err
         return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: empty file, not a picture", job->name);
     const struct signature *s = find_signature(job->bytes, job->size_bytes);
     if (s)
-        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: %s file; convert it to JPEG, PNG or WebP", job->name, s->kind);
+        return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: not a JPEG, PNG or WebP picture but %s file; convert it",
+                          job->name, s->kind);
     return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: not a JPEG, PNG or WebP picture", job->name);
 }
 

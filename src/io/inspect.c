@@ -1,6 +1,8 @@
 #include "io/inspect.h"
 
 #include "base/number.h"
+#include "base/size.h"
+#include "base/text.h"
 #include "io/json.h"
 #include "io/torch/torch_file.h"
 
@@ -207,28 +209,24 @@ static void write_json(const listing *l, FILE *out)
     ssfer_json_end(&w);
 }
 
-/* Names and metadata come from a file: control characters in them must not reach a terminal. */
+/* Names and metadata come from a file and may be of any length. */
 static void put_clean(FILE *out, const char *text, size_t most)
 {
-    size_t n = 0;
-    for (; *text && n < most; text++, n++)
-        fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
-    if (*text)
-        fputs("...", out);
+    ssfer_text_print(out, text, ssfer_min_size(ssfer_text_columns(text), most), SSFER_TEXT_CUT_TAIL);
 }
 
 static void write_tensors(const listing *l, FILE *out)
 {
     size_t widest = 4;
     for (size_t i = 0; i < ssfer_tensor_set_count(l->set); i++) {
-        size_t length = strlen(ssfer_tensor_set_at(l->set, i)->name);
+        size_t length = ssfer_text_columns(ssfer_tensor_set_at(l->set, i)->name);
         widest = length > widest ? length : widest;
     }
     widest = widest < 60 ? widest : 60;
     fputc('\n', out);
     for (size_t i = 0; i < ssfer_tensor_set_count(l->set); i++) {
         const ssfer_tensor *tensor = ssfer_tensor_set_at(l->set, i);
-        size_t length = strlen(tensor->name);
+        size_t length = ssfer_text_columns(tensor->name);
         put_clean(out, tensor->name, 1000);
         fprintf(out, "%*s  %-4s  [", length < widest ? (int)(widest - length) : 0, "", ssfer_dtype_name(tensor->dtype));
         for (size_t d = 0; d < tensor->ndim; d++)

@@ -2,6 +2,7 @@
 #include "io/json.h"
 
 #include "base/number.h"
+#include "base/text.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -87,29 +88,13 @@ void ssfer_json_end(ssfer_json_writer *w)
         fputc('\n', w->stream);
 }
 
-/* The length of the valid UTF-8 sequence at `s`, or 0. Overlong forms and surrogates are not valid. */
-static size_t utf8_length(const unsigned char *s)
-{
-    size_t length = s[0] < 0x80                   ? 1
-                    : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
-                    : (s[0] & 0xf0) == 0xe0       ? 3
-                    : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
-                                                  : 0;
-    for (size_t i = 1; i < length; i++)
-        if ((s[i] & 0xc0) != 0x80) /* stops at the terminating zero, too */
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] >= 0x90))
-        return 0;
-    return length;
-}
-
+/* A program reads it, but people look at it on terminals, too: C1 characters are escaped as the other controls are. */
 static void write_text(ssfer_json_writer *w, const char *text)
 {
-    const unsigned char *s = (const unsigned char *)text;
     fputc('"', w->stream);
-    while (*s) {
-        size_t length = utf8_length(s);
+    for (size_t length; *text; text += length ? length : 1) {
+        const unsigned char *s = (const unsigned char *)text;
+        length = ssfer_utf8_length(text);
         if (*s == '"' || *s == '\\')
             fprintf(w->stream, "\\%c", *s);
         else if (*s == '\n')
@@ -118,11 +103,12 @@ static void write_text(ssfer_json_writer *w, const char *text)
             fputs("\\t", w->stream);
         else if (*s < 0x20 || *s == 0x7f)
             fprintf(w->stream, "\\u%04x", *s);
+        else if (length == 2 && s[0] == 0xc2 && s[1] < 0xa0)
+            fprintf(w->stream, "\\u%04x", s[1]);
         else if (length == 0)
             fputs("\xef\xbf\xbd", w->stream);
         else
             fwrite(s, 1, length, w->stream);
-        s += length ? length : 1;
     }
     fputc('"', w->stream);
 }

@@ -1,4 +1,5 @@
-/* Predictions and detections as text: a table for people, JSON, JSON lines and CSV for programs. */
+/* Predictions and detections as text: a table for people, JSON, JSON lines and CSV for programs. The table shows names
+ * cleaned (base/text.h) and cut; JSON and CSV hold them whole. */
 #ifndef SSFER_PREDICT_OUTPUT_H
 #define SSFER_PREDICT_OUTPUT_H
 
@@ -20,6 +21,7 @@ typedef struct ssfer_face_row {
     const char *message;                 /* of an error, or NULL */
     const ssfer_face *face;              /* in pixels of the picture; NULL: none, or the whole picture was classified */
     const float *probabilities, *logits; /* K; NULL unless status is OK */
+    const char *picture;                 /* the file in which it is drawn, or NULL */
 } ssfer_face_row;
 
 typedef enum ssfer_output_format {
@@ -36,6 +38,10 @@ typedef struct ssfer_output {
     size_t class_count, rows;       /* K = 0: faces only, without expressions; then CSV has the keypoints */
     bool regions;                   /* say of every expression whether it is that of a face or of the whole picture */
     const char *bold, *dim, *reset; /* terminal styles, "" for none */
+    size_t columns;                 /* of the terminal, to which the table is cut but for errors; 0: any */
+    /* Set by ssfer_output_begin. */
+    size_t file_columns, class_columns; /* of the table */
+    bool with_middle, with_second;      /* whether there is room for bar or place, and for the second class */
     ssfer_json_writer json;
 } ssfer_output;
 

@@ -54,11 +54,12 @@ static void read_picture(const ssfer_dataset *set, size_t i, size_t max_pixels, 
     const unsigned char *bytes;
     unsigned char *owned = NULL;
     size_t size;
-    char file[1024];
+    char file[SSFER_LOCATION_MAX], shown[SSFER_PATH_SHOWN];
     *error = (ssfer_error){0};
     ssfer_dataset_location(set, i, file, sizeof file);
+    ssfer_path_shown(shown, file);
     if (ssfer_dataset_bytes(set, i, &bytes, &size, &owned, error) == SSFER_OK)
-        error->status = ssfer_image_decode(image, bytes, size, file, &upright, error);
+        error->status = ssfer_image_decode(image, bytes, size, shown, &upright, error);
     ssfer_free(owned);
 }
 
@@ -110,7 +111,9 @@ ssfer_status ssfer_pictures_next(ssfer_pictures *p, ssfer_portion *portion, ssfe
 
 const char *ssfer_picture_message(const ssfer_error *error, const char *file)
 {
-    size_t length = strlen(file);
-    bool named = strncmp(error->message, file, length) == 0 && strncmp(error->message + length, ": ", 2) == 0;
+    char shown[SSFER_PATH_SHOWN];
+    ssfer_path_shown(shown, file);
+    const size_t length = strlen(shown);
+    bool named = strncmp(error->message, shown, length) == 0 && strncmp(error->message + length, ": ", 2) == 0;
     return error->message + (named ? length + 2 : 0);
 }

@@ -2,6 +2,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "base/text.h"
+#include "data/csv.h"
 #include "io/json.h"
 #include "train/metrics.h"
 
@@ -12,15 +14,6 @@
 
 enum { MAX_PRINTED_CLASSES = 24, MAX_TABLE_COLUMNS = 110 };
 
-/* Columns that a UTF-8 text takes, near enough: its code points. */
-static size_t text_columns(const char *text)
-{
-    size_t n = 0;
-    for (; *text; text++)
-        n += ((unsigned char)*text & 0xC0) != 0x80;
-    return n;
-}
-
 static size_t number_columns(size_t value)
 {
     size_t n = 1;
@@ -29,20 +22,9 @@ static size_t number_columns(size_t value)
     return n;
 }
 
-/* Left-aligned in `columns`; control characters cannot disturb the terminal. */
 static void print_left(FILE *stream, const char *text, size_t columns)
 {
-    for (const char *c = text; *c; c++)
-        fputc((unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c, stream);
-    for (size_t n = text_columns(text); n < columns; n++)
-        fputc(' ', stream);
-}
-
-static void print_right(FILE *stream, const char *text, size_t columns)
-{
-    for (size_t n = text_columns(text); n < columns; n++)
-        fputc(' ', stream);
-    print_left(stream, text, 0);
+    ssfer_text_print(stream, text, columns, SSFER_TEXT_LEFT);
 }
 
 /* A share as per cent in eight columns, "-" when undefined. */
@@ -58,7 +40,7 @@ static size_t name_columns(const ssfer_evaluation *e)
 {
     size_t most = strlen("class");
     for (size_t k = 0; k < e->class_count; k++) {
-        size_t n = text_columns(e->classes[k]);
+        size_t n = ssfer_text_columns(e->classes[k]);
         most = n > most ? n : most;
     }
     return most;
@@ -107,7 +89,7 @@ static void print_confusion(FILE *stream, const ssfer_evaluation *e, size_t widt
     print_left(stream, "", named ? width : width + 5);
     for (size_t k = 0; k < K; k++) {
         if (named)
-            print_right(stream, e->classes[k], column);
+            ssfer_text_print(stream, e->classes[k], column, SSFER_TEXT_RIGHT);
         else
             fprintf(stream, "%*zu", (int)column, k + 1);
     }
@@ -208,18 +190,6 @@ void ssfer_evaluation_write_json(FILE *stream, const ssfer_evaluation *e)
     ssfer_json_end(&w);
 }
 
-static void write_csv_field(FILE *stream, const char *prefix, const char *text)
-{
-    if (!strpbrk(text, ",\"\r\n")) {
-        fprintf(stream, "%s%s", prefix, text);
-        return;
-    }
-    fprintf(stream, "\"%s", prefix);
-    for (; *text; text++)
-        fprintf(stream, *text == '"' ? "\"\"" : "%c", *text);
-    fputc('"', stream);
-}
-
 static void write_csv(FILE *stream, const ssfer_metrics *m, const char *(*name)(const void *, size_t), const void *user,
                       double *p)
 {
@@ -228,17 +198,17 @@ static void write_csv(FILE *stream, const ssfer_metrics *m, const char *(*name)(
     fprintf(stream, "path,true,predicted,confidence");
     for (size_t k = 0; k < K; k++) {
         fputc(',', stream);
-        write_csv_field(stream, "p_", classes[k]);
+        ssfer_csv_put(stream, "p_", classes[k]);
     }
     fputc('\n', stream);
     for (size_t i = 0; i < ssfer_metrics_count(m); i++) {
         ssfer_prediction s = ssfer_metrics_prediction(m, i);
         ssfer_softmax_f64(p, s.logits, K);
-        write_csv_field(stream, "", name(user, s.index));
+        ssfer_csv_put(stream, "", name(user, s.index));
         fputc(',', stream);
-        write_csv_field(stream, "", classes[s.label]);
+        ssfer_csv_put(stream, "", classes[s.label]);
         fputc(',', stream);
-        write_csv_field(stream, "", classes[s.predicted]);
+        ssfer_csv_put(stream, "", classes[s.predicted]);
         ssfer_fprintf(stream, ",%.6g", s.confidence);
         for (size_t k = 0; k < K; k++)
             ssfer_fprintf(stream, ",%.6g", p[k]);

@@ -25,8 +25,8 @@ expect_code 0
 [[ "$out" == "["*"]" ]] || problem "no array: $out"
 run detect --detector "$network" --size 64 --conf 0.05 --max-faces 1 --format csv pictures/a.png
 expect_code 0
-[ "$(head -n 1 <<< "$out" | tr ',' '\n' | wc -l)" -eq 23 ] || problem "columns: $out"
-[ "$(tail -n 1 <<< "$out" | tr ',' '\n' | wc -l)" -eq 23 ] || problem "values: $out"
+[ "$(head -n 1 <<< "$out" | tr ',' '\n' | wc -l)" -eq 24 ] || problem "columns: $out"
+[ "$(tail -n 1 <<< "$out" | tr ',' '\n' | wc -l)" -eq 24 ] || problem "values: $out"
 expect_out_has "file,frame,status,x1,y1,x2,y2,confidence,left_eye_x,"
 
 # The same faces whatever the threads and the batch.
@@ -61,11 +61,17 @@ expect_code 0
 expect_file marked/00001-a.png
 expect_file marked/00002-b.png
 
-# A picture that cannot be read is a row, and does not stop the others; all of them are a failure.
-run detect --detector "$network" --size 64 --conf 0.05 --max-faces 1 --format csv broken.png pictures/a.png
-expect_code 0
-expect_out_has "broken.png,0,error"
-expect_err_has "1 of 2 pictures could not be read"
+# What cannot be read is a row, and does not stop the others; it is a failure at the end. Rows come in the order of the
+# inputs.
+run detect --detector "$network" --size 64 --conf 0.05 --max-faces 1 --format csv broken.png pictures/b.jpg x.bmp \
+  pictures/a.png
+expect_code 1
+[ "$(cut -d, -f 1-3 <<< "$out" | tail -n +2)" = "broken.png,0,error
+pictures/b.jpg,0,ok
+x.bmp,0,error
+pictures/a.png,0,ok" ] || problem "rows: $out"
+expect_out_has ",No such file or directory; check the path"
+expect_err "ssfer: error: 2 of 4 pictures could not be read; their rows say why"
 run detect --detector "$network" broken.png
 expect_code 1
 expect_err_has "none of the 1 pictures could be read"

@@ -104,8 +104,26 @@ expect_file one.png
 run reconstruct --model mae/model.safetensors --output none.png --mask set/train/sad/0.png set
 expect_error 1 "0 of 16 patches are seen"
 expect_no_file none.png
+# What cannot be read is named and does not stop the others, which come in the order of the inputs.
 run reconstruct --model mae/model.safetensors --output none.png nowhere
-expect_error 1 "nowhere"
+expect_code 1
+expect_err "ssfer: warning: nowhere: No such file or directory; check the path
+ssfer: error: none of the pictures can be read"
+expect_no_file none.png
+echo text > notes.txt
+run reconstruct --model mae/model.safetensors --output some.png set/train/sad/1.png notes.txt set/train/happy/0.png nowhere
+expect_code 1
+[ "$(cut -f 1 <<< "$out")" = $'1.png\n0.png' ] || problem "lines: $out"
+expect_err "ssfer: warning: notes.txt: not a JPEG, PNG or WebP picture
+ssfer: warning: nowhere: No such file or directory; check the path
+ssfer: error: some.png is written, but 2 pictures could not be read"
+expect_file some.png
+run reconstruct --model mae/model.safetensors --output few.png --count 1 set/train/sad/1.png set/train/happy/0.png nowhere
+expect_code 1
+[ "$(cut -f 1 <<< "$out")" = 1.png ] || problem "lines: $out"
+expect_err "ssfer: warning: nowhere: No such file or directory; check the path
+1 of 3 pictures are shown; see --count
+ssfer: error: few.png is written, but 1 picture could not be read"
 
 # ---- finetune from it ----
 run finetune --data set --split train --init mae/model.safetensors --image-size 12 --epochs 1 --batch-size 4 --threads 1 --out tuned

@@ -277,7 +277,7 @@ done
 # ---- prediction ----
 run predict --model run/model.safetensors set/test/happy/0.png set/test/sad/0.png --format csv
 expect_code 0
-[[ "$out" == "file,frame,status,x1,y1,x2,y2,confidence,expression,p_happy,p_sad"$'\n'"set/test/happy/0.png,0,ok,,,,,,happy,0."*$'\n'"set/test/sad/0.png,0,ok,,,,,,sad,0."* ]] ||
+[[ "$out" == "file,frame,status,x1,y1,x2,y2,confidence,expression,p_happy,p_sad,message"$'\n'"set/test/happy/0.png,0,ok,,,,,,happy,0."*$'\n'"set/test/sad/0.png,0,ok,,,,,,sad,0."* ]] ||
   problem "CSV: $out"
 run predict --model run/model.safetensors set/test --format jsonl
 expect_code 0
@@ -290,21 +290,21 @@ expect_code 0
 run predict --model run/model.safetensors pictures/00001-*.png
 expect_code 0
 
-# A picture that cannot be read is a row of its own; only bad ones are a failure.
+# A picture that cannot be read is a row of its own, and a failure at the end.
 echo nonsense > bad.png
 head -c 40 set/test/sad/0.png > cut.png
 : > empty.png
 run predict --model run/model.safetensors bad.png cut.png empty.png set/test/sad/0.png --format csv
-expect_code 0
+expect_code 1
 expect_out_has "bad.png,0,error,"
 expect_out_has "cut.png,0,error,"
 expect_out_has "empty.png,0,error,"
 expect_out_has "set/test/sad/0.png,0,ok,"
-expect_err "ssfer: warning: 3 of 4 pictures could not be read"
+expect_err "ssfer: error: 3 of 4 pictures could not be read; their rows say why"
 run predict --model run/model.safetensors bad.png --format json
 expect_code 1
 expect_out_has '{"file": "bad.png", "frame": 0, "status": "error", "message": "not a JPEG, PNG or WebP picture"}'
-expect_err "ssfer: error: none of the 1 pictures could be read"
+expect_err "ssfer: error: none of the 1 pictures could be read; their rows say why"
 
 # A damaged picture in a set is skipped and named; too many stop the run.
 cp -r set damaged
@@ -350,7 +350,9 @@ cp -r set three && mkdir three/test/angry && cp set/test/sad/0.png three/test/an
 run eval --model run/model.safetensors --data three --split test
 expect_error 1 "three: class angry is unknown to the model; it has happy, sad"
 run predict --model run/model.safetensors missing.png
-expect_error 1 "missing.png: No such file or directory; check the path"
+expect_code 1
+expect_out_has "missing.png                               error: No such file or directory; check the path"
+expect_err "ssfer: error: none of the 1 pictures could be read; their rows say why"
 run predict --model bad.png set/test/sad/0.png
 expect_error 1 "bad.png: not a checkpoint"
 run predict --model run/model.safetensors set/test/sad/0.png --output bad.png

@@ -372,6 +372,73 @@ static void test_exists(void **state)
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
 
+static void test_short_names(void **state)
+{
+    (void)state;
+    char name[300], other[300];
+    char *kept = ssfer_name_shorten("short.png", 16);
+    assert_string_equal(kept, "short.png");
+    ssfer_free(kept);
+    memset(name, 'n', sizeof name);
+    name[299] = 0;
+    memcpy(other, name, sizeof name);
+    other[298] = 'o';
+    kept = ssfer_name_shorten(name, 299);
+    assert_string_equal(kept, name);
+    ssfer_free(kept);
+    kept = ssfer_name_shorten(name, 100);
+    char *kept_other = ssfer_name_shorten(other, 100);
+    assert_int_equal(strlen(kept), 100);
+    assert_int_equal(strlen(kept_other), 100);
+    assert_memory_equal(kept, name, 91);
+    assert_int_equal(kept[91], '-');
+    assert_int_equal(strspn(kept + 92, "0123456789abcdef"), 8);
+    assert_string_not_equal(kept, kept_other);
+    ssfer_free(kept);
+    ssfer_free(kept_other);
+    for (size_t i = 0; i + 2 < sizeof name; i += 2) /* whole characters */
+        memcpy(name + i, "\xc3\xa4", 2);
+    for (size_t most = 100; most < 102; most++) {
+        kept = ssfer_name_shorten(name, most);
+        assert_int_equal(strcspn(kept, "-"), most == 100 ? 90 : 92);
+        ssfer_free(kept);
+    }
+}
+
+/* A name as long as the file system takes leaves no room for the temporary's suffix. */
+static void test_write_long_name(void **state)
+{
+    (void)state;
+    char path[300] = "./", *data, *names[] = {path + 2, path};
+    unsigned char *read = NULL;
+    size_t size = 0;
+    const size_t most = ssfer_name_most(".");
+    assert_in_range(most, 32, 255);
+    memset(path + 2, 'n', most);
+    path[2 + most] = 0;
+    for (size_t i = 0; i < 2; i++) {
+        ssfer_error err = {0};
+        data = i ? "two" : "one";
+        if (ssfer_file_write(names[i], data, 3, &err) != SSFER_OK)
+            fail_msg("%s", err.message);
+        assert_int_equal(ssfer_file_read(&read, &size, names[i], SMALL, NULL), SSFER_OK);
+        assert_string_equal(read, data);
+        ssfer_free(read);
+    }
+    path[2 + most] = 'n';
+    path[3 + most] = 0;
+    ssfer_error err = {0};
+    ssfer_file_writer writer;
+    assert_int_equal(ssfer_file_writer_open(&writer, path, &err), SSFER_ERR_IO); /* before any work, not after it */
+    assert_non_null(strstr(err.message, "File name too long"));
+    DIR *d = opendir(".");
+    size_t entries = 0;
+    while (readdir(d))
+        entries++;
+    closedir(d);
+    assert_int_equal(entries, 3); /* ".", ".." and the file: no temporary is left */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +455,8 @@ int main(void)
         IN_FOLDER(test_exists),
         IN_FOLDER(test_write_without_memory),
         IN_FOLDER(test_write_fails_half_way),
+        cmocka_unit_test(test_short_names),
+        IN_FOLDER(test_write_long_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

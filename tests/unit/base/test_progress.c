@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/progress.h"
+#include "base/text.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -165,11 +166,33 @@ static void test_narrow(void **state)
     close_terminal(t);
 }
 
+/* A note may hold a file's name. Columns are counted, not bytes. */
+static void test_names(void **state)
+{
+    (void)state;
+    terminal t = open_terminal(60);
+    char text[1024];
+    ssfer_progress bar;
+    ssfer_progress_begin(&bar, t.stream, "x", "img", 0);
+    ssfer_progress_update(&bar, 7,
+                          "evil\x1b[2J\xff gl\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc"
+                          "ck");
+    read_terminal(t, text, sizeof text);
+    assert_non_null(strstr(text, "evil?[2J? gl\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc"
+                                 "ck"));
+    const size_t columns = ssfer_text_columns(text) - 1; /* without the carriage return */
+    ssfer_progress_end(&bar);
+    read_terminal(t, text, sizeof text);
+    assert_int_equal(strspn(text + 1, " "), columns);
+    close_terminal(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clock),           cmocka_unit_test(test_silent),        cmocka_unit_test(test_drawn),
         cmocka_unit_test(test_more_than_total), cmocka_unit_test(test_unknown_total), cmocka_unit_test(test_narrow),
+        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,7 +35,7 @@ static void test_prefix(void **state)
     assert_int_equal(err.status, SSFER_ERR_FORMAT);
 }
 
-/* A file may be named anything, also what moves a terminal's cursor. UTF-8 stays. */
+/* A file may be named anything, also what moves a terminal's cursor, in one byte or two. UTF-8 stays. */
 static void test_one_line(void **state)
 {
     (void)state;
@@ -44,6 +44,10 @@ static void test_one_line(void **state)
     assert_string_equal(err.message, "a?b??[2Jc?d? \xc3\xa9");
     ssfer_fail_prefix(&err, SSFER_ERR_IO, "%s", "x\ny");
     assert_string_equal(err.message, "x?y: a?b??[2Jc?d? \xc3\xa9");
+    ssfer_fail(&err, SSFER_ERR_IO, "%s",
+               "a\xc2\x9b\xff"
+               "b");
+    assert_string_equal(err.message, "a??b");
 }
 
 static void test_long_messages(void **state)
@@ -62,6 +66,29 @@ static void test_long_messages(void **state)
     ssfer_fail_prefix(&err, SSFER_ERR_IO, "%s", text);
     assert_int_equal(strlen(err.message), SSFER_ERROR_MESSAGE_SIZE - 1);
     assert_memory_equal(err.message, "yyy", 3);
+}
+
+static void test_path_shown(void **state)
+{
+    (void)state;
+    char path[2000], shown[SSFER_PATH_SHOWN];
+    ssfer_path_shown(shown, "a\n.png");
+    assert_string_equal(shown, "a?.png");
+    memset(path, 'x', sizeof path);
+    strcpy(path + sizeof path - 7, "yz.png");
+    ssfer_path_shown(shown, path);
+    assert_int_equal(strlen(shown), SSFER_PATH_SHOWN - 1);
+    assert_memory_equal(shown, "...x", 4);
+    assert_string_equal(shown + strlen(shown) - 7, "xyz.png");
+    for (size_t i = 0; i + 2 < sizeof path; i += 2) /* not from the middle of a character */
+        memcpy(path + i, "\xc3\xa4", 2);
+    for (size_t end = sizeof path - 2; end > sizeof path - 10; end -= 2) {
+        path[end] = 0;
+        ssfer_path_shown(shown, path);
+        assert_memory_equal(shown, "...\xc3\xa4", 5);
+        ssfer_path_shown(shown, path + 1);
+        assert_memory_equal(shown, "...\xc3\xa4", 5);
+    }
 }
 
 static void test_names(void **state)
@@ -112,13 +139,16 @@ static void test_log(void **state)
     text[sizeof text - 1] = 0;
     ssfer_warn(&log, "%s", text);
     assert_int_equal(strlen(h.line), 1023); /* cut, not overrun */
+    ssfer_warn(&log, "%s: bad", "a\x1b[2J\nb\xff.png");
+    assert_string_equal(h.line, "a?[2J?b?.png: bad");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fail),          cmocka_unit_test(test_prefix), cmocka_unit_test(test_one_line),
-        cmocka_unit_test(test_long_messages), cmocka_unit_test(test_names),  cmocka_unit_test(test_log),
+        cmocka_unit_test(test_fail),          cmocka_unit_test(test_prefix),     cmocka_unit_test(test_one_line),
+        cmocka_unit_test(test_long_messages), cmocka_unit_test(test_path_shown), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -446,6 +446,148 @@ static void test_allocations_fail(void **state)
     scene_destroy(&s);
 }
 
+enum { INPUTS = 10 };
+
+/* Inputs of all kinds, good and bad; `paths` hold their names. */
+static void make_inputs(const scene *s, scene_path at[INPUTS], const char *paths[INPUTS])
+{
+    static const char *const names[INPUTS] = {"set/z.png", "missing.png", "set/",      "x.bmp", "nameless",
+                                              "set.tar",   "broken.tar",  "set/a.csv", "empty", "set/z.png/x"};
+    scene_picture(s, "set/z.png", 5, 4, 1);
+    scene_picture(s, "set/b/0.png", 6, 4, 2);
+    scene_picture(s, "set/a/1.png", 7, 4, 3);
+    scene_pack(s, "set", "set.tar", "");
+    scene_text(s, "set/b/notes\x1b.txt", "no picture");
+    scene_text(s, "set/a.csv", "z.png\ngone.png\na/1.png\n");
+    scene_text(s, "x.bmp", "BM no picture");
+    scene_text(s, "broken.tar", "no tar");
+    scene_picture(s, "n.png", 8, 4, 4);
+    assert_int_equal(rename(scene_at(s, "n.png").text, scene_at(s, "nameless").text), 0);
+    scene_folder(s, "empty");
+    for (size_t i = 0; i < INPUTS; i++) {
+        at[i] = scene_at(s, names[i]);
+        paths[i] = at[i].text;
+    }
+}
+
+/* In the order in which they are given; what cannot be read does not stop the others. */
+static void test_inputs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *location;
+        size_t width;        /* 0: it cannot be read */
+        const char *message; /* and what is said of it */
+        bool failed;         /* known without reading it */
+    } wanted[] = {
+        {"set/z.png", 5, NULL, false},
+        {"missing.png", 0, "/missing.png: No such file or directory", true},
+        {"set/a/1.png", 7, NULL, false},
+        {"set/b/0.png", 6, NULL, false},
+        {"set/z.png", 5, NULL, false},
+        {"x.bmp", 0, "/x.bmp: not a JPEG, PNG or WebP picture but a BMP file; convert it", false},
+        {"nameless", 8, NULL, false},
+        {"set.tar/a/1.png", 7, NULL, false},
+        {"set.tar/b/0.png", 6, NULL, false},
+        {"set.tar/z.png", 5, NULL, false},
+        {"broken.tar", 0, "/broken.tar: not a tar file", true},
+        {"set/z.png", 5, NULL, false},
+        {"set/gone.png", 0, "/set/gone.png: No such file or directory", false},
+        {"set/a/1.png", 7, NULL, false},
+        {"empty", 0, "/empty: no pictures (png, jpg, jpeg, webp) in it; other files: 0", true},
+        {"set/z.png/x", 0, "/set/z.png", true},
+    };
+    scene s = scene_create();
+    scene_path at[INPUTS];
+    const char *paths[INPUTS], *names;
+    char location[SSFER_LOCATION_MAX];
+    ssfer_dataset *set;
+    const ssfer_dataset_options options = {.unlabeled = true, .inputs = true};
+    make_inputs(&s, at, paths);
+    assert_ok(ssfer_dataset_open_paths(&set, paths, INPUTS, &options, err));
+    assert_int_equal(ssfer_dataset_count(set), sizeof wanted / sizeof *wanted);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        ssfer_image image = {0};
+        ssfer_dataset_location(set, i, location, sizeof location);
+        assert_string_equal(location, scene_at(&s, wanted[i].location).text);
+        assert_int_equal(ssfer_dataset_has_failed(set, i), wanted[i].failed);
+        if (wanted[i].width) {
+            assert_ok(ssfer_dataset_image(set, i, &image, err));
+            assert_int_equal(image.width, wanted[i].width);
+        } else {
+            ssfer_error why = {0};
+            assert_true(ssfer_dataset_image(set, i, &image, &why) != SSFER_OK);
+            assert_non_null(strstr(why.message, wanted[i].message));
+        }
+        ssfer_image_deinit(&image);
+    }
+    assert_int_equal(ssfer_dataset_left_out(set, &names), 2);
+    snprintf(location, sizeof location, "%s/set/a.csv, %s/set/b/notes?.txt", s.folder, s.folder);
+    assert_string_equal(names, location);
+    ssfer_dataset_close(set);
+    scene_destroy(&s);
+}
+
+/* All of them failed: samples, too. And without `inputs` the first failure is the end. */
+static void test_inputs_that_fail(void **state)
+{
+    (void)state;
+    scene s = scene_create();
+    ssfer_dataset *set;
+    scene_path at[] = {scene_at(&s, "missing"), scene_at(&s, "nothing")};
+    const char *const paths[] = {at[0].text, at[1].text};
+    assert_ok(
+        ssfer_dataset_open_paths(&set, paths, 2, &(ssfer_dataset_options){.unlabeled = true, .inputs = true}, err));
+    assert_int_equal(ssfer_dataset_count(set), 2);
+    ssfer_dataset_close(set);
+    assert_fails(ssfer_dataset_open_paths(&set, paths, 2, &(ssfer_dataset_options){.unlabeled = true}, err),
+                 SSFER_ERR_IO, "missing: No such file");
+    scene_destroy(&s);
+}
+
+/* Of the split in use only. */
+static void test_left_out(void **state)
+{
+    (void)state;
+    scene s = scene_create();
+    make_splits(&s);
+    const char *names;
+    char wanted[256];
+    ssfer_dataset *set = open_set(&s, "data", &(ssfer_dataset_options){.split = "train"});
+    assert_int_equal(ssfer_dataset_left_out(set, &names), 1);
+    snprintf(wanted, sizeof wanted, "%s/data/train/anger/notes.txt", s.folder);
+    assert_string_equal(names, wanted);
+    ssfer_dataset_close(set);
+    set = open_set(&s, "data", &(ssfer_dataset_options){.unlabeled = true});
+    assert_int_equal(ssfer_dataset_left_out(set, &names), 2);
+    ssfer_dataset_close(set);
+    scene_destroy(&s);
+}
+
+static void test_inputs_allocations_fail(void **state)
+{
+    (void)state;
+    scene s = scene_create();
+    scene_path at[INPUTS];
+    const char *paths[INPUTS];
+    make_inputs(&s, at, paths);
+    for (size_t n = 1;; n++) {
+        ssfer_dataset *set;
+        ssfer_memory_fail_at(n);
+        ssfer_status st = ssfer_dataset_open_paths(&set, paths, INPUTS,
+                                                   &(ssfer_dataset_options){.unlabeled = true, .inputs = true}, NULL);
+        ssfer_memory_fail_at(0);
+        if (st == SSFER_OK) {
+            assert_true(n > 30);
+            ssfer_dataset_close(set);
+            break;
+        }
+        assert_int_equal(st, SSFER_ERR_MEMORY);
+        assert_null(set);
+    }
+    scene_destroy(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +603,10 @@ int main(void)
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_links_and_unreadable),
         cmocka_unit_test(test_allocations_fail),
+        cmocka_unit_test(test_inputs),
+        cmocka_unit_test(test_inputs_that_fail),
+        cmocka_unit_test(test_left_out),
+        cmocka_unit_test(test_inputs_allocations_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -137,6 +137,27 @@ static void test_csv(void **state)
     assert_fails(read_csv(many, sizeof many, out, err), SSFER_ERR_LIMIT, "f.csv:1");
 }
 
+/* What is written is read back, and as little of it is quoted as must be. */
+static void test_csv_put(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"plain", "a,b",      "\"",       "\"q\",\"\"", "two\nlines",
+                                         "\r",    " spaces ", "\xff\x1b", "="};
+    char *text = NULL, out[4096], wanted[4096] = "1:";
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        fputs(i ? "," : "", stream);
+        ssfer_csv_put(stream, "p_", values[i]);
+        sprintf(wanted + strlen(wanted), "[p_%s]", values[i]);
+    }
+    fclose(stream);
+    assert_non_null(strstr(text, "p_plain,\"p_a,b\",\"p_\"\"\",\"p_\"\"q\"\",\"\"\"\"\","));
+    assert_ok(read_csv(text, size, out, err));
+    assert_string_equal(out, wanted);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +166,7 @@ int main(void)
         cmocka_unit_test(test_globs_and_existing_names),
         cmocka_unit_test(test_expand_allocations_fail),
         cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_csv_put),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
