@@ -160,7 +160,7 @@ run convert two-run/model.safetensors swapped.safetensors --classes names.txt --
 run semi "${head[@]}" swapped "${stage3[@]}"
 expect_code 0
 expect_out_has "accuracy               0.00 %"
-LC_ALL=C sed 's/"classes":/"clasxes":/' swapped.safetensors > nameless.safetensors
+LC_ALL=C sed 's/"classes":/"clasxes":/; s/"ssfer_checksum":/"other_checksum":/' swapped.safetensors > nameless.safetensors
 head[1]=nameless.safetensors
 run semi "${head[@]}" nameless "${stage3[@]}"
 expect_code 0
@@ -175,7 +175,7 @@ expect_out_has "accuracy             100.00 %"
 expect_err_has "the checkpoint's classes are others (from glad to sad), and its outputs are taken in their order for those from happy to sad"
 
 # ---- a model that says nothing: as a checkpoint of another program ----
-LC_ALL=C sed 's/"classes":/"clasxes":/; s/"mean":/"meam":/; s/"std":/"stt":/' $model > bare.safetensors
+LC_ALL=C sed 's/"classes":/"clasxes":/; s/"mean":/"meam":/; s/"std":/"stt":/; s/"ssfer_checksum":/"other_checksum":/' $model > bare.safetensors
 published="pictures are normalised with mean 0.588,0.459,0.402 (the published models', as the file has none) and std 0.228,0.202,0.19 (the published models', as the file has none)"
 run predict --model bare.safetensors words/anger/0.png
 expect_error 1 "bare.safetensors: holds no class names; give --classes rafdb, ferplus, affectnet7, affectnet8 or a file"

@@ -153,7 +153,7 @@ refuse_early "3-semi: it starts from the model of 2-finetune, which leaves none 
 echo nonsense > damaged.pth
 refuse_early "1-pretrain: damaged.pth: not a checkpoint" init=damaged.pth
 refuse_early "3-semi: damaged.pth: not a checkpoint" semi.init=damaged.pth
-refuse_early "damaged.pth: line 1, column 1: not valid JSON" labels=damaged.pth
+refuse_early "damaged.pth: line 1, column 8: not valid JSON" labels=damaged.pth
 # A file that is not there is refused before training; --dry-run looks on.
 miss_early() { # MESSAGE SETTING...
   local message=$1
@@ -362,7 +362,7 @@ expect_file run/2-finetune/model.safetensors
 expect_no_file run/3-semi/model.safetensors
 start_and_signal TERM
 [ "$code" -eq 1 ] || problem "exit code $code after SIGTERM"
-grep -q "stopped at epoch .*; go on with --resume" err || problem "SIGTERM: $(cat err)"
+grep -q "stopped .*; go on with --resume" err || problem "SIGTERM: $(cat err)"
 run train ../three.yaml --out run --resume
 expect_code 0
 expect_err_has "1-pretrain is finished"

@@ -92,7 +92,7 @@ run finetune --resume nowhere
 expect_error 1 "nowhere: holds no run to go on with; start one with --out nowhere"
 expect_no_file nowhere
 # A run of an older version does not say with which options it was started: it needs them.
-cp -r parts older && sed -i '/^options:/,$d' older/recipe.yaml
+cp -r parts older && sed -i '1d; /^options:/,$d' older/recipe.yaml
 run finetune --resume older
 expect_error 2 "--data is missing"
 run finetune --resume older --data set --split train "${small[@]}" --epochs 400 --quiet
