@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -100,11 +101,10 @@ size_t ssfer_name_most(const char *folder)
 char *ssfer_name_shorten(const char *name, size_t most_bytes)
 {
     enum { HASH = 9 }; /* "-" and eight digits */
-    uint32_t hash = 2166136261u;
-    if (strlen(name) <= most_bytes)
+    const size_t length = strlen(name);
+    if (length <= most_bytes)
         return ssfer_strdup(name);
-    for (const unsigned char *c = (const unsigned char *)name; *c; c++) /* FNV-1a */
-        hash = (hash ^ *c) * 16777619u;
+    const uint32_t hash = (uint32_t)(ssfer_hash64(name, length, 0) >> 32);
     size_t kept = most_bytes - HASH;
     while (kept && ((unsigned char)name[kept] & 0xc0) == 0x80) /* not in the middle of a character */
         kept--;
