@@ -125,7 +125,7 @@ static ssfer_status slot_make(slot *s, ssfer_detector *d, size_t width, size_t h
     int before = omp_get_max_threads();
     omp_set_num_threads((int)d->options.threads); /* a plan has scratch for as many as may run it */
     if (st == SSFER_OK)
-        st = ssfer_conv_plan_create(&s->plan, d->net->graph, height, width, false, MAX_WORKSPACE_BYTES, err);
+        st = ssfer_yolo_plan(&s->plan, d->net, height, width, false, MAX_WORKSPACE_BYTES, err);
     omp_set_num_threads(before);
     if (st != SSFER_OK) {
         slot_deinit(s, d->options.threads);
