@@ -18,4 +18,13 @@ ssfer_status ssfer_fail_prefix(ssfer_error *err, ssfer_status status, const char
  * of 0 is unknown. Of a very long path only the end is shown. Returns SSFER_ERR_IO. */
 ssfer_status ssfer_fail_errno(ssfer_error *err, const char *path, const char *doing, int cause);
 
+/* First lines of the functions of include/ssfer: SSFER_REQUIRE(err, pointer, "name") leaves the function with
+ * SSFER_ERR_ARGUMENT where the caller gave NULL for what its header calls "name". */
+ssfer_status ssfer_fail_null(ssfer_error *err, const char *function, const char *name);
+#define SSFER_REQUIRE(err, pointer, name)                                                                              \
+    do {                                                                                                               \
+        if (!(pointer))                                                                                                \
+            return ssfer_fail_null(err, __func__, name);                                                               \
+    } while (0)
+
 #endif
