@@ -1,4 +1,7 @@
-/* Face detection: boxes, five keypoints and confidences, with networks of the YOLOv7-face family. */
+/* Face detection: boxes, five keypoints and confidences, with networks of the YOLOv7-face family.
+ *
+ * err may be NULL in every function; NULL for what is not said to be optional is SSFER_ERR_ARGUMENT (ssfer/status.h).
+ */
 #ifndef SSFER_DETECT_H
 #define SSFER_DETECT_H
 
@@ -26,7 +29,7 @@ typedef struct ssfer_faces {
     ssfer_face *faces;
     size_t count;
 } ssfer_faces;
-void ssfer_faces_deinit(ssfer_faces *faces); /* {0} is fine */
+void ssfer_faces_deinit(ssfer_faces *faces); /* {0} and NULL are fine */
 
 /* Zero-initialised, every field has its default. */
 typedef struct ssfer_detector_options {
@@ -44,8 +47,9 @@ typedef struct ssfer_detector_options {
 typedef struct ssfer_detector ssfer_detector;
 
 /* Reads a detector: a published .pt of YOLOv7-face as it is, bare weights (.pth), or a .safetensors made by
- * ssfer_detector_convert. options may be NULL. Errors: SSFER_ERR_IO, SSFER_ERR_FORMAT (damaged file),
- * SSFER_ERR_UNSUPPORTED (another kind of model), SSFER_ERR_ARGUMENT (options), SSFER_ERR_LIMIT, SSFER_ERR_MEMORY. */
+ * ssfer_detector_convert. options may be NULL. Errors: SSFER_ERR_IO, SSFER_ERR_FORMAT (damaged file), SSFER_ERR_SHAPE,
+ * SSFER_ERR_NUMERIC (weights that are not finite), SSFER_ERR_UNSUPPORTED (another kind of model), SSFER_ERR_ARGUMENT
+ * (options), SSFER_ERR_LIMIT (more layers, work or memory than any face detector needs), SSFER_ERR_MEMORY. */
 ssfer_status ssfer_detector_create(ssfer_detector **out, const char *path, const ssfer_detector_options *options,
                                    ssfer_error *err);
 void ssfer_detector_destroy(ssfer_detector *detector); /* NULL is fine */
@@ -53,7 +57,9 @@ void ssfer_detector_destroy(ssfer_detector *detector); /* NULL is fine */
 /* Finds the faces of `count` pictures of any sizes; those that have one network size run as a batch. out: `count`
  * elements, set on success only (and all of them then). Boxes and keypoints are clipped to the picture, and a face that
  * lies wholly beyond its border is none.
- * Detectors may be used from several threads, also one detector: calls on the same one wait for each other. */
+ * Detectors may be used from several threads, also one detector: calls on the same one wait for each other.
+ * Errors: SSFER_ERR_ARGUMENT (an empty picture), SSFER_ERR_FORMAT and SSFER_ERR_SHAPE (a network that cannot compute this
+ * size), SSFER_ERR_LIMIT, SSFER_ERR_MEMORY. */
 ssfer_status ssfer_detector_run(ssfer_detector *detector, const ssfer_image *images, size_t count, ssfer_faces *out,
                                 ssfer_error *err);
 
@@ -77,7 +83,8 @@ typedef struct ssfer_detector_info {
 ssfer_detector_info ssfer_detector_get_info(const ssfer_detector *detector);
 
 /* Time spent since creation, in seconds of one thread each (so with n threads at work n seconds a second), and pictures
- * seen. Letterbox: scaling and padding; select: decoding of boxes and suppression of overlapping ones. */
+ * seen. Letterbox: scaling and padding; select: decoding of boxes and suppression of overlapping ones. Waits for a call
+ * that another thread has made. */
 typedef struct ssfer_detector_times {
     double letterbox_s, network_s, select_s;
     size_t pictures;

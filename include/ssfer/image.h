@@ -1,4 +1,7 @@
-/* Pictures: 8-bit RGB in memory, read from and written to JPEG, PNG and WebP, resampled exactly as Pillow does. */
+/* Pictures: 8-bit RGB in memory, read from and written to JPEG, PNG and WebP, resampled exactly as Pillow does.
+ *
+ * err may be NULL in every function; NULL for what is not said to be optional, or for the data of a picture that is
+ * read, is SSFER_ERR_ARGUMENT (ssfer/status.h). */
 #ifndef SSFER_IMAGE_H
 #define SSFER_IMAGE_H
 
@@ -43,7 +46,7 @@ ssfer_status ssfer_image_save(const ssfer_image *image, const char *path, ssfer_
 
 /* A new image of the given size with undefined pixels. Sizes must be >= 1. */
 ssfer_status ssfer_image_create(ssfer_image *out, size_t width, size_t height, ssfer_error *err);
-void ssfer_image_deinit(ssfer_image *image); /* frees and zeroes; {0} is fine */
+void ssfer_image_deinit(ssfer_image *image); /* frees and zeroes; {0} and NULL are fine */
 
 typedef enum ssfer_filter {
     SSFER_FILTER_NEAREST,
@@ -65,7 +68,7 @@ ssfer_status ssfer_image_resized_crop(ssfer_image *out, const ssfer_image *in, s
 
 ssfer_status ssfer_image_crop(ssfer_image *out, const ssfer_image *in, size_t left, size_t top, size_t w, size_t h,
                               ssfer_error *err);
-void ssfer_image_flip_horizontal(ssfer_image *image); /* in place */
+void ssfer_image_flip_horizontal(ssfer_image *image); /* in place; nothing for {0} and NULL */
 
 #ifdef __cplusplus
 }

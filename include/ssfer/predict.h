@@ -19,7 +19,9 @@
  *     ...found.items[i].face.box, found.items[i].probabilities[k]...
  *     ssfer_expressions_deinit(&found);
  *
- * A predictor is used by one thread at a time; several may live in one process. */
+ * Predictors may be used from several threads, also one predictor: calls on the same one wait for each other.
+ * err may be NULL in every function; NULL for what is not said to be optional is SSFER_ERR_ARGUMENT (ssfer/status.h).
+ */
 #ifndef SSFER_PREDICT_H
 #define SSFER_PREDICT_H
 
@@ -57,9 +59,10 @@ ssfer_status ssfer_predictor_create(ssfer_predictor **out, const char *path, con
                                     ssfer_error *err);
 void ssfer_predictor_destroy(ssfer_predictor *predictor); /* NULL is fine */
 
-size_t ssfer_predictor_class_count(const ssfer_predictor *predictor);               /* K */
-const char *ssfer_predictor_class_name(const ssfer_predictor *predictor, size_t k); /* valid until destroy */
-size_t ssfer_predictor_image_size(const ssfer_predictor *predictor);                /* side of the input in pixels */
+size_t ssfer_predictor_class_count(const ssfer_predictor *predictor); /* K */
+/* Valid until destroy; NULL for k >= K. */
+const char *ssfer_predictor_class_name(const ssfer_predictor *predictor, size_t k);
+size_t ssfer_predictor_image_size(const ssfer_predictor *predictor); /* side of the input in pixels */
 
 /* What pictures are normalised with. *mean_stated, *std_stated: 1 if the model file says it, 0 if it is from the
  * options or the published models' for want of better. */
@@ -103,7 +106,7 @@ typedef struct ssfer_expressions {
     size_t count;
     float *numbers; /* what the items point into */
 } ssfer_expressions;
-void ssfer_expressions_deinit(ssfer_expressions *expressions); /* {0} is fine */
+void ssfer_expressions_deinit(ssfer_expressions *expressions); /* {0} and NULL are fine */
 
 /* Finds the faces of `count` pictures of any sizes, cuts them out and classifies them, in batches that go across
  * pictures. detector may be NULL: every picture is classified as a whole, as by ssfer_predictor_run. options may be

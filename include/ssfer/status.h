@@ -1,5 +1,9 @@
 /* Errors are values: every function that can fail returns an ssfer_status and writes one line for people into the
- * caller's ssfer_error. The library never exits, aborts or prints. */
+ * caller's ssfer_error. The library never exits, aborts or prints.
+ *
+ * In all headers: `err` may be NULL (then there is the status alone). NULL for any other pointer that is not said to be
+ * optional is SSFER_ERR_ARGUMENT; functions without a status answer 0, NULL or a structure of zeros. An array of 0
+ * elements may be NULL. */
 #ifndef SSFER_STATUS_H
 #define SSFER_STATUS_H
 

@@ -41,6 +41,11 @@ ssfer_status ssfer_fail_prefix(ssfer_error *err, ssfer_status status, const char
     return status;
 }
 
+ssfer_status ssfer_fail_null(ssfer_error *err, const char *function, const char *name)
+{
+    return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: %s is NULL", function, name);
+}
+
 static const char *advice_for(int cause)
 {
     switch (cause) {

@@ -23,4 +23,13 @@ ssfer_status ssfer_fail_errno(ssfer_error *err, const char *path, const char *do
 enum { SSFER_PATH_SHOWN = 304 };
 void ssfer_path_shown(char out[SSFER_PATH_SHOWN], const char *path);
 
+/* First lines of the functions of include/ssfer: SSFER_REQUIRE(err, pointer, "name") leaves the function with
+ * SSFER_ERR_ARGUMENT where the caller gave NULL for what its header calls "name". */
+ssfer_status ssfer_fail_null(ssfer_error *err, const char *function, const char *name);
+#define SSFER_REQUIRE(err, pointer, name)                                                                              \
+    do {                                                                                                               \
+        if (!(pointer))                                                                                                \
+            return ssfer_fail_null(err, __func__, name);                                                               \
+    } while (0)
+
 #endif

@@ -137,7 +137,11 @@ ssfer_status ssfer_image_decode(ssfer_image *out, const void *bytes, size_t size
                                 const ssfer_image_options *options, ssfer_error *err)
 {
     ssfer_image_buffer buffer = {0};
+    SSFER_REQUIRE(err, out, "out");
     *out = (ssfer_image){0};
+    SSFER_REQUIRE(err, name, "name");
+    if (size_bytes)
+        SSFER_REQUIRE(err, bytes, "bytes");
     ssfer_status st = ssfer_image_decode_into(&buffer, bytes, size_bytes, name, options, err);
     if (st == SSFER_OK)
         *out = buffer.image;
@@ -150,7 +154,9 @@ ssfer_status ssfer_image_load(ssfer_image *out, const char *path, const ssfer_im
 {
     unsigned char *bytes;
     size_t size_bytes;
+    SSFER_REQUIRE(err, out, "out");
     *out = (ssfer_image){0};
+    SSFER_REQUIRE(err, path, "path");
     ssfer_status st = ssfer_file_read(&bytes, &size_bytes, path, SSFER_IMAGE_MAX_FILE_BYTES, err);
     if (st == SSFER_OK)
         st = ssfer_image_decode(out, bytes, size_bytes, path, options, err);
@@ -204,6 +210,8 @@ ssfer_status ssfer_image_save(const ssfer_image *image, const char *path, ssfer_
 {
     uint8_t *bytes;
     size_t size_bytes;
+    SSFER_REQUIRE(err, image, "image");
+    SSFER_REQUIRE(err, path, "path");
     ssfer_status st = ssfer_image_encode(&bytes, &size_bytes, image, ssfer_image_format_of_path(path), path, err);
     if (st == SSFER_OK)
         st = ssfer_file_write(path, bytes, size_bytes, err);

@@ -20,6 +20,7 @@ static ssfer_status pixel_bytes(size_t *bytes, size_t width, size_t height, ssfe
 ssfer_status ssfer_image_create(ssfer_image *out, size_t width, size_t height, ssfer_error *err)
 {
     ssfer_image_buffer buffer = {0};
+    SSFER_REQUIRE(err, out, "out");
     ssfer_status st = ssfer_image_buffer_resize(&buffer, width, height, err);
     *out = buffer.image;
     return st;
@@ -27,6 +28,8 @@ ssfer_status ssfer_image_create(ssfer_image *out, size_t width, size_t height, s
 
 void ssfer_image_deinit(ssfer_image *image)
 {
+    if (!image)
+        return;
     ssfer_free(image->data);
     *image = (ssfer_image){0};
 }
@@ -60,7 +63,12 @@ void ssfer_image_buffer_deinit(ssfer_image_buffer *buffer)
 ssfer_status ssfer_image_crop(ssfer_image *out, const ssfer_image *in, size_t left, size_t top, size_t w, size_t h,
                               ssfer_error *err)
 {
+    SSFER_REQUIRE(err, out, "out");
+    SSFER_REQUIRE(err, in, "in");
+    if (out == in)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "a crop into the picture itself; give another one for it");
     *out = (ssfer_image){0};
+    SSFER_REQUIRE(err, in->data, "the picture's data");
     if (w > in->width || left > in->width - w || h > in->height || top > in->height - h)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "a crop of %zu x %zu at %zu, %zu leaves the picture of %zu x %zu", w,
                           h, left, top, in->width, in->height);
@@ -72,7 +80,7 @@ ssfer_status ssfer_image_crop(ssfer_image *out, const ssfer_image *in, size_t le
 
 void ssfer_image_flip_horizontal(ssfer_image *image)
 {
-    for (size_t y = 0; y < image->height; y++) {
+    for (size_t y = 0; image && image->data && y < image->height; y++) {
         uint8_t *a = image->data + 3 * y * image->width, *b = a + 3 * image->width;
         for (; a + 3 < b; a += 3) {
             b -= 3;

@@ -494,7 +494,12 @@ ssfer_status ssfer_image_resized_crop(ssfer_image *out, const ssfer_image *in, s
 {
     ssfer_resampler r = {0};
     ssfer_image image;
+    SSFER_REQUIRE(err, out, "out");
+    SSFER_REQUIRE(err, in, "in");
+    if (out == in)
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "a picture resized into itself; give another one for the result");
     *out = (ssfer_image){0};
+    SSFER_REQUIRE(err, in->data, "the picture's data");
     ssfer_status st = ssfer_image_create(&image, width, height, err);
     if (st == SSFER_OK)
         st = ssfer_resample(&r, image.data, width, height, in, left, top, w, h, filter, err);
@@ -509,5 +514,6 @@ ssfer_status ssfer_image_resized_crop(ssfer_image *out, const ssfer_image *in, s
 ssfer_status ssfer_image_resize(ssfer_image *out, const ssfer_image *in, size_t width, size_t height,
                                 ssfer_filter filter, ssfer_error *err)
 {
+    SSFER_REQUIRE(err, in, "in");
     return ssfer_image_resized_crop(out, in, 0, 0, in->width, in->height, width, height, filter, err);
 }

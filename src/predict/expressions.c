@@ -83,12 +83,16 @@ ssfer_status ssfer_predictor_run_found(ssfer_predictor *p, const ssfer_faces *fa
     return st;
 }
 
-ssfer_status ssfer_predictor_run_faces(ssfer_predictor *p, ssfer_detector *detector, const ssfer_image *images,
+ssfer_status ssfer_predictor_run_faces(ssfer_predictor *predictor, ssfer_detector *detector, const ssfer_image *images,
                                        size_t count, const ssfer_expression_options *options, ssfer_expressions *out,
                                        ssfer_error *err)
 {
     ssfer_expression_options o = options ? *options : (ssfer_expression_options){0};
+    SSFER_REQUIRE(err, out, "out");
     *out = (ssfer_expressions){0};
+    SSFER_REQUIRE(err, predictor, "predictor");
+    if (count)
+        SSFER_REQUIRE(err, images, "images");
     o.whole = o.whole || !detector;
     if (!(o.margin >= -0.4f && o.margin <= 4.0f))
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "predictor: margin %g; -0.4 to 4 is possible", (double)o.margin);
@@ -98,7 +102,7 @@ ssfer_status ssfer_predictor_run_faces(ssfer_predictor *p, ssfer_detector *detec
     if (st == SSFER_OK && detector)
         st = ssfer_detector_run(detector, images, count, faces, err);
     if (st == SSFER_OK)
-        st = ssfer_predictor_run_found(p, faces, images, count, &o, out, err);
+        st = ssfer_predictor_run_found(predictor, faces, images, count, &o, out, err);
     for (size_t i = 0; faces && i < count; i++)
         ssfer_faces_deinit(&faces[i]);
     ssfer_free(faces);

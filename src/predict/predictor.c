@@ -11,9 +11,11 @@
 
 #include <math.h>
 #include <omp.h>
+#include <pthread.h>
 #include <string.h>
 
 struct ssfer_predictor {
+    pthread_mutex_t lock; /* one call at a time: all that follows but the model belongs to it */
     ssfer_compute *cx;
     ssfer_classifier model;
     ssfer_vit_acts acts;
@@ -80,10 +82,14 @@ ssfer_status ssfer_predictor_create(ssfer_predictor **out, const char *path, con
                                     ssfer_error *err)
 {
     const ssfer_predictor_options o = options ? *options : (ssfer_predictor_options){0};
+    SSFER_REQUIRE(err, out, "out");
     *out = NULL;
+    SSFER_REQUIRE(err, path, "path");
     ssfer_predictor *p = ssfer_calloc(1, sizeof *p);
-    if (!p)
+    if (!p || pthread_mutex_init(&p->lock, NULL) != 0) {
+        ssfer_free(p);
         return ssfer_fail(err, SSFER_ERR_MEMORY, "predictor: out of memory");
+    }
     ssfer_status st = prepare(p, path, &o, err);
     if (st == SSFER_OK)
         *out = p;
@@ -104,6 +110,7 @@ void ssfer_predictor_destroy(ssfer_predictor *p)
     ssfer_vit_acts_deinit(&p->acts);
     ssfer_classifier_deinit(&p->model);
     ssfer_compute_destroy(p->cx);
+    pthread_mutex_destroy(&p->lock);
     ssfer_free(p);
 }
 
@@ -118,17 +125,17 @@ void ssfer_predictor_normalization(const ssfer_predictor *p, float mean[3], int 
 
 size_t ssfer_predictor_class_count(const ssfer_predictor *p)
 {
-    return p->model.vit.config.classes;
+    return p ? p->model.vit.config.classes : 0;
 }
 
 const char *ssfer_predictor_class_name(const ssfer_predictor *p, size_t k)
 {
-    return p->model.classes[k];
+    return k < ssfer_predictor_class_count(p) ? p->model.classes[k] : NULL;
 }
 
 size_t ssfer_predictor_image_size(const ssfer_predictor *p)
 {
-    return p->model.vit.config.image_size;
+    return p ? p->model.vit.config.image_size : 0;
 }
 
 /* What the classifier sees of a view, as the network's input. */
@@ -177,8 +184,8 @@ static void softmax(float *p, const float *z, size_t K)
         p[k] = (float)(exp((double)z[k] - most) / total);
 }
 
-ssfer_status ssfer_predictor_run_views(ssfer_predictor *p, const ssfer_view *views, size_t count, float *probabilities,
-                                       float *logits, ssfer_error *err)
+static ssfer_status run_batches(ssfer_predictor *p, const ssfer_view *views, size_t count, float *probabilities,
+                                float *logits, ssfer_error *err)
 {
     const size_t K = p->model.vit.config.classes;
     for (size_t start = 0; start < count; start += p->batch) {
@@ -200,10 +207,23 @@ ssfer_status ssfer_predictor_run_views(ssfer_predictor *p, const ssfer_view *vie
     return SSFER_OK;
 }
 
+ssfer_status ssfer_predictor_run_views(ssfer_predictor *p, const ssfer_view *views, size_t count, float *probabilities,
+                                       float *logits, ssfer_error *err)
+{
+    pthread_mutex_lock(&p->lock);
+    ssfer_status st = run_batches(p, views, count, probabilities, logits, err);
+    pthread_mutex_unlock(&p->lock);
+    return st;
+}
+
 ssfer_status ssfer_predictor_run(ssfer_predictor *p, const ssfer_image *images, size_t count, float *probabilities,
                                  float *logits, ssfer_error *err)
 {
     ssfer_view *views;
+    SSFER_REQUIRE(err, p, "predictor");
+    if (!count)
+        return SSFER_OK;
+    SSFER_REQUIRE(err, images, "images");
     TRY(ssfer_views_of_pictures(&views, images, count, err));
     ssfer_status st = ssfer_predictor_run_views(p, views, count, probabilities, logits, err);
     ssfer_free(views);

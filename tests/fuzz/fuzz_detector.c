@@ -18,7 +18,7 @@ static void run_network(const ssfer_yolo *net)
     size_t count = 0, side = net->max_stride;
     ssfer_error err = {0};
     if (net->parameters > MAX_PARAMETERS || net->layer_count > MAX_LAYERS || side > 64 ||
-        ssfer_conv_plan_create(&plan, net->graph, side, side, false, MAX_ARENA, &err) != SSFER_OK)
+        ssfer_yolo_plan(&plan, net, side, side, false, MAX_ARENA, &err) != SSFER_OK)
         return;
     if (ssfer_conv_workspace_create(&ws, plan, &err) == SSFER_OK) {
         float *input = ssfer_conv_workspace_input(ws);

@@ -105,8 +105,15 @@ static bool shape_ok(const ssfer_conv_shape *s)
 {
     const size_t most = (size_t)1 << 20; /* any real network is far below; keeps every product in range */
     return s->in_channels && s->out_channels && s->kernel_h && s->kernel_w && s->stride && s->in_channels <= most &&
-           s->out_channels <= most && s->kernel_h <= 64 && s->kernel_w <= 64 && s->stride <= 64 && s->pad_h <= 64 &&
-           s->pad_w <= 64 && (!s->depthwise || s->in_channels == s->out_channels);
+           s->out_channels <= most && s->kernel_h <= 64 && s->kernel_w <= 64 && s->stride <= 64 &&
+           s->pad_h < s->kernel_h && s->pad_w < s->kernel_w && (!s->depthwise || s->in_channels == s->out_channels);
+}
+
+size_t ssfer_conv_weight_floats(const ssfer_conv_shape *s)
+{
+    return shape_ok(s)
+               ? padded(s->out_channels) * (s->depthwise ? 1 : padded(s->in_channels)) * s->kernel_h * s->kernel_w
+               : 0;
 }
 
 /* Rows of `row` floats grouped in planes of `inputs` rows are copied into planes of `padded_inputs` rows. */
@@ -121,15 +128,19 @@ ssfer_status ssfer_conv_weights_create(ssfer_conv_weights **out, const ssfer_con
 {
     *out = NULL;
     if (!shape_ok(shape))
-        return ssfer_fail(err, SSFER_ERR_SHAPE, "convolution: %zu to %zu channels with kernel %zux%zu, stride %zu",
-                          shape->in_channels, shape->out_channels, shape->kernel_h, shape->kernel_w, shape->stride);
+        return ssfer_fail(
+            err, SSFER_ERR_SHAPE,
+            "convolution: %zu to %zu channels with kernel %zux%zu, stride %zu, padding %zux%zu; kernel and "
+            "stride may be 1 to 64, padding less than the kernel",
+            shape->in_channels, shape->out_channels, shape->kernel_h, shape->kernel_w, shape->stride, shape->pad_h,
+            shape->pad_w);
     ssfer_conv_weights *w = ssfer_calloc(1, sizeof *w);
     if (!w)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "convolution: out of memory");
     w->shape = *shape;
     w->out = padded(shape->out_channels);
     w->in = shape->depthwise ? 1 : padded(shape->in_channels);
-    size_t area = shape->kernel_h * shape->kernel_w, count = w->out * w->in * area;
+    size_t area = shape->kernel_h * shape->kernel_w, count = ssfer_conv_weight_floats(shape);
     w->values = ssfer_aligned_alloc(count * sizeof *w->values);
     w->bias = ssfer_aligned_alloc(w->out * sizeof *w->bias);
     if (!w->values || !w->bias) {

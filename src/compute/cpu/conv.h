@@ -40,6 +40,10 @@ typedef struct ssfer_conv_call ssfer_conv_call;       /* that, bound to memory: 
 ssfer_status ssfer_conv_engine_create(ssfer_conv_engine **out, ssfer_error *err);
 void ssfer_conv_engine_destroy(ssfer_conv_engine *engine);
 
+/* How many numbers the weights take, with channels padded; 0 if create would refuse the shape: channels 1 to 2^20,
+ * kernel and stride 1 to 64, padding less than the kernel. */
+size_t ssfer_conv_weight_floats(const ssfer_conv_shape *shape);
+
 /* weights: (out, in, kh, kw), depthwise (out, kh, kw); bias: out values. Both are copied.
  * Errors: SSFER_ERR_SHAPE (a size is 0 or a product overflows), SSFER_ERR_MEMORY. */
 ssfer_status ssfer_conv_weights_create(ssfer_conv_weights **out, const ssfer_conv_shape *shape, const float *weights,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum {
-    MAX_VALUES = 1 << 16,  /* the largest published network has about 200; a hostile file must not exhaust memory */
+    MAX_VALUES = 2048,     /* yolov7-face has 123, the largest networks of the family a few times as many */
     MAX_CHANNELS = 1 << 20 /* of one value */
 };
 
@@ -59,6 +59,11 @@ size_t ssfer_conv_graph_channels(const ssfer_conv_graph *graph, size_t value)
     return graph->values[value].channels;
 }
 
+size_t ssfer_conv_graph_weight_floats(const ssfer_conv_graph *graph)
+{
+    return graph->weight_floats;
+}
+
 void ssfer_conv_graph_keep(ssfer_conv_graph *graph, size_t value)
 {
     graph->values[value].keep = true;
@@ -73,9 +78,11 @@ static ssfer_status append(ssfer_conv_graph *g, ssfer_conv_op **op, ssfer_conv_o
     for (size_t i = 0; i < count; i++)
         if (in[i] >= g->value_count)
             return ssfer_fail(err, SSFER_ERR_ARGUMENT, "network graph: value %zu does not exist", in[i]);
-    if (!channels || channels > MAX_CHANNELS || g->value_count >= MAX_VALUES)
-        return ssfer_fail(err, SSFER_ERR_LIMIT, "network graph: value %zu of %zu channels; at most %d and %d",
-                          g->value_count, channels, MAX_VALUES, MAX_CHANNELS);
+    if (g->value_count >= MAX_VALUES)
+        return ssfer_fail(err, SSFER_ERR_LIMIT, "network graph: more than %d steps", MAX_VALUES);
+    if (!channels || channels > MAX_CHANNELS)
+        return ssfer_fail(err, SSFER_ERR_LIMIT, "network graph: a value of %zu channels; 1 to %d are possible",
+                          channels, MAX_CHANNELS);
     if (ssfer_reserve((void **)&g->values, &g->value_capacity, g->value_count + 1, sizeof *g->values) != 0 ||
         ssfer_reserve((void **)&g->ops, &g->op_capacity, g->op_count + 1, sizeof *g->ops) != 0)
         return out_of_memory(err);
@@ -135,6 +142,7 @@ ssfer_status ssfer_conv_graph_conv(ssfer_conv_graph *graph, size_t *out, size_t 
         return st;
     }
     op->weights = w;
+    graph->weight_floats += ssfer_conv_weight_floats(shape);
     *out = op->out;
     return SSFER_OK;
 }
@@ -317,6 +325,12 @@ ssfer_status ssfer_conv_graph_sizes(const ssfer_conv_graph *graph, size_t *sizes
     return SSFER_OK;
 }
 
+static double conv_operations(const ssfer_conv_shape *s, size_t in_channels, size_t out_channels, const size_t size[2])
+{
+    const double inputs = (double)(s->depthwise ? 1 : in_channels) * (double)(s->kernel_h * s->kernel_w);
+    return 2.0 * inputs * (double)out_channels * (double)size[0] * (double)size[1];
+}
+
 ssfer_status ssfer_conv_graph_flops(double *flops, const ssfer_conv_graph *graph, size_t height, size_t width,
                                     ssfer_error *err)
 {
@@ -330,11 +344,28 @@ ssfer_status ssfer_conv_graph_flops(double *flops, const ssfer_conv_graph *graph
         if (op->kind != SSFER_CONV_OP_CONV)
             continue;
         const ssfer_conv_shape *s = ssfer_conv_weights_shape(op->weights);
-        const double inputs = (double)(s->depthwise ? 1 : s->in_channels) * (double)(s->kernel_h * s->kernel_w);
-        sum += 2.0 * inputs * (double)s->out_channels * (double)sizes[2 * op->out] * (double)sizes[2 * op->out + 1];
+        sum += conv_operations(s, s->in_channels, s->out_channels, sizes + 2 * op->out);
     }
     if (st == SSFER_OK)
         *flops = sum;
     ssfer_free(sizes);
     return st;
+}
+
+ssfer_conv_cost ssfer_conv_graph_cost(const ssfer_conv_graph *graph, const size_t *sizes)
+{
+    ssfer_conv_cost cost = {0};
+    for (size_t i = 0; i < graph->op_count; i++) {
+        const ssfer_conv_op *op = &graph->ops[i];
+        const size_t *size = sizes + 2 * op->out, channels = ssfer_conv_blocks(graph->values[op->out].channels);
+        const double numbers = (double)(channels * SSFER_CONV_BLOCK) * (double)size[0] * (double)size[1];
+        cost.largest_value = numbers > cost.largest_value ? numbers : cost.largest_value;
+        if (op->kind == SSFER_CONV_OP_CONV) {
+            const ssfer_conv_shape *s = ssfer_conv_weights_shape(op->weights);
+            cost.operations += conv_operations(s, ssfer_conv_blocks(s->in_channels) * SSFER_CONV_BLOCK,
+                                               channels * SSFER_CONV_BLOCK, size);
+        } else
+            cost.operations += numbers * (op->kind == SSFER_CONV_OP_POOL ? (double)(op->kernel * op->kernel) : 1.0);
+    }
+    return cost;
 }

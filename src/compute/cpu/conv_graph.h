@@ -46,6 +46,8 @@ void ssfer_conv_graph_keep(ssfer_conv_graph *graph, size_t value);
 
 size_t ssfer_conv_graph_value_count(const ssfer_conv_graph *graph);
 size_t ssfer_conv_graph_channels(const ssfer_conv_graph *graph, size_t value);
+size_t
+ssfer_conv_graph_weight_floats(const ssfer_conv_graph *graph); /* of all convolutions (ssfer_conv_weight_floats) */
 
 /* Sizes of all values for an input of height x width: 2 numbers a value, height first, into sizes[2 * value_count].
  * Errors: SSFER_ERR_SHAPE when something does not fit (pictures whose sides are not multiples of the largest stride).
@@ -57,10 +59,19 @@ ssfer_status ssfer_conv_graph_sizes(const ssfer_conv_graph *graph, size_t *sizes
 ssfer_status ssfer_conv_graph_flops(double *flops, const ssfer_conv_graph *graph, size_t height, size_t width,
                                     ssfer_error *err);
 
+/* What a run costs, from the sizes of all values: operations of every step on padded channels (2 per multiply-add, 1
+ * per number that a pooling compares or another step writes), and how many numbers the largest value holds. */
+typedef struct ssfer_conv_cost {
+    double operations, largest_value;
+} ssfer_conv_cost;
+ssfer_conv_cost ssfer_conv_graph_cost(const ssfer_conv_graph *graph, const size_t *sizes);
+
 /* ---- planning and running ---- */
 
 /* keep_all: no memory is shared and every value stays readable (for looking at a network's inside). max_bytes: refuse
- * (SSFER_ERR_LIMIT) a size whose activations need more. Not thread-safe on one graph. */
+ * (SSFER_ERR_LIMIT) a size whose activations need more; refused as well is a graph of which more than 256 values must
+ * be kept at a time (published networks: 8), so that the time for a plan is in proportion to the steps. Not
+ * thread-safe on one graph. */
 ssfer_status ssfer_conv_plan_create(ssfer_conv_plan **out, ssfer_conv_graph *graph, size_t height, size_t width,
                                     bool keep_all, size_t max_bytes, ssfer_error *err);
 void ssfer_conv_plan_destroy(ssfer_conv_plan *plan); /* workspaces must be gone */

@@ -46,6 +46,7 @@ struct ssfer_conv_graph {
     ssfer_conv_op *ops; /* in order of execution */
     size_t op_count, op_capacity;
     size_t packed_input; /* the value of the PACK operation; 0: none yet */
+    size_t weight_floats;
 };
 
 static inline size_t ssfer_conv_blocks(size_t channels)

@@ -4,6 +4,7 @@
 #include "compute/cpu/neighbours.h"
 
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { BLOCK = SSFER_CONV_BLOCK };
@@ -13,6 +14,8 @@ typedef struct place {
     size_t height, width;
     int64_t parent;                       /* SSFER_CONV_NO_VALUE: has its own place */
     size_t parent_first;                  /* first channel within the parent, a multiple of 8 */
+    int64_t root;                         /* at the end of the chain of parents: the value with its own place */
+    size_t root_first;                    /* first channel within that one */
     bool live;                            /* somebody needs it */
     size_t first_step, last_step, offset; /* of a value with its own place; offset in floats */
 } place;
@@ -41,15 +44,9 @@ static size_t value_floats(const ssfer_conv_plan *p, size_t value)
     return rows * p->places[value].height * p->places[value].width;            /* bounded by check_sizes */
 }
 
-/* Follows the chain of parents to the value with its own place; *first becomes the channel offset in it. */
-static size_t root_of(const ssfer_conv_plan *p, size_t value, size_t *first)
+static size_t tenant_floats(const ssfer_conv_plan *p, size_t value)
 {
-    *first = 0;
-    while (p->places[value].parent != SSFER_CONV_NO_VALUE) {
-        *first += p->places[value].parent_first;
-        value = (size_t)p->places[value].parent;
-    }
-    return value;
+    return ssfer_align_size(value_floats(p, value), 16); /* 64-byte alignment */
 }
 
 /* Values that no result depends on are not computed (the released lite-t has such a layer). */
@@ -64,6 +61,26 @@ static void mark_live(ssfer_conv_plan *p, bool keep_all)
         p->skip[i] = !p->places[op->out].live;
         for (size_t k = 0; k < op->in_count && !p->skip[i]; k++)
             p->places[op->in[k]].live = true;
+    }
+}
+
+/* The end of every chain of parents. Each link is followed once: what lies behind a value that is known is known. */
+static void find_roots(ssfer_conv_plan *p)
+{
+    for (size_t v = 0; v < p->graph->value_count; v++) {
+        size_t end = v, first = 0;
+        while (p->places[end].root == SSFER_CONV_NO_VALUE && p->places[end].parent != SSFER_CONV_NO_VALUE) {
+            first += p->places[end].parent_first;
+            end = (size_t)p->places[end].parent;
+        }
+        if (p->places[end].root == SSFER_CONV_NO_VALUE)
+            p->places[end].root = (int64_t)end;
+        first += p->places[end].root_first;
+        for (size_t u = v; u != end; u = (size_t)p->places[u].parent) {
+            p->places[u].root = p->places[end].root;
+            p->places[u].root_first = first;
+            first -= p->places[u].parent_first;
+        }
     }
 }
 
@@ -121,8 +138,7 @@ static void place_all(ssfer_conv_plan *p)
 
 static void touch(ssfer_conv_plan *p, size_t value, size_t step)
 {
-    size_t first;
-    place *root = &p->places[root_of(p, value, &first)];
+    place *root = &p->places[p->places[value].root];
     root->first_step = ssfer_min_size(root->first_step, step);
     root->last_step = ssfer_max_size(root->last_step, step);
 }
@@ -147,54 +163,159 @@ static void find_lifetimes(ssfer_conv_plan *p, bool keep_all)
             touch(p, v, g->op_count);
 }
 
-static bool overlap(const place *a, const place *b)
+/* A value with a place of its own while places are assigned. */
+typedef struct tenant {
+    size_t value, floats;
+    size_t others, other_count; /* those that are needed at the same time: a range of tenancy.others */
+} tenant;
+
+typedef struct tenancy {
+    tenant *tenants; /* by first step */
+    size_t count;
+    size_t *others; /* indices of tenants */
+    size_t *active; /* a work list */
+    size_t *order;  /* indices, largest first */
+} tenancy;
+
+enum { MAX_ACTIVE = 256 }; /* published face detectors need at most 8 values at a time */
+
+static int by_first_step(const void *a, const void *b, void *places)
 {
-    return a->first_step <= b->last_step && b->first_step <= a->last_step;
+    const tenant *x = a, *y = b;
+    const place *p = places;
+    if (p[x->value].first_step != p[y->value].first_step)
+        return p[x->value].first_step < p[y->value].first_step ? -1 : 1;
+    return x->value < y->value ? -1 : x->value > y->value;
 }
 
-/* The lowest offset at which `size` floats collide with none of the values placed so far whose lifetimes overlap. */
-static size_t lowest_offset(const ssfer_conv_plan *p, const size_t *placed, size_t count, const place *wanted,
-                            size_t size)
+static int by_size(const void *a, const void *b, void *tenants)
 {
-    size_t offset = 0;
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (size_t i = 0; i < count; i++) {
-            const place *other = &p->places[placed[i]];
-            size_t end = other->offset + ssfer_align_size(value_floats(p, placed[i]), 16);
-            if (overlap(wanted, other) && offset < end && other->offset < offset + size) {
-                offset = end;
-                moved = true;
+    const tenant *x = (const tenant *)tenants + *(const size_t *)a, *y = (const tenant *)tenants + *(const size_t *)b;
+    if (x->floats != y->floats)
+        return x->floats < y->floats ? 1 : -1;
+    return x->value < y->value ? -1 : x->value > y->value;
+}
+
+static int by_offset(const void *a, const void *b, void *places)
+{
+    const place *p = places, *x = &p[*(const size_t *)a], *y = &p[*(const size_t *)b];
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* Goes through the tenants by first step and notes who meets whom: with others == NULL only how many. False: more than
+ * MAX_ACTIVE are needed at a time. */
+static bool note_others(const ssfer_conv_plan *p, tenancy *t, size_t *others)
+{
+    size_t active = 0;
+    for (size_t i = 0; i < t->count; i++)
+        t->tenants[i].other_count = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        size_t left = 0;
+        for (size_t k = 0; k < active; k++)
+            if (p->places[t->tenants[t->active[k]].value].last_step >= p->places[t->tenants[i].value].first_step)
+                t->active[left++] = t->active[k];
+        active = left;
+        if (active == MAX_ACTIVE)
+            return false;
+        tenant *mine = &t->tenants[i];
+        for (size_t k = 0; k < active; k++) {
+            tenant *other = &t->tenants[t->active[k]];
+            if (others) {
+                others[mine->others + mine->other_count] = t->active[k];
+                others[other->others + other->other_count] = i;
             }
+            mine->other_count++;
+            other->other_count++;
         }
+        t->active[active++] = i;
     }
+    return true;
+}
+
+static ssfer_status find_others(const ssfer_conv_plan *p, tenancy *t, ssfer_error *err)
+{
+    size_t total = 0;
+    if (!note_others(p, t, NULL))
+        return ssfer_fail(err, SSFER_ERR_LIMIT, "network plan: more than %d values are needed at a time", MAX_ACTIVE);
+    for (size_t i = 0; i < t->count; i++) {
+        t->tenants[i].others = total;
+        total += t->tenants[i].other_count;
+    }
+    if (!(t->others = ssfer_malloc(total * sizeof *t->others)))
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "network plan: out of memory");
+    (void)note_others(p, t, t->others);
+    return SSFER_OK;
+}
+
+/* The lowest offset at which a tenant collides with none of those that have their place and are needed at the same
+ * time. `nearby` has room for all of them. */
+static size_t lowest_offset(const ssfer_conv_plan *p, const tenancy *t, const tenant *mine, const bool *placed,
+                            size_t *nearby)
+{
+    size_t count = 0, offset = 0;
+    for (size_t k = 0; k < mine->other_count; k++) {
+        size_t other = t->others[mine->others + k];
+        if (placed[other])
+            nearby[count++] = t->tenants[other].value;
+    }
+    if (count > 1)
+        qsort_r(nearby, count, sizeof *nearby, by_offset, p->places);
+    for (size_t k = 0; k < count && p->places[nearby[k]].offset < offset + mine->floats; k++)
+        offset = ssfer_max_size(offset, p->places[nearby[k]].offset + tenant_floats(p, nearby[k]));
     return offset;
 }
 
 /* Largest first, each at the lowest place that is free during its lifetime. */
-static ssfer_status assign_offsets(ssfer_conv_plan *p, ssfer_error *err)
+static void place_tenants(ssfer_conv_plan *p, tenancy *t, bool *placed)
 {
-    size_t count = 0, values = p->graph->value_count;
-    size_t *order = ssfer_malloc(values * sizeof *order);
-    if (!order)
-        return ssfer_fail(err, SSFER_ERR_MEMORY, "network plan: out of memory");
-    for (size_t v = 0; v < values; v++)
+    for (size_t i = 0; i < t->count; i++)
+        t->order[i] = i;
+    qsort_r(t->order, t->count, sizeof *t->order, by_size, t->tenants);
+    for (size_t i = 0; i < t->count; i++) {
+        const tenant *mine = &t->tenants[t->order[i]];
+        place *to = &p->places[mine->value];
+        to->offset = lowest_offset(p, t, mine, placed, t->active);
+        placed[t->order[i]] = true;
+        p->arena_floats = ssfer_max_size(p->arena_floats, to->offset + mine->floats);
+    }
+}
+
+/* Without sharing: one after the other. */
+static void place_apart(ssfer_conv_plan *p, const tenancy *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        p->places[t->tenants[i].value].offset = p->arena_floats;
+        p->arena_floats += t->tenants[i].floats;
+    }
+}
+
+static ssfer_status assign_offsets(ssfer_conv_plan *p, bool keep_all, ssfer_error *err)
+{
+    size_t values = p->graph->value_count;
+    tenancy t = {.tenants = ssfer_calloc(values, sizeof *t.tenants),
+                 .active = ssfer_malloc(values * sizeof *t.active),
+                 .order = ssfer_malloc(values * sizeof *t.order)};
+    bool *placed = ssfer_calloc(values, sizeof *placed);
+    ssfer_status st = t.tenants && t.active && t.order && placed
+                          ? SSFER_OK
+                          : ssfer_fail(err, SSFER_ERR_MEMORY, "network plan: out of memory");
+    for (size_t v = 0; v < values && st == SSFER_OK; v++)
         if (p->places[v].parent == SSFER_CONV_NO_VALUE && p->places[v].first_step != SIZE_MAX)
-            order[count++] = v;
-    for (size_t i = 1; i < count; i++) { /* insertion sort: a few hundred values, and stable */
-        size_t v = order[i], k = i;
-        for (; k > 0 && value_floats(p, order[k - 1]) < value_floats(p, v); k--)
-            order[k] = order[k - 1];
-        order[k] = v;
+            t.tenants[t.count++] = (tenant){.value = v, .floats = tenant_floats(p, v)};
+    if (st == SSFER_OK && keep_all)
+        place_apart(p, &t);
+    else if (st == SSFER_OK) {
+        qsort_r(t.tenants, t.count, sizeof *t.tenants, by_first_step, p->places);
+        st = find_others(p, &t, err);
+        if (st == SSFER_OK)
+            place_tenants(p, &t, placed);
     }
-    for (size_t i = 0; i < count; i++) {
-        place *mine = &p->places[order[i]];
-        size_t size = ssfer_align_size(value_floats(p, order[i]), 16); /* 64-byte alignment */
-        mine->offset = lowest_offset(p, order, i, mine, size);
-        p->arena_floats = ssfer_max_size(p->arena_floats, mine->offset + size);
-    }
-    ssfer_free(order);
-    return SSFER_OK;
+    ssfer_free(t.tenants);
+    ssfer_free(t.others);
+    ssfer_free(t.active);
+    ssfer_free(t.order);
+    ssfer_free(placed);
+    return st;
 }
 
 /* ---- the plan ---- */
@@ -208,7 +329,10 @@ static ssfer_status check_sizes(ssfer_conv_plan *p, size_t height, size_t width,
     ssfer_status st = ssfer_conv_graph_sizes(g, sizes, height, width, err);
     for (size_t v = 0; v < g->value_count && st == SSFER_OK; v++) {
         size_t bytes;
-        p->places[v] = (place){.height = sizes[2 * v], .width = sizes[2 * v + 1], .parent = SSFER_CONV_NO_VALUE};
+        p->places[v] = (place){.height = sizes[2 * v],
+                               .width = sizes[2 * v + 1],
+                               .parent = SSFER_CONV_NO_VALUE,
+                               .root = SSFER_CONV_NO_VALUE};
         if (!ssfer_mul_size(sizes[2 * v] * sizes[2 * v + 1], ssfer_conv_blocks(g->values[v].channels) * BLOCK,
                             &bytes) ||
             !ssfer_mul_size(bytes, sizeof(float), &bytes))
@@ -256,8 +380,9 @@ ssfer_status ssfer_conv_plan_create(ssfer_conv_plan **out, ssfer_conv_graph *gra
     if (st == SSFER_OK) {
         mark_live(p, keep_all);
         place_all(p);
+        find_roots(p);
         find_lifetimes(p, keep_all);
-        st = assign_offsets(p, err);
+        st = assign_offsets(p, keep_all, err);
     }
     if (st == SSFER_OK && p->arena_floats > max_bytes / sizeof(float))
         st = ssfer_fail(err, SSFER_ERR_LIMIT, "network plan: %zux%zu pixels need %zu MB; use a smaller size", width,
@@ -315,9 +440,8 @@ const char *ssfer_conv_plan_kernel(const ssfer_conv_plan *plan, size_t i)
 
 static float *value_at(const ssfer_conv_workspace *ws, size_t value)
 {
-    size_t first, root = root_of(ws->plan, value, &first);
-    const place *r = &ws->plan->places[root];
-    return ws->arena + r->offset + first * r->height * r->width; /* whole blocks: first is a multiple of 8 */
+    const place *v = &ws->plan->places[value], *r = &ws->plan->places[v->root];
+    return ws->arena + r->offset + v->root_first * r->height * r->width; /* whole blocks: a multiple of 8 channels */
 }
 
 ssfer_status ssfer_conv_workspace_create(ssfer_conv_workspace **out, const ssfer_conv_plan *plan, ssfer_error *err)

@@ -6,7 +6,14 @@
 
 #include <string.h>
 
-enum { MAX_WRAPPERS = 8, MAX_MODULE_DEPTH = 64, MAX_MODULES = 10000, MAX_NON_PERSISTENT = 1000, TENSOR_OVERHEAD = 256 };
+enum {
+    MAX_WRAPPERS = 8,
+    MAX_MODULE_DEPTH = 64,
+    MAX_MODULES = 10000,
+    MAX_NON_PERSISTENT = 1000,
+    TENSOR_OVERHEAD = 256,
+    ENTRY_COST = 16 /* of a dict */
+};
 
 /* A call that makes a tensor: its function and arguments, with wrappers (parameters, subclasses) taken off. */
 typedef struct call {
@@ -283,12 +290,21 @@ static bool contains_text(const ssfer_pickle_node *set, const char *text)
     return false;
 }
 
+/* Many modules may share one large dict, so that a short file would take long to walk through: what is looked at counts
+ * like memory. */
+static ssfer_status charge_visit(ssfer_torch_file *file, size_t entries, size_t compared, ssfer_error *err)
+{
+    const size_t each = ENTRY_COST * (1 + (compared < MAX_NON_PERSISTENT ? compared : MAX_NON_PERSISTENT));
+    return ssfer_torch_file_charge(file, entries * each, err); /* entries are bounded by the pickle's size */
+}
+
 /* The tensors of a dict, but those whose names are in `without` (a set, or NULL). */
 static ssfer_status add_dict(ssfer_tensor_set *set, const char *prefix, ssfer_torch_file *file,
                              const ssfer_pickle_node *dict, const ssfer_pickle_node *without, ssfer_error *err)
 {
-    ssfer_status st = SSFER_OK;
-    for (size_t i = 0; st == SSFER_OK && i < ssfer_pickle_count(dict); i++) {
+    const size_t count = ssfer_pickle_count(dict);
+    ssfer_status st = charge_visit(file, count, ssfer_pickle_count(without), err);
+    for (size_t i = 0; st == SSFER_OK && i < count; i++) {
         const char *key = ssfer_pickle_text(ssfer_pickle_key_at(dict, i));
         const ssfer_pickle_node *value = ssfer_pickle_value_at(dict, i);
         if (!key || !ssfer_torch_is_tensor(value) || contains_text(without, key))
@@ -324,6 +340,8 @@ static ssfer_status add_module(ssfer_tensor_set *set, const char *prefix, ssfer_
         st = add_dict(set, prefix, file, ssfer_pickle_attr(module, "_buffers"),
                       ssfer_pickle_attr(module, "_non_persistent_buffers_set"), err);
     const ssfer_pickle_node *children = ssfer_pickle_attr(module, "_modules");
+    if (st == SSFER_OK)
+        st = charge_visit(file, ssfer_pickle_count(children), 0, err);
     for (size_t i = 0; st == SSFER_OK && i < ssfer_pickle_count(children); i++) {
         const char *key = ssfer_pickle_text(ssfer_pickle_key_at(children, i));
         const ssfer_pickle_node *child = ssfer_pickle_value_at(children, i);

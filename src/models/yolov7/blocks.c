@@ -11,6 +11,8 @@
 
 static const yolo_act no_activation = {SSFER_ACTIVATION_NONE, 0};
 
+enum { MAX_POOLINGS = 31 }; /* with kernel 3, one after the other: a kernel of 63. Published networks have 6 */
+
 static size_t single_input(yolo_builder *b, const yolo_row *row)
 {
     if (row->in_count != 1)
@@ -237,19 +239,29 @@ static size_t block_sp(yolo_builder *b, const yolo_row *row)
     return yolo_pool(b, x, m.text, k, whole_arg(b, row, 1, 1), k / 2, false);
 }
 
+/* How many poolings with kernel 3 the file lists as PATH.0, PATH.1, ... */
+static size_t listed_poolings(yolo_builder *b, const char *path, const char *usual)
+{
+    size_t listed = 0;
+    while (b->st == SSFER_OK && listed <= MAX_POOLINGS &&
+           ssfer_yolo_config_find(b->config, yolo_join(b, path, "%zu", listed).text, "kernel", usual))
+        listed++;
+    if (listed > MAX_POOLINGS)
+        yolo_fail(b, SSFER_ERR_LIMIT, path, "more than %d poolings in one module", MAX_POOLINGS);
+    return listed;
+}
+
 /* A pooling with an odd kernel k at stride 1 is (k - 1) / 2 poolings with kernel 3, which cost less and which is how
  * SPF and SPP spell it: the file then says something of PATH.0, PATH.1, ... instead of PATH. */
 static size_t pool_same(yolo_builder *b, size_t x, const char *path, size_t kernel)
 {
-    size_t listed = 0, count = (size_t)yolo_fact(b, path, "kernel", (double)kernel) / 2;
-    for (; b->st == SSFER_OK && listed < 64; listed++)
-        if (!ssfer_yolo_config_find(b->config, yolo_join(b, path, "%zu", listed).text, "kernel", "3"))
-            break;
-    if (listed && listed != count) {
-        for (size_t i = 0; i < listed; i++) /* the row's argument says something else: the file's list is needed */
-            ssfer_yolo_config_find(b->config, yolo_join(b, path, "%zu", i).text, "kernel", "");
-        count = listed;
-    }
+    size_t k = yolo_fact_count(b, path, "kernel", (double)kernel), listed = listed_poolings(b, path, "3");
+    size_t count = listed ? listed : k / 2;
+    if (listed && listed != k / 2) /* the row's argument says something else: the file's list is needed */
+        listed_poolings(b, path, "");
+    if (b->st == SSFER_OK && !listed && k % 2 == 0)
+        return yolo_fail(b, SSFER_ERR_UNSUPPORTED, path, "a pooling with kernel %zu; an odd one up to %d is possible",
+                         k, 2 * MAX_POOLINGS + 1);
     if (yolo_fact(b, path, "stride", 1) != 1 || yolo_fact(b, path, "pad", (double)count) != (double)count)
         return yolo_fail(b, SSFER_ERR_UNSUPPORTED, path, "a pooling that changes the picture's size");
     for (size_t i = 0; i < count; i++)
@@ -276,7 +288,7 @@ static size_t read_kernels(yolo_builder *b, const yolo_row *row, size_t arg, siz
         at++;
     while (*at && *at != ']' && *at != ')' && n < 8) {
         int64_t k;
-        if (ssfer_scan_int(&k, &at) != SSFER_OK || k < 1 || k > 63 || k % 2 == 0)
+        if (ssfer_scan_int(&k, &at) != SSFER_OK || k < 1 || k > 2 * MAX_POOLINGS + 1 || k % 2 == 0)
             return yolo_fail(b, SSFER_ERR_FORMAT, row->path, "pooling kernels %.60s", at);
         kernels[n++] = (size_t)k;
         at += *at == ',';
@@ -376,9 +388,9 @@ static size_t step(yolo_builder *b, size_t x, const char *branch, int conv, size
 static size_t block_shuffle(yolo_builder *b, const yolo_row *row)
 {
     size_t x = single_input(b, row), left = 0, right = 0, value = 0;
-    size_t stride = whole_arg(b, row, 1, 1), half = yolo_channels(b, x) / 2;
+    size_t half = yolo_channels(b, x) / 2;
+    size_t stride = yolo_fact_count(b, row->path, "stride", (double)whole_arg(b, row, 1, 1));
     yolo_path one = yolo_join(b, row->path, "branch1"), two = yolo_join(b, row->path, "branch2");
-    stride = (size_t)yolo_fact(b, row->path, "stride", (double)stride);
     if (b->st != SSFER_OK)
         return 0;
     if (stride == 1) {

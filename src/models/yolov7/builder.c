@@ -4,6 +4,7 @@
 #include "base/number.h"
 #include "base/size.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -66,10 +67,11 @@ const char *yolo_arg_text(const yolo_row *row, size_t i, const char *fallback)
 static bool number(double *out, const char *text)
 {
     const bool is_true = strcmp(text, "True") == 0; /* Python's truth values count as numbers */
-    if (!is_true && strcmp(text, "False") != 0)
-        return ssfer_parse_double(out, text, strlen(text)) == SSFER_OK;
-    *out = is_true ? 1 : 0;
-    return true;
+    double v = is_true ? 1 : 0;
+    if (!is_true && strcmp(text, "False") != 0 && ssfer_parse_double(&v, text, strlen(text)) != SSFER_OK)
+        return false;
+    *out = v;
+    return fabs(v) <= (double)FLT_MAX;
 }
 
 double yolo_arg(yolo_builder *b, const yolo_row *row, size_t i, double fallback)
@@ -93,12 +95,12 @@ double yolo_fact(yolo_builder *b, const char *path, const char *key, double fall
     return v;
 }
 
-/* A whole number in [0, 64], which covers every kernel, stride and padding. */
-static size_t small(yolo_builder *b, const char *path, double v)
+size_t yolo_fact_count(yolo_builder *b, const char *path, const char *key, double fallback)
 {
-    if (!(v >= 0 && v <= 64) || v != floor(v))
-        return yolo_fail(b, SSFER_ERR_FORMAT, path, "a kernel, stride or padding of %g", v);
-    return (size_t)v;
+    double v = yolo_fact(b, path, key, fallback);
+    if (b->st == SSFER_OK && (!(v >= 0 && v <= YOLO_MAX_EXTENT) || v != floor(v)))
+        yolo_fail(b, SSFER_ERR_FORMAT, path, "%s is %g; a whole number up to %d is possible", key, v, YOLO_MAX_EXTENT);
+    return b->st == SSFER_OK ? (size_t)v : 0;
 }
 
 /* ---- activations ---- */
@@ -121,10 +123,12 @@ static bool parse_activation(yolo_act *act, const char *text)
         *act = (yolo_act){SSFER_ACTIVATION_LEAKY_RELU, 0};
     else if (strcmp(name, "Identity") == 0 || strcmp(name, "False") == 0)
         *act = (yolo_act){SSFER_ACTIVATION_NONE, 0};
-    else if (strcmp(name, "LeakyReLU") == 0 &&
-             (*arg == ')' || ssfer_parse_double(&slope, arg, strcspn(arg, ",)")) == SSFER_OK))
-        *act = (yolo_act){SSFER_ACTIVATION_LEAKY_RELU, (float)slope};
-    else
+    else if (strcmp(name, "LeakyReLU") == 0) {
+        const size_t length = strcspn(arg, ",)");
+        if (*arg != ')' && (!arg[length] || ssfer_parse_double(&slope, arg, length) != SSFER_OK))
+            return false;
+        *act = (yolo_act){SSFER_ACTIVATION_LEAKY_RELU, fabs(slope) <= (double)FLT_MAX ? (float)slope : INFINITY};
+    } else
         return false;
     return isfinite(act->slope);
 }
@@ -229,21 +233,35 @@ bool yolo_fold_norm(yolo_builder *b, yolo_folded *f, const char *bn_path, bool r
     return b->st == SSFER_OK;
 }
 
-/* The numbers as float32. Grouped convolutions that are not depthwise become dense ones with zeros. */
-static float *narrow_weights(const yolo_folded *f, size_t channels, bool depthwise)
+/* The numbers as float32, or NULL. Grouped convolutions that are not depthwise become dense ones with zeros. */
+static float *narrow_weights(yolo_builder *b, const yolo_folded *f, const ssfer_conv_shape *shape, const char *path)
 {
-    size_t area = f->kh * f->kw, row = f->in * area, groups = channels / f->in;
-    size_t inputs = depthwise ? 1 : channels, count, bytes;
-    if (!ssfer_mul_size(f->out * area, inputs, &count) || !ssfer_mul_size(count, sizeof(float), &bytes) ||
-        bytes > (size_t)1 << 31)
+    size_t area = f->kh * f->kw, row = f->in * area, groups = shape->in_channels / f->in;
+    size_t inputs = shape->depthwise ? 1 : shape->in_channels, floats = ssfer_conv_weight_floats(shape);
+    size_t used = ssfer_conv_graph_weight_floats(b->graph);
+    if (floats > b->max_weights - ssfer_min_size(used, b->max_weights)) {
+        yolo_fail(b, SSFER_ERR_LIMIT, path,
+                  "%zu groups make too much of the file's weights: more than %zu numbers in the network", groups,
+                  b->max_weights);
         return NULL;
-    float *narrow = ssfer_calloc(count, sizeof *narrow);
+    }
+    float *narrow = ssfer_calloc(f->out * inputs, area * sizeof *narrow); /* no more than floats, which were bounded */
+    if (!narrow)
+        yolo_fail(b, SSFER_ERR_MEMORY, path, "out of memory");
     for (size_t o = 0; narrow && o < f->out; o++) {
-        size_t group = depthwise ? 0 : o / (f->out / groups);
+        size_t group = shape->depthwise ? 0 : o / (f->out / groups);
         for (size_t i = 0; i < row; i++)
             narrow[o * inputs * area + group * row + i] = (float)f->weights[o * row + i];
     }
     return narrow;
+}
+
+static bool all_finite(const double *x, size_t count)
+{
+    bool finite = true;
+    for (size_t i = 0; i < count; i++)
+        finite = finite && fabs(x[i]) <= (double)FLT_MAX;
+    return finite;
 }
 
 size_t yolo_fold_emit(yolo_builder *b, size_t in, const yolo_folded *f, size_t stride, size_t pad_h, size_t pad_w,
@@ -264,15 +282,17 @@ size_t yolo_fold_emit(yolo_builder *b, size_t in, const yolo_folded *f, size_t s
                                     .depthwise = f->in == 1 && f->out == channels && channels > 1,
                                     .activation = act.kind,
                                     .slope = act.slope};
-    float *weights = narrow_weights(f, channels, shape.depthwise);
+    if (!all_finite(f->weights, f->out * f->in * f->kh * f->kw) || !all_finite(f->bias, f->out))
+        return yolo_fail(b, SSFER_ERR_NUMERIC, path, "weights are not finite; the file is damaged");
+    float *weights = ssfer_conv_weight_floats(&shape) ? narrow_weights(b, f, &shape, path) : NULL;
     float *bias = ssfer_malloc(f->out * sizeof *bias);
     for (size_t i = 0; bias && i < f->out; i++)
         bias[i] = (float)f->bias[i];
-    if (weights && bias)
+    if (b->st == SSFER_OK && !bias)
+        yolo_fail(b, SSFER_ERR_MEMORY, path, "out of memory");
+    if (b->st == SSFER_OK) /* which refuses the shapes that have no weights here */
         value = yolo_graph_value(b, ssfer_conv_graph_conv(b->graph, &value, in, &shape, weights, bias, b->err), &value,
                                  path);
-    else
-        yolo_fail(b, SSFER_ERR_MEMORY, path, "out of memory");
     ssfer_free(weights);
     ssfer_free(bias);
     return value;
@@ -286,9 +306,9 @@ size_t yolo_conv_at(yolo_builder *b, size_t in, const char *conv_path, const cha
     if (b->st != SSFER_OK || !yolo_fold_load(b, &f, conv_path))
         return 0;
     double usual_h = pad < 0 ? (double)(f.kh / 2) : pad, usual_w = pad < 0 ? (double)(f.kw / 2) : pad;
-    size_t s = small(b, conv_path, yolo_fact(b, conv_path, "stride", (double)stride));
-    size_t pad_h = small(b, conv_path, yolo_fact(b, conv_path, "pad_h", usual_h));
-    size_t pad_w = small(b, conv_path, yolo_fact(b, conv_path, "pad_w", usual_w));
+    size_t s = yolo_fact_count(b, conv_path, "stride", (double)stride);
+    size_t pad_h = yolo_fact_count(b, conv_path, "pad_h", usual_h);
+    size_t pad_w = yolo_fact_count(b, conv_path, "pad_w", usual_w);
     if (!bn_path || yolo_fold_norm(b, &f, bn_path, false)) /* absent in files that were fused before saving */
         value = yolo_fold_emit(b, in, &f, s, pad_h, pad_w, act, conv_path);
     yolo_fold_free(&f);
@@ -309,9 +329,9 @@ size_t yolo_pool(yolo_builder *b, size_t in, const char *path, size_t kernel, si
 {
     if (b->st != SSFER_OK)
         return 0;
-    size_t value = 0, k = small(b, path, yolo_fact(b, path, "kernel", (double)kernel));
-    size_t s = small(b, path, yolo_fact(b, path, "stride", (double)stride));
-    size_t p = small(b, path, yolo_fact(b, path, "pad", (double)pad));
+    size_t value = 0, k = yolo_fact_count(b, path, "kernel", (double)kernel);
+    size_t s = yolo_fact_count(b, path, "stride", (double)stride);
+    size_t p = yolo_fact_count(b, path, "pad", (double)pad);
     bool up = yolo_fact(b, path, "ceil", ceil) != 0;
     if (b->st != SSFER_OK)
         return 0;

@@ -14,6 +14,8 @@ typedef struct yolo_builder {
     ssfer_yolo_config *config;
     const char *name, *prefix; /* of the file; of tensor names: "model." or "" */
     bool *used;                /* a flag a tensor */
+    size_t max_weights;        /* how many numbers the graph's convolutions may have, padded and dense */
+    size_t blocks;             /* modules built so far, repeats counted */
     ssfer_status st;
     ssfer_error *err;
 } yolo_builder;
@@ -45,8 +47,12 @@ size_t yolo_graph_value(yolo_builder *b, ssfer_status st, const size_t *value, c
 double yolo_arg(yolo_builder *b, const yolo_row *row, size_t i, double fallback);
 const char *yolo_arg_text(const yolo_row *row, size_t i, const char *fallback);
 
-/* A number that the file states about a module, or the fallback. */
+/* A number that the file states about a module, or the fallback. One that float32 cannot hold is refused. */
 double yolo_fact(yolo_builder *b, const char *path, const char *key, double fallback);
+
+/* The same for kernels, strides, paddings and the like: a whole number. */
+enum { YOLO_MAX_EXTENT = 64 };
+size_t yolo_fact_count(yolo_builder *b, const char *path, const char *key, double fallback);
 
 /* An activation by its text: "SiLU", "nn.LeakyReLU(0.1)", "ReLU", "Identity", "True", "False". */
 typedef struct yolo_act {

@@ -215,8 +215,9 @@ static ssfer_status read_anchors(reader *r, char *line)
         if (count == SSFER_YOLO_MAX_ANCHORS || !comma)
             return bad_line(r, "anchors are written WIDTH,HEIGHT WIDTH,HEIGHT ...");
         *comma = '\0';
-        if (!read_number(&w, word, 0, 1e6) || !read_number(&h, comma + 1, 0, 1e6))
-            return bad_line(r, "an anchor is no pair of numbers");
+        if (!read_number(&w, word, 0, 1e6) || !read_number(&h, comma + 1, 0, 1e6) || !ssfer_yolo_anchor_ok(w) ||
+            !ssfer_yolo_anchor_ok(h))
+            return bad_line(r, "an anchor is no pair of numbers above 0");
         c->anchors[c->levels][count][0] = (float)w;
         c->anchors[c->levels][count][1] = (float)h;
     }
@@ -243,7 +244,7 @@ static ssfer_status read_layer(reader *r, char *line)
     ssfer_status st = ssfer_yolo_config_layer(r->config, from, from_count, repeat, module, r->err);
     for (char *word; st == SSFER_OK && (word = next_word(&line));)
         st = ssfer_yolo_config_arg(r->config, word, r->err);
-    return st;
+    return st == SSFER_OK ? st : ssfer_fail_prefix(r->err, st, "%s", r->name);
 }
 
 static ssfer_status read_setting(reader *r, const char *key, char *line)
@@ -252,9 +253,9 @@ static ssfer_status read_setting(reader *r, const char *key, char *line)
     const char *value = next_word(&line);
     bool good;
     if (strcmp(key, "classes") == 0)
-        good = read_count(&c->classes, value, 10000);
+        good = read_count(&c->classes, value, SSFER_YOLO_MAX_CLASSES);
     else if (strcmp(key, "keypoints") == 0)
-        good = read_count(&c->keypoints, value, 1000);
+        good = read_count(&c->keypoints, value, SSFER_YOLO_MAX_KEYPOINTS);
     else if (strcmp(key, "depth") == 0)
         good = read_number(&c->depth, value, 0, 100);
     else if (strcmp(key, "width") == 0)
@@ -289,7 +290,8 @@ static ssfer_status read_line(reader *r, char *line)
         const char *path = next_word(&line), *what = next_word(&line), *value = next_word(&line);
         if (!value)
             return bad_line(r, "a setting is written: set MODULE KEY VALUE");
-        return ssfer_yolo_config_fact(r->config, path, what, value, r->err);
+        ssfer_status st = ssfer_yolo_config_fact(r->config, path, what, value, r->err);
+        return st == SSFER_OK ? st : ssfer_fail_prefix(r->err, st, "%s", r->name);
     }
     return read_setting(r, key, line);
 }
@@ -361,6 +363,10 @@ ssfer_status ssfer_yolo_config_format(char **text, const ssfer_yolo_config *c, s
     if (fclose(f) != 0 || failed) {
         free(buffer);
         return out_of_memory(err);
+    }
+    if (size >= MAX_TEXT) {
+        free(buffer);
+        return ssfer_fail(err, SSFER_ERR_LIMIT, "detector configuration of more than %d bytes as text", MAX_TEXT);
     }
     *text = ssfer_strdup(buffer); /* the caller frees with ssfer_free */
     free(buffer);

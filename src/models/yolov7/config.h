@@ -25,6 +25,8 @@ enum {
     SSFER_YOLO_MAX_LEVELS = 8,
     SSFER_YOLO_MAX_ANCHORS = 8, /* of a level */
     SSFER_YOLO_MAX_LAYERS = 2048,
+    SSFER_YOLO_MAX_CLASSES = 10000,
+    SSFER_YOLO_MAX_KEYPOINTS = 1000,
     SSFER_YOLO_MAX_FROM = 32,
     SSFER_YOLO_MAX_ARGS = 16
 };
@@ -57,6 +59,12 @@ typedef struct ssfer_yolo_config {
     size_t fact_count, fact_capacity;
 } ssfer_yolo_config;
 
+/* Whether an anchor may be so many pixels wide or high; false for NaN. Published ones: 4 to 1056. */
+static inline bool ssfer_yolo_anchor_ok(double pixels)
+{
+    return pixels > 0 && pixels <= 1e6;
+}
+
 void ssfer_yolo_config_init(ssfer_yolo_config *config); /* one class, five keypoints, no layers */
 void ssfer_yolo_config_deinit(ssfer_yolo_config *config);
 
@@ -77,7 +85,8 @@ const char *ssfer_yolo_config_find(ssfer_yolo_config *config, const char *path, 
 /* From text, init included; on failure nothing is left to deinit. `name` is for messages. Errors: SSFER_ERR_FORMAT with
  * the line, SSFER_ERR_LIMIT. */
 ssfer_status ssfer_yolo_config_parse(ssfer_yolo_config *config, const char *text, const char *name, ssfer_error *err);
-/* To text, with the needed facts only. *text is freed with ssfer_free. */
+/* To text, with the needed facts only. *text is freed with ssfer_free. Errors: SSFER_ERR_LIMIT (longer than what parse
+ * reads), SSFER_ERR_MEMORY. */
 ssfer_status ssfer_yolo_config_format(char **text, const ssfer_yolo_config *config, ssfer_error *err);
 
 /* The published networks: name (NULL past the last) and text. find takes a name that starts with one of them, so that

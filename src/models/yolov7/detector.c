@@ -90,7 +90,9 @@ ssfer_status ssfer_detector_create(ssfer_detector **out, const char *path, const
                                    ssfer_error *err)
 {
     ssfer_yolo *net;
+    SSFER_REQUIRE(err, out, "out");
     *out = NULL;
+    SSFER_REQUIRE(err, path, "path");
     ssfer_status st = ssfer_yolo_load(&net, NULL, NULL, path, options ? options->network : NULL, err);
     return st == SSFER_OK ? ssfer_detector_of_network(out, net, options, err) : st;
 }
@@ -125,7 +127,7 @@ static ssfer_status slot_make(slot *s, ssfer_detector *d, size_t width, size_t h
     int before = omp_get_max_threads();
     omp_set_num_threads((int)d->options.threads); /* a plan has scratch for as many as may run it */
     if (st == SSFER_OK)
-        st = ssfer_conv_plan_create(&s->plan, d->net->graph, height, width, false, MAX_WORKSPACE_BYTES, err);
+        st = ssfer_yolo_plan(&s->plan, d->net, height, width, false, MAX_WORKSPACE_BYTES, err);
     omp_set_num_threads(before);
     if (st != SSFER_OK) {
         slot_deinit(s, d->options.threads);
@@ -308,9 +310,14 @@ static void finish_letterbox(const job *j, size_t i, ssfer_face *face)
 ssfer_status ssfer_detector_run(ssfer_detector *detector, const ssfer_image *images, size_t count, ssfer_faces *out,
                                 ssfer_error *err)
 {
-    const ssfer_detector_options *o = &detector->options;
     ssfer_status st = SSFER_OK;
+    if (!count && detector)
+        return SSFER_OK;
+    SSFER_REQUIRE(err, out, "out");
     memset(out, 0, count * sizeof *out);
+    SSFER_REQUIRE(err, detector, "detector");
+    SSFER_REQUIRE(err, images, "images");
+    const ssfer_detector_options *o = &detector->options;
     for (size_t i = 0; i < count; i++)
         if (!images[i].data || !images[i].width || !images[i].height)
             return ssfer_fail(err, SSFER_ERR_ARGUMENT, "detector: picture %zu is empty", i);
@@ -375,7 +382,6 @@ static ssfer_status fill_planes(const job *j, size_t i, float *planes, ssfer_err
 static ssfer_status run_equal(ssfer_detector *d, job *j, size_t count, ssfer_faces *out, ssfer_error *err)
 {
     size_t stride = d->net->max_stride;
-    memset(out, 0, count * sizeof *out);
     if (!j->picture_width || !j->picture_height || j->picture_width > MAX_SIZE || j->picture_height > MAX_SIZE)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "detector: pictures of %zux%zu; at most %d a side", j->picture_width,
                           j->picture_height, MAX_SIZE);
@@ -383,7 +389,7 @@ static ssfer_status run_equal(ssfer_detector *d, job *j, size_t count, ssfer_fac
     j->height = (j->picture_height + stride - 1) / stride * stride;
     j->detector = d;
     pthread_mutex_lock(&d->lock);
-    ssfer_status st = count ? run_batch(out, d, j, count, err) : SSFER_OK;
+    ssfer_status st = run_batch(out, d, j, count, err);
     pthread_mutex_unlock(&d->lock);
     return finish_call(out, count, st);
 }
@@ -391,6 +397,12 @@ static ssfer_status run_equal(ssfer_detector *d, job *j, size_t count, ssfer_fac
 ssfer_status ssfer_detector_run_pixels(ssfer_detector *detector, const uint8_t *pixels, size_t count, size_t width,
                                        size_t height, ssfer_faces *out, ssfer_error *err)
 {
+    if (!count && detector)
+        return SSFER_OK;
+    SSFER_REQUIRE(err, out, "out");
+    memset(out, 0, count * sizeof *out);
+    SSFER_REQUIRE(err, detector, "detector");
+    SSFER_REQUIRE(err, pixels, "pixels");
     job j = {.fill = fill_pixels, .pixels = pixels, .picture_width = width, .picture_height = height};
     return run_equal(detector, &j, count, out, err);
 }
@@ -399,6 +411,12 @@ ssfer_status ssfer_detector_run_planes(ssfer_detector *detector, const float *pl
                                        size_t height, const float *mean, const float *deviation, ssfer_faces *out,
                                        ssfer_error *err)
 {
+    if (!count && detector)
+        return SSFER_OK;
+    SSFER_REQUIRE(err, out, "out");
+    memset(out, 0, count * sizeof *out);
+    SSFER_REQUIRE(err, detector, "detector");
+    SSFER_REQUIRE(err, planes, "planes");
     job j = {.fill = fill_planes,
              .planes = planes,
              .mean = mean,
@@ -412,6 +430,8 @@ ssfer_status ssfer_detector_run_planes(ssfer_detector *detector, const float *pl
 
 ssfer_detector_info ssfer_detector_get_info(const ssfer_detector *detector)
 {
+    if (!detector)
+        return (ssfer_detector_info){0};
     const ssfer_yolo *net = detector->net;
     return (ssfer_detector_info){.parameters = net->parameters,
                                  .layers = net->layer_count,
@@ -424,5 +444,11 @@ ssfer_detector_info ssfer_detector_get_info(const ssfer_detector *detector)
 
 ssfer_detector_times ssfer_detector_get_times(const ssfer_detector *detector)
 {
-    return detector->times;
+    if (!detector)
+        return (ssfer_detector_times){0};
+    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&detector->lock; /* the only thing that changes */
+    pthread_mutex_lock(lock);
+    const ssfer_detector_times times = detector->times;
+    pthread_mutex_unlock(lock);
+    return times;
 }

@@ -197,7 +197,7 @@ int ssfer_detector_recognise(const char *path)
     ssfer_torch_file *file;
     ssfer_tensor_set *set;
     bool torch = false, found = false;
-    if (is_torch(&torch, &in, NULL) != SSFER_OK)
+    if (!path || is_torch(&torch, &in, NULL) != SSFER_OK)
         return 0;
     if (torch && ssfer_torch_file_open(&file, path, NULL) == SSFER_OK) {
         const char *class = ssfer_pickle_class(ssfer_yolo_pickled_module(ssfer_torch_file_root(file)));
@@ -225,6 +225,8 @@ ssfer_status ssfer_detector_convert(const char *in, const char *out, const char 
     ssfer_yolo *net;
     ssfer_tensor_set *weights;
     char *text;
+    SSFER_REQUIRE(err, in, "in");
+    SSFER_REQUIRE(err, out, "out");
     ssfer_status st = ssfer_yolo_load(&net, &text, &weights, in, network, err);
     if (st != SSFER_OK)
         return st;

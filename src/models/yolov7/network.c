@@ -1,6 +1,7 @@
 #include "models/yolov7/network.h"
 
 #include "base/memory.h"
+#include "base/size.h"
 #include "models/yolov7/builder.h"
 
 #include <math.h>
@@ -90,13 +91,17 @@ static void head_level(yolo_builder *b, ssfer_yolo *net, const yolo_row *row, si
     level->keypoints_channel = f.out;
     if (f.out % per_anchor != 0 || !f.out || level->anchor_count > SSFER_YOLO_MAX_ANCHORS || f.kh != 1 || f.kw != 1)
         yolo_fail(b, SSFER_ERR_FORMAT, box.text, "%zu channels do not hold anchors of %zu values", f.out, per_anchor);
+    else if (f.in != yolo_channels(b, x))
+        yolo_fail(b, SSFER_ERR_FORMAT, box.text, "weights for %zu channels read %zu", f.in, yolo_channels(b, x));
     if (net->keypoints) {
         size_t y = keypoint_blocks(b, x, points.text, &last);
         if (yolo_fold_load(b, &g, last.text) &&
             (g.kh != 1 || g.kw != 1 || g.out != level->anchor_count * 3 * net->keypoints))
             yolo_fail(b, SSFER_ERR_FORMAT, last.text, "%zu channels for %zu anchors with %zu keypoints", g.out,
                       level->anchor_count, net->keypoints);
-        if (b->st == SSFER_OK && y == x && g.in == f.in)
+        else if (b->st == SSFER_OK && g.in != yolo_channels(b, y))
+            yolo_fail(b, SSFER_ERR_FORMAT, last.text, "weights for %zu channels read %zu", g.in, yolo_channels(b, y));
+        if (b->st == SSFER_OK && y == x)
             stack(b, &f, &g);
         else {
             level->keypoints = yolo_fold_emit(b, y, &g, 1, 0, 0, none, last.text);
@@ -134,8 +139,12 @@ static void read_anchors(yolo_builder *b, ssfer_yolo *net, const yolo_row *row)
             return;
         }
         for (size_t a = 0; a < level->anchor_count; a++)
-            for (size_t k = 0; k < 2; k++)
-                level->anchors[a][k] = grid ? values[at++] : b->config->anchors[i][a][k];
+            for (size_t k = 0; k < 2; k++) {
+                float v = level->anchors[a][k] = grid ? values[at++] : b->config->anchors[i][a][k];
+                if (!ssfer_yolo_anchor_ok((double)v))
+                    yolo_fail(b, SSFER_ERR_FORMAT, row->path, "anchor %zu of level %zu is %g pixels wide or high", a, i,
+                              (double)v);
+            }
     }
 }
 
@@ -156,25 +165,90 @@ static void build_head(yolo_builder *b, ssfer_yolo *net, const yolo_row *row)
         read_anchors(b, net, row);
 }
 
-/* Strides as the reference finds them: from the sizes for a picture of 256x256 (larger if that is too small). */
-static void find_strides(yolo_builder *b, ssfer_yolo *net)
+/* ---- sizes ---- */
+
+/* Of a face detector's work. The largest networks of the family are YOLOv7-E6E (843 GFLOPs at 1280x1280: 515,000
+ * operations a pixel) and, for faces, yolov7-face (255,000 a pixel, 32 numbers a pixel in its first layer); custom ones
+ * are smaller. What needs more than the following could keep a computer busy for minutes, whatever the file's size. */
+static const double MAX_OPERATIONS_PER_PIXEL = 1 << 21, MAX_NUMBERS_PER_PIXEL = 1 << 10;
+enum { REFERENCE_SIDE = 256 }; /* of the picture with which the reference finds the strides */
+
+static ssfer_status check_cost(const ssfer_yolo *net, const size_t *sizes, size_t height, size_t width,
+                               ssfer_error *err)
 {
-    size_t *sizes = ssfer_malloc(ssfer_conv_graph_value_count(net->graph) * 2 * sizeof *sizes);
-    if (!sizes) {
-        yolo_fail(b, SSFER_ERR_MEMORY, "", "out of memory");
-        return;
+    const ssfer_conv_cost cost = ssfer_conv_graph_cost(net->graph, sizes);
+    const double pixels = fmax((double)height * (double)width, REFERENCE_SIDE * REFERENCE_SIDE);
+    if (cost.operations > MAX_OPERATIONS_PER_PIXEL * pixels)
+        return ssfer_fail(err, SSFER_ERR_LIMIT,
+                          "%s: a network of %.3g operations for each pixel of a picture; at most %.3g are accepted",
+                          net->name, cost.operations / pixels, MAX_OPERATIONS_PER_PIXEL);
+    if (cost.largest_value > MAX_NUMBERS_PER_PIXEL * pixels)
+        return ssfer_fail(err, SSFER_ERR_LIMIT,
+                          "%s: a layer of %.3g numbers for each pixel of a picture; at most %.3g are accepted",
+                          net->name, cost.largest_value / pixels, MAX_NUMBERS_PER_PIXEL);
+    return SSFER_OK;
+}
+
+/* The maps of boxes and of keypoints are read cell by cell: each must have the picture's size divided by the stride. */
+static ssfer_status check_maps(const ssfer_yolo *net, const size_t *sizes, size_t height, size_t width,
+                               ssfer_error *err)
+{
+    for (size_t i = 0; i < net->level_count; i++) {
+        const ssfer_yolo_level *level = &net->levels[i];
+        const size_t h = height / level->stride, w = width / level->stride;
+        const size_t *box = sizes + 2 * level->box, *points = sizes + 2 * level->keypoints;
+        if (box[0] != h || box[1] != w || points[0] != h || points[1] != w)
+            return ssfer_fail(
+                err, SSFER_ERR_FORMAT,
+                "%s: level %zu of the head gives %zux%zu boxes and %zux%zu sets of keypoints for a picture "
+                "of %zux%zu; stride %zu makes it %zux%zu of both",
+                net->name, i, box[1], box[0], points[1], points[0], width, height, level->stride, w, h);
     }
-    b->st = ssfer_conv_graph_sizes(net->graph, sizes, 256, 256, b->err);
-    for (size_t i = 0; i < net->level_count && b->st == SSFER_OK; i++) {
-        size_t h = sizes[2 * net->levels[i].box], w = sizes[2 * net->levels[i].box + 1];
-        if (!h || h != w || 256 % h != 0)
-            yolo_fail(b, SSFER_ERR_FORMAT, "", "level %zu of the head does not divide the picture", i);
-        else
-            net->levels[i].stride = 256 / h;
-        if (b->st == SSFER_OK && net->levels[i].stride > net->max_stride)
-            net->max_stride = net->levels[i].stride;
+    return SSFER_OK;
+}
+
+/* Strides as the reference finds them: from the sizes for one picture. */
+static ssfer_status find_strides(ssfer_yolo *net, const size_t *sizes, ssfer_error *err)
+{
+    for (size_t i = 0; i < net->level_count; i++) {
+        size_t h = sizes[2 * net->levels[i].box];
+        if (!h || REFERENCE_SIDE % h != 0)
+            return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: level %zu of the head does not divide the picture", net->name,
+                              i);
+        net->levels[i].stride = REFERENCE_SIDE / h;
+        net->max_stride = ssfer_max_size(net->max_stride, net->levels[i].stride);
     }
+    return SSFER_OK;
+}
+
+static ssfer_status check_sizes(const ssfer_yolo *net, size_t height, size_t width, ssfer_yolo *strides,
+                                ssfer_error *err)
+{
+    size_t *sizes = ssfer_calloc(ssfer_conv_graph_value_count(net->graph), 2 * sizeof *sizes);
+    if (!sizes)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", net->name);
+    ssfer_status st = ssfer_conv_graph_sizes(net->graph, sizes, height, width, err);
+    if (st != SSFER_OK)
+        ssfer_fail_prefix(err, st, "%s", net->name);
+    if (st == SSFER_OK)
+        st = check_cost(net, sizes, height, width, err);
+    if (st == SSFER_OK && strides)
+        st = find_strides(strides, sizes, err);
+    if (st == SSFER_OK)
+        st = check_maps(net, sizes, height, width, err);
     ssfer_free(sizes);
+    return st;
+}
+
+ssfer_status ssfer_yolo_plan(ssfer_conv_plan **out, const ssfer_yolo *net, size_t height, size_t width, bool keep_all,
+                             size_t max_bytes, ssfer_error *err)
+{
+    *out = NULL;
+    ssfer_status st = check_sizes(net, height, width, NULL, err);
+    if (st != SSFER_OK)
+        return st;
+    st = ssfer_conv_plan_create(out, net->graph, height, width, keep_all, max_bytes, err);
+    return st == SSFER_OK ? st : ssfer_fail_prefix(err, st, "%s", net->name);
 }
 
 /* ---- the rows ---- */
@@ -231,6 +305,12 @@ static void build_layer(yolo_builder *b, ssfer_yolo *net, size_t index)
     }
     double scaled = nearbyint((double)l->repeat * b->config->depth); /* Python's round: half to even */
     size_t repeat = l->repeat > 1 ? (size_t)fmin(fmax(scaled, 1), 1000) : 1;
+    b->blocks += repeat;
+    if (b->blocks > SSFER_YOLO_MAX_LAYERS) {
+        yolo_fail(b, SSFER_ERR_LIMIT, path.text, "more than %d layers, each counted as often as it is repeated",
+                  SSFER_YOLO_MAX_LAYERS);
+        return;
+    }
     if (repeat == 1 || repeats_inside(module)) {
         net->layers[index] = yolo_block(b, module, &row);
         return;
@@ -251,6 +331,19 @@ static void count_tensors(const yolo_builder *b, ssfer_yolo *net)
     }
 }
 
+/* Convolutions keep their weights with channels padded to blocks and groups filled with zeros. That may be eight times
+ * what the file has (one channel in a block of eight), and for small files a little more; grouped convolutions, which
+ * no published network has, could otherwise make thousands of numbers of one. */
+static size_t weight_limit(const ssfer_tensor_set *weights)
+{
+    const size_t factor = 8, always = (size_t)1 << 22;
+    size_t total = 0, limit;
+    for (size_t i = 0; i < ssfer_tensor_set_count(weights); i++)
+        if (!ssfer_add_size(total, ssfer_tensor_set_at(weights, i)->count, &total))
+            return SIZE_MAX;
+    return ssfer_mul_size(total, factor, &limit) && ssfer_add_size(limit, always, &limit) ? limit : SIZE_MAX;
+}
+
 ssfer_status ssfer_yolo_build(ssfer_yolo **out, ssfer_yolo_config *config, const ssfer_tensor_set *weights,
                               const char *name, ssfer_error *err)
 {
@@ -259,14 +352,16 @@ ssfer_status ssfer_yolo_build(ssfer_yolo **out, ssfer_yolo_config *config, const
         return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "%s: the last layer is no detection head; is this a detector?",
                           name);
     ssfer_yolo *net = ssfer_calloc(1, sizeof *net);
-    yolo_builder b = {.weights = weights, .config = config, .name = name, .err = err};
+    yolo_builder b = {
+        .weights = weights, .config = config, .name = name, .max_weights = weight_limit(weights), .err = err};
     if (!net)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", name);
     net->classes = config->classes;
     net->layer_count = config->layer_count;
     net->layers = ssfer_calloc(config->layer_count, sizeof *net->layers);
+    net->name = ssfer_strdup(name);
     b.used = ssfer_calloc(ssfer_tensor_set_count(weights), sizeof *b.used);
-    if (!net->layers || !b.used)
+    if (!net->layers || !net->name || !b.used)
         yolo_fail(&b, SSFER_ERR_MEMORY, "", "out of memory");
     else
         b.st = ssfer_conv_graph_create(&net->graph, 3, err);
@@ -278,7 +373,7 @@ ssfer_status ssfer_yolo_build(ssfer_yolo **out, ssfer_yolo_config *config, const
     for (size_t i = 0; i < config->layer_count && b.st == SSFER_OK; i++)
         build_layer(&b, net, i);
     if (b.st == SSFER_OK)
-        find_strides(&b, net);
+        b.st = check_sizes(net, REFERENCE_SIDE, REFERENCE_SIDE, net, err);
     if (b.st == SSFER_OK) {
         count_tensors(&b, net);
         *out = net;
@@ -294,5 +389,6 @@ void ssfer_yolo_destroy(ssfer_yolo *net)
         return;
     ssfer_conv_graph_destroy(net->graph);
     ssfer_free(net->layers);
+    ssfer_free(net->name);
     ssfer_free(net);
 }

@@ -22,6 +22,7 @@ typedef struct ssfer_yolo_level {
 } ssfer_yolo_level;
 
 typedef struct ssfer_yolo {
+    char *name; /* of the file, for messages */
     ssfer_conv_graph *graph;
     size_t classes, keypoints; /* keypoints: points a face, 0 for a plain detector */
     size_t values;             /* a row: 5 + classes + 3 * keypoints */
@@ -35,10 +36,19 @@ typedef struct ssfer_yolo {
 
 /* Builds the network. config is not const: what differs from its rows is marked (ssfer_yolo_config_find). `name` is for
  * messages. Errors: SSFER_ERR_FORMAT (a weight is missing or has another shape than the layer can have),
- * SSFER_ERR_UNSUPPORTED (a module that is not known), SSFER_ERR_SHAPE, SSFER_ERR_LIMIT, SSFER_ERR_MEMORY. */
+ * SSFER_ERR_UNSUPPORTED (a module that is not known), SSFER_ERR_SHAPE, SSFER_ERR_NUMERIC (weights that are not finite),
+ * SSFER_ERR_LIMIT, SSFER_ERR_MEMORY.
+ *
+ * Whatever the file says, time and memory are bounded: layers (2048, repeats counted) and steps of the graph (2048);
+ * weights by eight times the file's numbers; operations and the largest layer by the picture's pixels. */
 ssfer_status ssfer_yolo_build(ssfer_yolo **out, ssfer_yolo_config *config, const ssfer_tensor_set *weights,
                               const char *name, ssfer_error *err);
 void ssfer_yolo_destroy(ssfer_yolo *net); /* NULL is fine */
+
+/* The network for pictures of height x width, multiples of max_stride; see ssfer_conv_plan_create. Errors: its own, and
+ * SSFER_ERR_FORMAT if a map of a level has not height / stride x width / stride cells, SSFER_ERR_LIMIT (too costly). */
+ssfer_status ssfer_yolo_plan(ssfer_conv_plan **out, const ssfer_yolo *net, size_t height, size_t width, bool keep_all,
+                             size_t max_bytes, ssfer_error *err);
 
 /* Reads a detector file by content. A pickled model brings its own configuration, and so does a safetensors file that
  * ssfer wrote; bare state dicts are built with `config_name` (a published network's name, or a file with a

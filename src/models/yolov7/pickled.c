@@ -9,13 +9,14 @@
 enum {
     MAX_DEPTH = 16,        /* published networks nest modules five deep */
     MAX_MODULES = 1 << 15, /* published networks have about 600 */
+    MAX_ENTRIES = 1 << 18, /* attributes and members of all of them: about 20 a module */
     PATH_SIZE = 256
 };
 
 typedef struct reader {
     ssfer_yolo_config *config;
     const char *name;
-    size_t modules; /* visited */
+    size_t modules, entries; /* visited */
     ssfer_error *err;
 } reader;
 
@@ -43,14 +44,33 @@ static bool pair_value(double *out, const ssfer_pickle_node *node, size_t k)
     return n >= 1 && n <= 2 && ssfer_pickle_double(ssfer_pickle_at(node, k < n ? k : 0), out);
 }
 
+static ssfer_status add_fact(reader *r, const char *path, const char *key, const char *value)
+{
+    ssfer_status st = ssfer_yolo_config_fact(r->config, path, key, value, r->err);
+    return st == SSFER_OK ? st : ssfer_fail_prefix(r->err, st, "%s", r->name);
+}
+
 static ssfer_status number_fact(reader *r, const char *path, const char *key, const ssfer_pickle_node *node, size_t k)
 {
     char text[40];
     double v;
+    if (ssfer_pickle_kind_of(node) == SSFER_PICKLE_STRING)
+        return ssfer_fail(r->err, SSFER_ERR_UNSUPPORTED, "%s: %s: %s is \"%.40s\"; only numbers are supported", r->name,
+                          path, key, ssfer_pickle_text(node) ? ssfer_pickle_text(node) : "");
     if (!pair_value(&v, node, k))
         return SSFER_OK; /* absent in this version of PyTorch: the row's default holds */
     ssfer_snprintf(text, sizeof text, "%.17g", v);
-    return ssfer_yolo_config_fact(r->config, path, key, text, r->err);
+    return add_fact(r, path, key, text);
+}
+
+/* A number that may be said for height and width; both must be the same. */
+static ssfer_status square_fact(reader *r, const char *path, const char *key, const ssfer_pickle_node *node)
+{
+    double a, b;
+    if (pair_value(&a, node, 0) && pair_value(&b, node, 1) && !(a == b))
+        return ssfer_fail(r->err, SSFER_ERR_UNSUPPORTED, "%s: %s: %s is %g by %g; only equal ones are supported",
+                          r->name, path, key, a, b);
+    return number_fact(r, path, key, node, 0);
 }
 
 static ssfer_status must_be(reader *r, const char *path, const ssfer_pickle_node *module, const char *attribute,
@@ -74,7 +94,7 @@ static ssfer_status conv_facts(reader *r, const char *path, const ssfer_pickle_n
     if (st == SSFER_OK)
         st = must_be(r, path, m, "transposed", 0);
     if (st == SSFER_OK)
-        st = number_fact(r, path, "stride", ssfer_pickle_attr(m, "stride"), 0);
+        st = square_fact(r, path, "stride", ssfer_pickle_attr(m, "stride"));
     if (st == SSFER_OK)
         st = number_fact(r, path, "pad_h", ssfer_pickle_attr(m, "padding"), 0);
     if (st == SSFER_OK)
@@ -86,11 +106,11 @@ static ssfer_status pool_facts(reader *r, const char *path, const ssfer_pickle_n
 {
     ssfer_status st = must_be(r, path, m, "dilation", 1);
     if (st == SSFER_OK)
-        st = number_fact(r, path, "kernel", ssfer_pickle_attr(m, "kernel_size"), 0);
+        st = square_fact(r, path, "kernel", ssfer_pickle_attr(m, "kernel_size"));
     if (st == SSFER_OK)
-        st = number_fact(r, path, "stride", ssfer_pickle_attr(m, "stride"), 0);
+        st = square_fact(r, path, "stride", ssfer_pickle_attr(m, "stride"));
     if (st == SSFER_OK)
-        st = number_fact(r, path, "pad", ssfer_pickle_attr(m, "padding"), 0);
+        st = square_fact(r, path, "pad", ssfer_pickle_attr(m, "padding"));
     if (st == SSFER_OK)
         st = number_fact(r, path, "ceil", ssfer_pickle_attr(m, "ceil_mode"), 0);
     return st;
@@ -104,15 +124,18 @@ static ssfer_status activation_fact(reader *r, const char *path, const char *cla
         ssfer_snprintf(text, sizeof text, "LeakyReLU(%.17g)", slope);
     } else
         snprintf(text, sizeof text, "%.60s", class);
-    return ssfer_yolo_config_fact(r->config, path, "activation", text, r->err);
+    return add_fact(r, path, "activation", text);
 }
 
 static ssfer_status upsample_facts(reader *r, const char *path, const ssfer_pickle_node *m)
 {
     const char *mode = ssfer_pickle_text(ssfer_pickle_attr(m, "mode"));
-    ssfer_status st = mode ? ssfer_yolo_config_fact(r->config, path, "mode", mode, r->err) : SSFER_OK;
+    if (ssfer_pickle_kind_of(ssfer_pickle_attr(m, "size")) != SSFER_PICKLE_NONE) /* None, or no such attribute */
+        return ssfer_fail(r->err, SSFER_ERR_UNSUPPORTED, "%s: %s: upsampling to a size; only by a factor is supported",
+                          r->name, path);
+    ssfer_status st = mode ? add_fact(r, path, "mode", mode) : SSFER_OK;
     if (st == SSFER_OK)
-        st = number_fact(r, path, "factor", ssfer_pickle_attr(m, "scale_factor"), 0);
+        st = square_fact(r, path, "factor", ssfer_pickle_attr(m, "scale_factor"));
     return st;
 }
 
@@ -149,15 +172,28 @@ static ssfer_status module_facts(reader *r, const char *path, const ssfer_pickle
     return SSFER_OK;
 }
 
-/* All modules below `module`, depth first. A pickle may contain itself: depth and count end that. */
+/* How many attributes an object has, in its dict or in its pair of dicts. */
+static size_t attribute_count(const ssfer_pickle_node *module)
+{
+    const ssfer_pickle_node *state = ssfer_pickle_state(module);
+    if (ssfer_pickle_kind_of(state) != SSFER_PICKLE_TUPLE)
+        return ssfer_pickle_count(state);
+    return ssfer_pickle_count(ssfer_pickle_at(state, 0)) + ssfer_pickle_count(ssfer_pickle_at(state, 1));
+}
+
+/* All modules below `module`, depth first. A pickle may contain itself, and one large dict may belong to many modules:
+ * depth and counts end that. */
 static ssfer_status walk(reader *r, const char *path, const ssfer_pickle_node *module, size_t depth)
 {
     char inner[PATH_SIZE];
-    if (++r->modules > MAX_MODULES || depth > MAX_DEPTH)
-        return ssfer_fail(r->err, SSFER_ERR_LIMIT, "%s: %s: more than %d modules, or nested more than %d deep", r->name,
-                          path, MAX_MODULES, MAX_DEPTH);
+    r->entries += attribute_count(module);
+    const ssfer_pickle_node *children = r->entries <= MAX_ENTRIES ? ssfer_pickle_attr(module, "_modules") : NULL;
+    r->entries += ssfer_pickle_count(children);
+    if (++r->modules > MAX_MODULES || depth > MAX_DEPTH || r->entries > MAX_ENTRIES)
+        return ssfer_fail(r->err, SSFER_ERR_LIMIT,
+                          "%s: %s: more than %d modules with %d attributes, or nested more than %d deep", r->name, path,
+                          MAX_MODULES, MAX_ENTRIES, MAX_DEPTH);
     ssfer_status st = module_facts(r, path, module);
-    const ssfer_pickle_node *children = ssfer_pickle_attr(module, "_modules");
     for (size_t i = 0; st == SSFER_OK && i < ssfer_pickle_count(children); i++) {
         const char *key = ssfer_pickle_text(ssfer_pickle_key_at(children, i));
         const ssfer_pickle_node *child = ssfer_pickle_value_at(children, i);
@@ -223,13 +259,13 @@ static ssfer_status add_argument(reader *r, const ssfer_pickle_node *node)
     if (!good)
         return ssfer_fail(r->err, SSFER_ERR_FORMAT, "%s: an argument of layer %zu cannot be read", r->name,
                           r->config->layer_count - 1);
-    return ssfer_yolo_config_arg(r->config, text, r->err);
+    ssfer_status st = ssfer_yolo_config_arg(r->config, text, r->err);
+    return st == SSFER_OK ? st : ssfer_fail_prefix(r->err, st, "%s", r->name);
 }
 
 /* Row i of yaml's backbone and head, one after the other. */
-static const ssfer_pickle_node *yaml_row(const ssfer_pickle_node *yaml, size_t i)
+static const ssfer_pickle_node *yaml_row(const ssfer_pickle_node *backbone, const ssfer_pickle_node *head, size_t i)
 {
-    const ssfer_pickle_node *backbone = ssfer_pickle_get(yaml, "backbone"), *head = ssfer_pickle_get(yaml, "head");
     size_t n = ssfer_pickle_count(backbone);
     return i < n ? ssfer_pickle_at(backbone, i) : ssfer_pickle_at(head, i - n);
 }
@@ -274,6 +310,8 @@ static ssfer_status read_layer(reader *r, const ssfer_pickle_node *module, const
         return ssfer_fail(r->err, SSFER_ERR_UNSUPPORTED, "%s: layer %zu has no inputs; this is no YOLO network",
                           r->name, index);
     ssfer_status st = ssfer_yolo_config_layer(r->config, from, from_count, repeat, class, r->err);
+    if (st != SSFER_OK)
+        return ssfer_fail_prefix(r->err, st, "%s", r->name);
     const char *named = ssfer_pickle_text(ssfer_pickle_at(row, 2));
     const ssfer_pickle_node *args = ssfer_pickle_at(row, 3);
     if (!named || strcmp(after_dot(named), after_dot(class)) != 0)
@@ -296,7 +334,8 @@ static ssfer_status read_anchors(reader *r, const ssfer_pickle_node *anchors)
         size_t count = ssfer_pickle_count(level) / 2;
         double v;
         for (size_t k = 0; k < 2 * count; k++) {
-            if (count > SSFER_YOLO_MAX_ANCHORS || !ssfer_pickle_double(ssfer_pickle_at(level, k), &v))
+            if (count > SSFER_YOLO_MAX_ANCHORS || !ssfer_pickle_double(ssfer_pickle_at(level, k), &v) ||
+                !ssfer_yolo_anchor_ok(v))
                 return ssfer_fail(r->err, SSFER_ERR_FORMAT, "%s: anchors of level %zu cannot be read", r->name, i);
             c->anchors[i][k / 2][k % 2] = (float)v;
         }
@@ -307,22 +346,32 @@ static ssfer_status read_anchors(reader *r, const ssfer_pickle_node *anchors)
     return SSFER_OK;
 }
 
-static void read_count(size_t *out, const ssfer_pickle_node *node)
+static ssfer_status read_count(reader *r, size_t *out, const ssfer_pickle_node *object, const char *key, size_t most)
 {
     int64_t v;
-    if (ssfer_pickle_int(node, &v) && v >= 0 && v < 10000)
-        *out = (size_t)v;
+    const ssfer_pickle_node *node = ssfer_pickle_attr(object, key); /* of a module; an entry of the yaml's dict */
+    if (!ssfer_pickle_int(node ? node : ssfer_pickle_get(object, key), &v))
+        return SSFER_OK;
+    if (v < 0 || (uint64_t)v > most)
+        return ssfer_fail(r->err, SSFER_ERR_FORMAT, "%s: %s is %" PRId64 "; 0 to %zu is possible", r->name, key, v,
+                          most);
+    *out = (size_t)v;
+    return SSFER_OK;
 }
 
 static ssfer_status read_scalars(reader *r, const ssfer_pickle_node *yaml, const ssfer_pickle_node *head)
 {
     ssfer_yolo_config *c = r->config;
+    const ssfer_pickle_node *from[2] = {yaml, head}; /* the module is right where they differ */
     double v;
     bool flag;
-    read_count(&c->classes, ssfer_pickle_get(yaml, "nc"));
-    read_count(&c->keypoints, ssfer_pickle_get(yaml, "nkpt"));
-    read_count(&c->classes, ssfer_pickle_attr(head, "nc"));
-    read_count(&c->keypoints, ssfer_pickle_attr(head, "nkpt"));
+    for (size_t i = 0; i < 2; i++) {
+        ssfer_status st = read_count(r, &c->classes, from[i], "nc", SSFER_YOLO_MAX_CLASSES);
+        if (st == SSFER_OK)
+            st = read_count(r, &c->keypoints, from[i], "nkpt", SSFER_YOLO_MAX_KEYPOINTS);
+        if (st != SSFER_OK)
+            return st;
+    }
     if (ssfer_pickle_double(ssfer_pickle_get(yaml, "width_multiple"), &v) && v > 0 && v < 100)
         c->width = v;
     if (ssfer_pickle_bool(ssfer_pickle_get(yaml, "dw_conv_kpt"), &flag))
@@ -344,11 +393,12 @@ ssfer_status ssfer_yolo_pickled_config(ssfer_yolo_config *config, const ssfer_pi
     if (!count)
         return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "%s: holds %s, not a YOLO network", name,
                           ssfer_pickle_describe(model, what, sizeof what));
-    ssfer_status st = read_scalars(&r, yaml, ssfer_pickle_value_at(layers, count - 1));
-    for (size_t i = 0; st == SSFER_OK && i < count; i++)
-        st = read_layer(&r, ssfer_pickle_value_at(layers, i), yaml_row(yaml, i));
+    const ssfer_pickle_node *backbone = ssfer_pickle_get(yaml, "backbone"), *head = ssfer_pickle_get(yaml, "head");
+    ssfer_status st = walk(&r, "", model, 0); /* first: it bounds what is looked at below */
     if (st == SSFER_OK)
-        st = walk(&r, "", model, 0);
+        st = read_scalars(&r, yaml, ssfer_pickle_value_at(layers, count - 1));
+    for (size_t i = 0; st == SSFER_OK && i < count; i++)
+        st = read_layer(&r, ssfer_pickle_value_at(layers, i), yaml_row(backbone, head, i));
     if (st == SSFER_OK)
         ssfer_yolo_config_sort(config);
     else

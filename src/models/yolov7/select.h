@@ -12,7 +12,8 @@ typedef struct ssfer_yolo_rows {
 } ssfer_yolo_rows;
 void ssfer_yolo_rows_deinit(ssfer_yolo_rows *rows);
 
-/* Replaces rows by those whose objectness is above the threshold; a negative threshold gives all.
+/* Replaces rows by those whose objectness is above the threshold; a negative threshold gives all. plan: one of
+ * ssfer_yolo_plan, which sees to it that the maps have one size.
  *   xy = (2 sigmoid - 0.5 + cell) stride, wh = (2 sigmoid)^2 anchor, keypoint xy = (2 raw - 0.5 + cell) stride,
  *   objectness, classes and keypoint confidence: sigmoid. */
 ssfer_status ssfer_yolo_decode(ssfer_yolo_rows *rows, const ssfer_yolo *net, const ssfer_conv_plan *plan,

@@ -58,12 +58,18 @@ static bool scalar_text(char *out, size_t size, const ssfer_json *value)
     return n > 0 && (size_t)n < size;
 }
 
+static ssfer_status add_word(reader *r, const char *text)
+{
+    ssfer_status st = ssfer_yolo_config_arg(r->config, text, r->err);
+    return st == SSFER_OK ? st : ssfer_fail_prefix(r->err, st, "%s", r->name);
+}
+
 static ssfer_status add_argument(reader *r, const ssfer_json *value)
 {
     char text[200], part[60];
     size_t used = 1;
     if (ssfer_json_kind_of(value) != SSFER_JSON_ARRAY)
-        return scalar_text(text, sizeof text, value) ? ssfer_yolo_config_arg(r->config, text, r->err) : bad_row(r);
+        return scalar_text(text, sizeof text, value) ? add_word(r, text) : bad_row(r);
     text[0] = '[';
     for (size_t i = 0; i < ssfer_json_count(value); i++) {
         int n = scalar_text(part, sizeof part, ssfer_json_at(value, i))
@@ -74,7 +80,7 @@ static ssfer_status add_argument(reader *r, const ssfer_json *value)
         used += (size_t)n;
     }
     memcpy(text + used, "]", 2);
-    return ssfer_yolo_config_arg(r->config, text, r->err);
+    return add_word(r, text);
 }
 
 /* [from, number, module, args] */
@@ -94,6 +100,8 @@ static ssfer_status read_row(reader *r, const ssfer_json *row)
         ssfer_json_to_string(&module, ssfer_json_at(row, 2), "", NULL) != SSFER_OK)
         return bad_row(r);
     ssfer_status st = ssfer_yolo_config_layer(r->config, from, count, (size_t)repeat, module, r->err);
+    if (st != SSFER_OK)
+        return ssfer_fail_prefix(r->err, st, "%s", r->name);
     for (ssfer_json_iter i = ssfer_json_each(args); st == SSFER_OK && ssfer_json_next(&i);)
         st = add_argument(r, i.value);
     return st;
@@ -107,7 +115,7 @@ static ssfer_status read_anchors(reader *r, const ssfer_json *anchors)
         double number;
         for (ssfer_json_iter i = ssfer_json_each(level.value); ssfer_json_next(&i); k++) {
             if (c->levels == SSFER_YOLO_MAX_LEVELS || k == 2 * SSFER_YOLO_MAX_ANCHORS ||
-                ssfer_json_to_double(&number, i.value, "", NULL) != SSFER_OK)
+                ssfer_json_to_double(&number, i.value, "", NULL) != SSFER_OK || !ssfer_yolo_anchor_ok(number))
                 return ssfer_fail(r->err, SSFER_ERR_FORMAT, "%s: anchors of the network's yaml cannot be read",
                                   r->name);
             c->anchors[c->levels][k / 2][k % 2] = (float)number;
@@ -119,25 +127,44 @@ static ssfer_status read_anchors(reader *r, const ssfer_json *anchors)
     return SSFER_OK;
 }
 
-static void read_number(double *out, const ssfer_json *object, const char *key, double low, double high)
+/* A number of the document; absent, or not a number, leaves *out as it is. */
+static ssfer_status read_number(reader *r, double *out, const ssfer_json *object, const char *key, double high)
 {
     double v;
-    if (ssfer_json_to_double(&v, ssfer_json_find(object, key), "", NULL) == SSFER_OK && v >= low && v <= high)
-        *out = v;
+    if (ssfer_json_to_double(&v, ssfer_json_find(object, key), "", NULL) != SSFER_OK)
+        return SSFER_OK;
+    if (!(v >= 0 && v <= high))
+        return ssfer_fail(r->err, SSFER_ERR_FORMAT, "%s: %s of the network's yaml is %g; 0 to %g is possible", r->name,
+                          key, v, high);
+    *out = v;
+    return SSFER_OK;
+}
+
+static ssfer_status read_count(reader *r, size_t *out, const ssfer_json *object, const char *key, double high)
+{
+    double v = (double)*out;
+    ssfer_status st = read_number(r, &v, object, key, high);
+    if (st == SSFER_OK && v != floor(v))
+        st = ssfer_fail(r->err, SSFER_ERR_FORMAT, "%s: %s of the network's yaml is %g, no whole number", r->name, key,
+                        v);
+    if (st == SSFER_OK)
+        *out = (size_t)v;
+    return st;
 }
 
 static ssfer_status read_document(reader *r, const ssfer_json *document)
 {
     ssfer_yolo_config *c = r->config;
     const char *parts[2] = {"backbone", "head"};
-    double classes = (double)c->classes, keypoints = (double)c->keypoints;
     ssfer_status st = read_anchors(r, ssfer_json_find(document, "anchors"));
-    read_number(&classes, document, "nc", 0, 10000);
-    read_number(&keypoints, document, "nkpt", 0, 1000);
-    read_number(&c->depth, document, "depth_multiple", 0, 100);
-    read_number(&c->width, document, "width_multiple", 0, 100);
-    c->classes = (size_t)classes;
-    c->keypoints = (size_t)keypoints;
+    if (st == SSFER_OK)
+        st = read_count(r, &c->classes, document, "nc", SSFER_YOLO_MAX_CLASSES);
+    if (st == SSFER_OK)
+        st = read_count(r, &c->keypoints, document, "nkpt", SSFER_YOLO_MAX_KEYPOINTS);
+    if (st == SSFER_OK)
+        st = read_number(r, &c->depth, document, "depth_multiple", 100);
+    if (st == SSFER_OK)
+        st = read_number(r, &c->width, document, "width_multiple", 100);
     if (ssfer_json_to_bool(&c->keypoint_blocks, ssfer_json_find(document, "dw_conv_kpt"), "", NULL) != SSFER_OK)
         c->keypoint_blocks = false;
     for (size_t i = 0; i < 2; i++)

@@ -67,8 +67,7 @@ static void check_network(const ssfer_yolo *net, const ssfer_image *image, const
     ssfer_yolo_rows rows = {0};
     ssfer_letterbox box = {
         .width = image->width, .height = image->height, .resized_width = image->width, .resized_height = image->height};
-    fixture_must(ssfer_conv_plan_create(&plan, net->graph, image->height, image->width, layers, SIZE_MAX, &err), &err,
-                 name);
+    fixture_must(ssfer_yolo_plan(&plan, net, image->height, image->width, layers, SIZE_MAX, &err), &err, name);
     fixture_must(ssfer_conv_workspace_create(&ws, plan, &err), &err, name);
     fixture_must(ssfer_letterbox_planes(ssfer_conv_workspace_input(ws), image, &box, &err), &err, name);
     fixture_must(ssfer_conv_workspace_run(ws, &err), &err, name);

@@ -15,7 +15,7 @@ static ssfer_yolo_rows network_rows(const ssfer_image *image, const ssfer_letter
     ssfer_conv_plan *plan;
     ssfer_conv_workspace *ws;
     ssfer_yolo_rows rows = {0};
-    fixture_must(ssfer_conv_plan_create(&plan, net->graph, box->height, box->width, false, SIZE_MAX, &err), &err, name);
+    fixture_must(ssfer_yolo_plan(&plan, net, box->height, box->width, false, SIZE_MAX, &err), &err, name);
     fixture_must(ssfer_conv_workspace_create(&ws, plan, &err), &err, name);
     fixture_must(ssfer_letterbox_planes(ssfer_conv_workspace_input(ws), image, box, &err), &err, name);
     fixture_must(ssfer_conv_workspace_run(ws, &err), &err, name);

@@ -336,6 +336,67 @@ static void test_refusals(void **state)
     ssfer_conv_graph_destroy(g);
 }
 
+/* As many steps as a graph may have: a chain of places inside places, and one of values that come and go. */
+static void test_long_graphs(void **state)
+{
+    (void)state;
+    enum { STEPS = 2000, MANY = 300 };
+    ssfer_error err = {0};
+    ssfer_conv_graph *g;
+    ssfer_conv_plan *p;
+    size_t v = 0, kept[MANY];
+    planes in = {3, 2, 2, noise_floats(12, 5)};
+    CHECK_OK(ssfer_conv_graph_create(&g, 3, &err));
+    for (size_t i = 0; i < STEPS; i++) {
+        if (i % 3 == 0)
+            CHECK_OK(ssfer_conv_graph_max_pool(g, &v, v, 1, 1, 0, false, &err)); /* changes nothing */
+        else
+            CHECK_OK(ssfer_conv_graph_concat(g, &v, &v, 1, &err));
+    }
+    ssfer_conv_graph_keep(g, v);
+    planes got = run_graph(g, &in, v, false);
+    assert_memory_equal(got.x, in.x, 12 * sizeof(float));
+    ssfer_free(got.x);
+    CHECK_OK(ssfer_conv_plan_create(&p, g, 2, 2, false, SIZE_MAX, &err));
+    assert_true(ssfer_conv_plan_bytes(p) <= 4 * 2 * 2 * 8 * sizeof(float)); /* the picture, and two at a time */
+    ssfer_conv_plan_destroy(p);
+    while (ssfer_conv_graph_max_pool(g, &v, v, 1, 1, 0, false, &err) == SSFER_OK)
+        continue;
+    CHECK_FAILS(ssfer_conv_graph_max_pool(g, &v, v, 1, 1, 0, false, &err), SSFER_ERR_LIMIT, "more than 2048 steps");
+    ssfer_conv_graph_destroy(g);
+    CHECK_OK(ssfer_conv_graph_create(&g, 3, &err));
+    for (size_t i = 0; i < MANY; i++) {
+        CHECK_OK(ssfer_conv_graph_max_pool(g, &kept[i], 0, 1, 1, 0, false, &err));
+        ssfer_conv_graph_keep(g, kept[i]);
+    }
+    CHECK_FAILS(ssfer_conv_plan_create(&p, g, 2, 2, false, SIZE_MAX, &err), SSFER_ERR_LIMIT, "needed at a time");
+    CHECK_OK(ssfer_conv_plan_create(&p, g, 2, 2, true, SIZE_MAX, &err));
+    ssfer_conv_plan_destroy(p);
+    ssfer_conv_graph_destroy(g);
+    ssfer_free(in.x);
+}
+
+/* Work and memory as a graph states them beforehand: padded channels, and every step. */
+static void test_cost(void **state)
+{
+    (void)state;
+    ssfer_error err = {0};
+    ssfer_conv_graph *g;
+    size_t v, sizes[2 * 8];
+    float weights[27] = {0}, bias[8] = {0};
+    const ssfer_conv_shape s = point_of(3, 8);
+    CHECK_OK(ssfer_conv_graph_create(&g, 3, &err));
+    CHECK_OK(ssfer_conv_graph_conv(g, &v, 0, &s, weights, bias, &err));
+    CHECK_OK(ssfer_conv_graph_max_pool(g, &v, v, 3, 1, 1, false, &err));
+    CHECK_OK(ssfer_conv_graph_upsample(g, &v, v, 2, &err));
+    CHECK_OK(ssfer_conv_graph_sizes(g, sizes, 4, 6, &err));
+    const ssfer_conv_cost cost = ssfer_conv_graph_cost(g, sizes);
+    assert_int_equal(cost.operations, 2 * 8 * 8 * 24 + 9 * 8 * 24 + 8 * 96);
+    assert_int_equal(cost.largest_value, 8 * 96);
+    assert_int_equal(ssfer_conv_graph_weight_floats(g), 64);
+    ssfer_conv_graph_destroy(g);
+}
+
 /* Whatever allocation fails while building, planning or making a workspace: an error, and nothing lost. */
 static void test_out_of_memory(void **state)
 {
@@ -384,6 +445,8 @@ int main(void)
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_long_graphs),
+        cmocka_unit_test(test_cost),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,7 +61,7 @@ static void check_network(const ssfer_yolo *net, const char *name)
     size_t h = t->shape[0], w = t->shape[1];
     float *picture = golden(set, "picture", &size), *want = golden(set, "rows", &row_count);
     for (int keep_all = 0; keep_all < 2; keep_all++) {
-        CHECK_OK(ssfer_conv_plan_create(&p, net->graph, h, w, keep_all, SIZE_MAX, &err));
+        CHECK_OK(ssfer_yolo_plan(&p, net, h, w, keep_all, SIZE_MAX, &err));
         CHECK_OK(ssfer_conv_workspace_create(&ws, p, &err));
         float *planes = ssfer_conv_workspace_input(ws);
         for (size_t i = 0; i < size; i++)
@@ -234,6 +234,41 @@ static void test_other_files(void **state)
                 "known are yolov7-lite-t");
 }
 
+/* Attributes of modules that would change the network unseen, if they were passed over. */
+static void test_facts_of_pickles(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size, at; /* which of them becomes a 3 */
+        const char *text;
+    } cases[] = {
+        {"strideq\x85K\x08K\x08", 12, 11, "stride is 8 by 3"},
+        {"strideq\x85K\x08K\x08", 12, 11, NULL}, /* left as it is */
+        {"dilationq\x89K\x01K\x01", 14, 13, "dilation is 3"},
+    };
+    ssfer_error err = {0};
+    ssfer_yolo *net;
+    unsigned char *bytes;
+    size_t size;
+    CHECK_OK(ssfer_file_read(&bytes, &size, SSFER_TEST_DIR "/fuzz/corpus/detector/tiny_legacy.pt", 1 << 20, &err));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        unsigned char *found = memmem(bytes, size, cases[i].bytes, cases[i].size);
+        assert_non_null(found);
+        unsigned char before = found[cases[i].at];
+        if (cases[i].text)
+            found[cases[i].at] = 3;
+        if (cases[i].text)
+            CHECK_FAILS(ssfer_yolo_load_memory(&net, bytes, size, "x.pt", NULL, &err), SSFER_ERR_UNSUPPORTED,
+                        cases[i].text);
+        else
+            CHECK_OK(ssfer_yolo_load_memory(&net, bytes, size, "x.pt", NULL, &err));
+        ssfer_yolo_destroy(net);
+        found[cases[i].at] = before;
+    }
+    ssfer_free(bytes);
+}
+
 /* The first bytes of a pickled network, as many as you like: never a network, never a crash. */
 static void test_cut_files(void **state)
 {
@@ -281,13 +316,10 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_module),
-        cmocka_unit_test(test_lite_modules),
-        cmocka_unit_test(test_general_conversion),
-        cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_wrong_configurations),
-        cmocka_unit_test(test_other_files),
-        cmocka_unit_test(test_cut_files),
+        cmocka_unit_test(test_every_module),         cmocka_unit_test(test_lite_modules),
+        cmocka_unit_test(test_general_conversion),   cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_wrong_configurations), cmocka_unit_test(test_other_files),
+        cmocka_unit_test(test_facts_of_pickles),     cmocka_unit_test(test_cut_files),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,7 @@ static void check_outputs(const ssfer_yolo *net, const char *name)
     ssfer_conv_workspace *ws;
     ssfer_yolo_rows rows = {0};
     uint64_t noise = 1;
-    CHECK_OK(ssfer_conv_plan_create(&plan, net->graph, SIDE, SIDE, false, SIZE_MAX, &err));
+    CHECK_OK(ssfer_yolo_plan(&plan, net, SIDE, SIDE, false, SIZE_MAX, &err));
     CHECK_OK(ssfer_conv_workspace_create(&ws, plan, &err));
     float *planes = ssfer_conv_workspace_input(ws);
     for (size_t i = 0; i < (size_t)3 * SIDE * SIDE; i++)

@@ -3,48 +3,19 @@
 #include "test_support.h"
 
 #include "image/align.h"
-#include "models/classifier.h"
 #include "predict/views.h"
 #include "scratch.h"
+#include "small_model.h"
 
 #define NETWORK SSFER_TEST_DIR "/golden/yolov7/blocks.pt"
 
-enum { K = 3, SIDE = 8, COUNT = 5 };
-
-static void write_model(const char *path)
-{
-    static const char *const names[K] = {"glad", "sad", "mad"};
-    const ssfer_vit_config config = {.image_size = SIDE,
-                                     .patch_size = 4,
-                                     .channels = 3,
-                                     .embed_dim = 8,
-                                     .depth = 1,
-                                     .heads = 2,
-                                     .hidden = 16,
-                                     .classes = K,
-                                     .eps = 1e-6f};
-    ssfer_error err = {0};
-    ssfer_classifier model = {.mean = {0.5f, 0.4f, 0.3f}, .std = {0.2f, 0.2f, 0.2f}};
-    ssfer_tensor_set *set;
-    CHECK_OK(ssfer_vit_init(&model.vit, &config, &err));
-    CHECK_OK(ssfer_params_alloc(&model.params, &model.vit.table, &err));
-    ssfer_params_init(model.params, &model.vit.table, 1);
-    uint64_t seed = 5;
-    for (size_t i = 0; i < model.vit.table.block_floats; i++)
-        model.params[i] += 0.5f * noise_float(&seed); /* the head starts with zeros */
-    CHECK_OK(ssfer_names_copy(&model.classes, names, K, &err));
-    CHECK_OK(ssfer_tensor_set_create(&set, &err));
-    CHECK_OK(ssfer_classifier_store(&model, model.params, set, &err));
-    CHECK_OK(ssfer_safetensors_write(set, path, &err));
-    ssfer_tensor_set_destroy(set);
-    ssfer_classifier_deinit(&model);
-}
+enum { K = SMALL_MODEL_CLASSES, SIDE = SMALL_MODEL_SIDE, COUNT = 5 };
 
 static ssfer_predictor *open_predictor(size_t batch, size_t threads)
 {
     ssfer_error err = {0};
     ssfer_predictor *p;
-    write_model(scratch_path("m.safetensors"));
+    write_small_model(scratch_path("m.safetensors"));
     CHECK_OK(ssfer_predictor_create(&p, scratch_path("m.safetensors"),
                                     &(ssfer_predictor_options){.batch = batch, .threads = threads}, &err));
     return p;
