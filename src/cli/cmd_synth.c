@@ -1,4 +1,5 @@
 #include "base/progress.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "synth/synth.h"
 
@@ -71,10 +72,12 @@ static ssfer_status write_set(ssfer_cli *cli, const synth_args *args, const ssfe
     ssfer_progress_begin(&bar, cli->progress, "drawing", "img", options.train + options.test + options.unlabeled);
     ssfer_status st = ssfer_synth_dataset(args->output, &options, err);
     ssfer_progress_end(&bar);
-    if (st == SSFER_OK)
-        fprintf(cli->out, "%s: %zu pictures for training, %zu for testing, %zu unlabeled\n", args->output,
-                options.train, options.test, options.unlabeled);
-    return st;
+    if (st != SSFER_OK)
+        return st;
+    ssfer_text_print(cli->out, args->output, 0, SSFER_TEXT_LEFT);
+    fprintf(cli->out, ": %zu pictures for training, %zu for testing, %zu unlabeled\n", options.train, options.test,
+            options.unlabeled);
+    return SSFER_OK;
 }
 
 static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)

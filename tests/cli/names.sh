@@ -81,6 +81,11 @@ expect_out_has "w?[31m"
 run inspect --format json "$evil.safetensors"
 expect_clean
 
+run synth --count 4 --size 32 --output "drawn$evil"
+expect_code 0
+expect_clean
+expect_out_has "drawn$shown: "
+
 # Messages.
 echo nonsense > "$evil.png"
 run predict --model "$model" "$evil.png"
