@@ -1,5 +1,6 @@
 #include "base/threads.h"
 
+#include "base/memory.h"
 #include "base/number.h"
 
 #include <math.h>
@@ -136,4 +137,47 @@ void ssfer_threads_run(size_t threads, size_t count, void (*task)(void *user, si
     work(&j);
     for (size_t i = 0; i < started; i++)
         pthread_join(helpers[i], NULL);
+}
+
+/* Holds threads until all are there. */
+typedef struct gate {
+    pthread_mutex_t mutex;
+    pthread_cond_t opened;
+    bool open;
+} gate;
+
+static void *wait_at_gate(void *user)
+{
+    gate *g = user;
+    pthread_mutex_lock(&g->mutex);
+    while (!g->open)
+        pthread_cond_wait(&g->opened, &g->mutex);
+    pthread_mutex_unlock(&g->mutex);
+    return NULL;
+}
+
+ssfer_status ssfer_threads_check(size_t threads, ssfer_error *err)
+{
+    gate g = {.mutex = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+    const size_t wanted = threads > 1 ? threads - 1 : 0;
+    size_t started = 0;
+    pthread_t *others = ssfer_calloc(wanted ? wanted : 1, sizeof *others);
+    sigset_t all, before;
+    if (!others)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "threads: out of memory");
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (started < wanted && pthread_create(&others[started], NULL, wait_at_gate, &g) == 0)
+        started++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_mutex_lock(&g.mutex);
+    g.open = true;
+    pthread_cond_broadcast(&g.opened);
+    pthread_mutex_unlock(&g.mutex);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(others[i], NULL);
+    ssfer_free(others);
+    return started == wanted ? SSFER_OK
+                             : ssfer_fail(err, SSFER_ERR_LIMIT, "the system lends %zu threads, not %zu; use fewer",
+                                          started + 1, threads);
 }

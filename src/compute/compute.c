@@ -32,12 +32,12 @@ ssfer_status ssfer_compute_create_with(ssfer_compute **out, const ssfer_backend 
         return ssfer_fail(err, SSFER_ERR_MEMORY, "compute: out of memory");
     cx->backend = backend;
     cx->threads = threads ? threads : ssfer_thread_default();
-    if (cx->backend->create) {
-        ssfer_status st = cx->backend->create(cx, err);
-        if (st != SSFER_OK) {
-            ssfer_free(cx);
-            return st;
-        }
+    ssfer_status st = ssfer_threads_check(cx->threads, err);
+    if (st == SSFER_OK && cx->backend->create)
+        st = cx->backend->create(cx, err);
+    if (st != SSFER_OK) {
+        ssfer_free(cx);
+        return st;
     }
     *out = cx;
     return SSFER_OK;

@@ -59,9 +59,9 @@ struct ssfer_conv_call {
 
 static ssfer_status dnnl_failed(dnnl_status_t code, const char *what, ssfer_error *err)
 {
-    ssfer_status st = code == dnnl_out_of_memory   ? SSFER_ERR_MEMORY
-                      : code == dnnl_unimplemented ? SSFER_ERR_UNSUPPORTED
-                                                   : SSFER_ERR_ARGUMENT;
+    if (code == dnnl_out_of_memory)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "convolution: no memory to %s", what);
+    const ssfer_status st = code == dnnl_unimplemented ? SSFER_ERR_UNSUPPORTED : SSFER_ERR_ARGUMENT;
     return ssfer_fail(err, st, "convolution: oneDNN failed to %s (status %d)", what, (int)code);
 }
 
@@ -400,7 +400,7 @@ static dnnl_status_t build(ssfer_conv *conv, const ssfer_conv_engine *engine, ss
                            const conv_layouts *l, bool planar)
 {
     dnnl_primitive_attr_t attributes = NULL;
-    dnnl_status_t code = make_attributes(&attributes, &w->shape);
+    dnnl_status_t code = ssfer_onednn_has_room() ? make_attributes(&attributes, &w->shape) : dnnl_out_of_memory;
     if (code == dnnl_success)
         code = make_descriptor(&conv->desc, engine->engine, l, &w->shape, attributes);
     if (attributes)

@@ -46,12 +46,14 @@ struct ssfer_cpu_products {
     size_t range_count, range_capacity;
     held_weight *weights;
     size_t weight_count, weight_capacity;
+    bool sgemm_generated[2][2]; /* oneDNN has its kernels for a transposed or not, b transposed or not */
 };
 
 static ssfer_status dnnl_fail(ssfer_error *err, const char *what, dnnl_status_t code)
 {
-    return ssfer_fail(err, code == dnnl_out_of_memory ? SSFER_ERR_MEMORY : SSFER_ERR_UNSUPPORTED,
-                      "oneDNN: %s failed with status %d", what, (int)code);
+    if (code == dnnl_out_of_memory)
+        return ssfer_fail(err, SSFER_ERR_MEMORY, "compute: no memory for %s", what);
+    return ssfer_fail(err, SSFER_ERR_UNSUPPORTED, "oneDNN: %s failed with status %d", what, (int)code);
 }
 
 ssfer_status ssfer_cpu_products_create(ssfer_cpu_products **out, ssfer_error *err)
@@ -280,7 +282,8 @@ static cached_product *find_product(ssfer_compute *cx, const ssfer_matmul *key, 
     }
     ssfer_onednn_call call;
     ssfer_onednn_begin(&call, cx->threads, false);
-    dnnl_status_t code = cached_product_init(&p->cache[p->count], p->engine, key, own_layout);
+    dnnl_status_t code = ssfer_onednn_has_room() ? cached_product_init(&p->cache[p->count], p->engine, key, own_layout)
+                                                 : dnnl_out_of_memory;
     ssfer_onednn_end(&call);
     if (code != dnnl_success) {
         dnnl_fail(&cx->error, "building a matrix product", code);
@@ -324,6 +327,10 @@ ssfer_status ssfer_cpu_matmul(ssfer_compute *cx, const ssfer_matmul *product, vo
 ssfer_status ssfer_cpu_sgemm(ssfer_compute *cx, const ssfer_matmul *product, float *y, const float *a, const float *b)
 {
     const dnnl_dim_t m = (dnnl_dim_t)product->m, k = (dnnl_dim_t)product->k, n = (dnnl_dim_t)product->n;
+    bool *generated = &products_of(cx)->sgemm_generated[product->a_transposed][product->b_transposed];
+    if (!*generated && !ssfer_onednn_has_room())
+        return dnnl_fail(&cx->error, "a matrix product", dnnl_out_of_memory);
+    *generated = true;
     ssfer_onednn_call call;
     ssfer_onednn_begin(&call, cx->threads, true);
     dnnl_status_t code =

@@ -5,6 +5,7 @@
 #include <omp.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* oneDNN's lowest level is SSE4.1, which has no fused multiply-add either. */
 static dnnl_cpu_isa_t isa_of(ssfer_cpu_level level)
@@ -53,6 +54,13 @@ ssfer_status ssfer_onednn_engine_create(dnnl_engine_t *out, ssfer_error *err)
         return SSFER_OK;
     return ssfer_fail(err, code == dnnl_out_of_memory ? SSFER_ERR_MEMORY : SSFER_ERR_UNSUPPORTED,
                       "oneDNN: creating the engine failed with status %d", (int)code);
+}
+
+bool ssfer_onednn_has_room(void)
+{
+    const size_t bytes = (size_t)16 << 20; /* a primitive of 2.6 takes less than one */
+    void *room = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return room != MAP_FAILED && munmap(room, bytes) == 0;
 }
 
 /* ---- calls ---- */

@@ -24,6 +24,10 @@
  * does not start; SSFER_ERR_MEMORY. */
 ssfer_status ssfer_onednn_engine_create(dnnl_engine_t *out, ssfer_error *err);
 
+/* Whether there is address space for what oneDNN generates when it makes a primitive: it crashes where that is refused
+ * (ulimit -v), so each place that makes one asks before. */
+bool ssfer_onednn_has_room(void);
+
 /* Whether kernels of this kind may move the stack pointer: all whose names do not begin with "brg" or "jit", which were
  * seen to keep it. */
 bool ssfer_onednn_moves_stack(const_dnnl_primitive_desc_t desc);

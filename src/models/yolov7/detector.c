@@ -62,7 +62,7 @@ static ssfer_status resolve_options(ssfer_detector_options *o, const ssfer_yolo 
             (double)o->confidence, (double)o->iou);
     if (o->threads > 1024)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "detector: %zu threads", o->threads);
-    return SSFER_OK;
+    return ssfer_threads_check(o->threads, err);
 }
 
 ssfer_status ssfer_detector_of_network(ssfer_detector **out, ssfer_yolo *net, const ssfer_detector_options *options,
