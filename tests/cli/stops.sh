@@ -13,6 +13,7 @@ expect_code 0
 stop_once() {
   local folder=$1 resume=() step newest
   [ -d "$folder/checkpoints" ] && resume=(--resume)
+  : > err # not what the one before said
   env --default-signal=INT "$program" finetune --data set --split train --arch tiny --image-size 48 --patch-size 8 --embed-dim "$2" --depth 2 \
     --heads 2 --batch-size 16 --epochs 100000 --valid-every 1000 --warmup-epochs 1 --threads "$((1 + RANDOM % 2))" \
     --precision "$3" --out "$folder" "${resume[@]}" > out 2> err &
