@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/size.h"
+#include "base/text.h"
 #include "io/checksum.h"
 #include "io/json.h"
 #include "io/tensor_set_private.h"
@@ -329,14 +330,37 @@ static ssfer_status make_checked_header(char **text, size_t *length, const ssfer
     return st;
 }
 
+/* The names of tensors and metadata are members of JSON objects. JSON cannot hold bytes that are not UTF-8: each would
+ * be written as U+FFFD, so that two names might become one, and a reader must refuse a file with a name twice. */
+static ssfer_status check_names(const ssfer_tensor_set *set, const char *path, ssfer_error *err)
+{
+    if (ssfer_tensor_set_find(set, "__metadata__"))
+        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: a tensor must not be named __metadata__", path);
+    for (size_t i = 0; i < ssfer_tensor_set_count(set); i++) {
+        const char *name = ssfer_tensor_set_at(set, i)->name;
+        if (!ssfer_utf8_is_valid(name))
+            return ssfer_fail(err, SSFER_ERR_ARGUMENT,
+                              "%s: the tensor name %s is not UTF-8, which safetensors cannot hold; rename the tensor",
+                              path, name);
+    }
+    for (size_t i = 0; i < ssfer_tensor_set_metadata_count(set); i++) {
+        const char *key = ssfer_tensor_set_metadata_at(set, i).key;
+        if (!ssfer_utf8_is_valid(key))
+            return ssfer_fail(err, SSFER_ERR_ARGUMENT,
+                              "%s: the metadata key %s is not UTF-8, which safetensors cannot hold; rename the entry",
+                              path, key);
+    }
+    return SSFER_OK;
+}
+
 ssfer_status ssfer_safetensors_write(const ssfer_tensor_set *set, const char *path, ssfer_error *err)
 {
     ssfer_file_writer writer;
     char *header = NULL;
     size_t length = 0;
-    if (ssfer_tensor_set_find(set, "__metadata__"))
-        return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: a tensor must not be named __metadata__", path);
-    ssfer_status st = make_checked_header(&header, &length, set, path, err);
+    ssfer_status st = check_names(set, path, err);
+    if (st == SSFER_OK)
+        st = make_checked_header(&header, &length, set, path, err);
     if (st == SSFER_OK)
         st = ssfer_file_writer_open(&writer, path, err);
     if (st == SSFER_OK) {

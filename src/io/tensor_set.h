@@ -100,7 +100,9 @@ ssfer_status ssfer_checkpoint_read_optimizer(ssfer_tensor_set **out, const char 
 /* safetensors. Reading maps the file; writing is atomic (base/file.h). Metadata values are strings. Writing adds a
  * checksum of the content (io/checksum.h); reading verifies it and takes it out of the metadata, so that a file of ours
  * that is read and written again has the same bytes. A file of another program need not have one. Verifying is a pass
- * over the data, which brings a mapped file into memory: about 20 ms for the 344 MB of a ViT-B/16 in the disk cache. */
+ * over the data, which brings a mapped file into memory: about 20 ms for the 344 MB of a ViT-B/16 in the disk cache.
+ * In metadata values that are written, U+FFFD stands for each byte that is not UTF-8. A tensor name or metadata key that
+ * is not UTF-8 is SSFER_ERR_ARGUMENT. */
 ssfer_status ssfer_safetensors_read(ssfer_tensor_set **out, const char *path, ssfer_error *err);
 ssfer_status ssfer_safetensors_parse(ssfer_tensor_set **out, const unsigned char *bytes, size_t size_bytes,
                                      const char *name, ssfer_error *err); /* the bytes must outlive the set */

@@ -349,6 +349,31 @@ static void test_set(void **state)
     ssfer_tensor_set_destroy(NULL);
 }
 
+/* Names that JSON cannot hold: of two that differ in such bytes alone, the file would have one twice. */
+static void test_names_are_utf8(void **state)
+{
+    (void)state;
+    ssfer_error err = {0};
+    for (size_t metadata = 0; metadata < 2; metadata++) {
+        ssfer_tensor_set *set;
+        CHECK_OK(ssfer_tensor_set_create(&set, &err), err);
+        CHECK_OK(ssfer_tensor_set_add(set, "caf\xc3\xa9", SSFER_DTYPE_F32, NULL, 0, &(float){1}, &err), err);
+        CHECK_OK(ssfer_tensor_set_put(set, "caf\xc3\xa9", "1", &err), err);
+        CHECK_OK(ssfer_safetensors_write(set, "names.safetensors", &err), err);
+        static const char *const names[] = {"caf\xe9", "caf\xe8"};
+        for (size_t i = 0; i < 2; i++)
+            if (metadata)
+                CHECK_OK(ssfer_tensor_set_put(set, names[i], "1", &err), err);
+            else
+                CHECK_OK(ssfer_tensor_set_add(set, names[i], SSFER_DTYPE_F32, NULL, 0, &(float){1}, &err), err);
+        assert_int_equal(ssfer_safetensors_write(set, "n.safetensors", &err), SSFER_ERR_ARGUMENT);
+        CHECK_MESSAGE(err, metadata ? "n.safetensors: the metadata key caf? is not UTF-8"
+                                    : "n.safetensors: the tensor name caf? is not UTF-8");
+        assert_false(ssfer_file_exists("n.safetensors"));
+        ssfer_tensor_set_destroy(set);
+    }
+}
+
 static void test_write_errors(void **state)
 {
     (void)state;
@@ -372,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_set),
         cmocka_unit_test(test_write_errors),
+        cmocka_unit_test(test_names_are_utf8),
         cmocka_unit_test(test_damage_is_noticed),
         cmocka_unit_test(test_checksum_of_content),
         cmocka_unit_test(test_checksum_of_much),
