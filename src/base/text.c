@@ -81,6 +81,13 @@ static character character_at(const char *text)
     return (character){length, IS_IN(point, NARROW) ? 0 : IS_IN(point, WIDE) ? 2 : 1, true};
 }
 
+bool ssfer_text_is_shown(const char *text, size_t *bytes)
+{
+    const character c = character_at(text);
+    *bytes = c.bytes;
+    return c.shown;
+}
+
 /* out may be the text itself: the copy never overtakes what is still to be read. */
 void ssfer_text_copy(char *out, size_t size_bytes, const char *text)
 {
