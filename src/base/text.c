@@ -29,6 +29,11 @@ bool ssfer_utf8_is_valid(const char *text)
     return true;
 }
 
+char *ssfer_utf8_skip_mark(char *text)
+{
+    return strncmp(text, "\xef\xbb\xbf", 3) == 0 ? text + 3 : text;
+}
+
 /* ---- characters on a terminal ---- */
 
 typedef struct range {

@@ -13,6 +13,8 @@
  * form, a surrogate, beyond U+10FFFF. 1 at the terminating zero. */
 size_t ssfer_utf8_length(const char *text);
 bool ssfer_utf8_is_valid(const char *text);
+/* Behind the byte order mark, which some editors put in front of a text; `text` where there is none. */
+char *ssfer_utf8_skip_mark(char *text);
 
 /* False: '?' stands for the character at `text`. bytes =: those that it takes there, at least 1. */
 bool ssfer_text_is_shown(const char *text, size_t *bytes);
