@@ -29,6 +29,11 @@ bool ssfer_utf8_is_valid(const char *text)
     return true;
 }
 
+char *ssfer_utf8_skip_mark(char *text)
+{
+    return strncmp(text, "\xef\xbb\xbf", 3) == 0 ? text + 3 : text;
+}
+
 /* ---- characters on a terminal ---- */
 
 typedef struct range {
@@ -79,6 +84,13 @@ static character character_at(const char *text)
     if (!length || IS_IN(point, HARMFUL))
         return (character){length ? length : 1, 1, false};
     return (character){length, IS_IN(point, NARROW) ? 0 : IS_IN(point, WIDE) ? 2 : 1, true};
+}
+
+bool ssfer_text_is_shown(const char *text, size_t *bytes)
+{
+    const character c = character_at(text);
+    *bytes = c.bytes;
+    return c.shown;
 }
 
 /* out may be the text itself: the copy never overtakes what is still to be read. */

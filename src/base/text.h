@@ -1,5 +1,5 @@
 /* Text that comes from files (names of pictures, classes and tensors, metadata) on its way to a terminal or a log. A
- * file may be named anything, also what moves a cursor or recolours a terminal. So whatever prints such text for people
+ * file may be named anything, also what moves a cursor or recolours a terminal. So whatever shows such text to people
  * goes through here: a control character (C0, DEL, C1), a line or paragraph separator, an override of the writing
  * direction and a byte that is no UTF-8 become one '?' each. JSON and CSV are for programs and hold the text itself. */
 #ifndef SSFER_BASE_TEXT_H
@@ -13,6 +13,11 @@
  * form, a surrogate, beyond U+10FFFF. 1 at the terminating zero. */
 size_t ssfer_utf8_length(const char *text);
 bool ssfer_utf8_is_valid(const char *text);
+/* Behind the byte order mark, which some editors put in front of a text; `text` where there is none. */
+char *ssfer_utf8_skip_mark(char *text);
+
+/* False: '?' stands for the character at `text`. bytes =: those that it takes there, at least 1. */
+bool ssfer_text_is_shown(const char *text, size_t *bytes);
 
 /* Replaces, in place, what must not reach a terminal. The result is valid UTF-8, one line, and not longer. */
 void ssfer_text_clean(char *text);

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "base/text_pool.h"
 #include "data/class_sets.h"
 #include "data/name_list.h"
@@ -151,7 +152,7 @@ static ssfer_status translate_by_file(job *j, const char *path, ssfer_error *err
     else if (memchr(text, 0, size_bytes))
         st = ssfer_fail(err, SSFER_ERR_FORMAT, "%s: not a text file; put a line FOLDER CLASS for each folder", path);
     else
-        st = read_lines(&index, classes, (char *)text, path, err);
+        st = read_lines(&index, classes, ssfer_utf8_skip_mark((char *)text), path, err);
     if (st == SSFER_OK)
         st = take_words(j, &index, classes, path, err);
     ssfer_name_index_deinit(&index);

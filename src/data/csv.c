@@ -1,13 +1,13 @@
 #include "data/csv.h"
 
+#include "base/text.h"
+
 #include <stdbool.h>
 #include <string.h>
 
 ssfer_status ssfer_csv_init(ssfer_csv *csv, char *text, size_t size_bytes, const char *name, ssfer_error *err)
 {
-    *csv = (ssfer_csv){.at = text, .end = text + size_bytes, .name = name, .next_line = 1};
-    if (size_bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
-        csv->at += 3;
+    *csv = (ssfer_csv){.at = ssfer_utf8_skip_mark(text), .end = text + size_bytes, .name = name, .next_line = 1};
     if (memchr(text, 0, size_bytes))
         return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: holds zero bytes, so it is not a CSV text", name);
     return SSFER_OK;

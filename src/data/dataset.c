@@ -507,9 +507,16 @@ static ssfer_status select_samples(ssfer_dataset *set, const ssfer_dataset_optio
     return st;
 }
 
-static ssfer_status check_class_count(const ssfer_dataset *set, const ssfer_dataset_options *options, ssfer_error *err)
+/* Classes of the set's own become those of a model, whose file holds them in JSON. */
+static ssfer_status check_classes(const ssfer_dataset *set, const ssfer_dataset_options *options, ssfer_error *err)
 {
-    if (options->unlabeled || options->classes || set->class_count >= 2)
+    if (options->unlabeled || options->classes)
+        return SSFER_OK;
+    for (size_t k = 0; k < set->class_count; k++)
+        if (!ssfer_utf8_is_valid(set->classes[k]))
+            return ssfer_fail(err, SSFER_ERR_FORMAT, "%.200s: the name of class %.60s is not UTF-8; rename it",
+                              set->source, set->classes[k]);
+    if (set->class_count >= 2)
         return SSFER_OK;
     return ssfer_fail(err, SSFER_ERR_FORMAT, "%.200s: only one class (%.60s); at least two are needed", set->source,
                       set->classes[0]);
@@ -530,7 +537,7 @@ static ssfer_status open_paths(ssfer_dataset **out, const char *source, const ch
     if (st == SSFER_OK && (options->classes || (options->folder_classes && !options->unlabeled)))
         st = apply_class_map(set, options, err);
     if (st == SSFER_OK)
-        st = check_class_count(set, options, err);
+        st = check_classes(set, options, err);
     ssfer_free(set->listing.entries);
     ssfer_free(set->listing.left_out);
     set->listing.entries = set->listing.left_out = NULL;

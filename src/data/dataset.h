@@ -48,7 +48,8 @@ typedef struct ssfer_dataset_options {
 } ssfer_dataset_options;
 
 /* Opens a set; `source` is a path, a comma list, a {a..b} range or a glob. Errors say what was found instead: missing
- * split (with the splits there are), a class folder that is empty, fewer than two classes when labels are wanted. */
+ * split (with the splits there are), a class folder that is empty, fewer than two classes when labels are wanted,
+ * names of classes that are no UTF-8 (unless classes are given). */
 ssfer_status ssfer_dataset_open(ssfer_dataset **out, const char *source, const ssfer_dataset_options *options,
                                 ssfer_error *err);
 /* The same for paths that are taken as they are, without expansion (arguments of a program). */

@@ -45,8 +45,11 @@ static ssfer_status bad_syntax(const json_error_t *why, const char *name, ssfer_
     const enum json_error_code code = json_error_code(why);
     if (code == json_error_out_of_memory)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "%s: out of memory", name);
+    const bool cut = code == json_error_premature_end_of_input;
     return ssfer_fail(err, SSFER_ERR_FORMAT, "%s: line %d, column %d: not valid JSON: %s%s", name, why->line,
-                      why->column, why->text, code == json_error_premature_end_of_input ? "; the file may be cut" : "");
+                      why->column ? why->column : 1, /* 0 where the line is empty */
+                      code == json_error_null_character ? "\\u0000 in a string" : why->text,
+                      cut ? "; the file may be cut" : "");
 }
 
 ssfer_status ssfer_json_parse(ssfer_json **out, const char *text, size_t size_bytes, const char *name, ssfer_error *err)

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "base/text.h"
 #include "data/class_sets.h"
 #include "data/transform.h"
 #include "io/json.h"
@@ -76,9 +77,9 @@ static ssfer_status names_from_file(char ***names, size_t *count, const char *pa
     ssfer_status st = SSFER_OK;
     if (!lines)
         st = ssfer_fail(err, SSFER_ERR_MEMORY, "out of memory");
-    else if (memchr(text, 0, size)) /* a picture, an archive */
-        st = ssfer_fail(err, SSFER_ERR_FORMAT, "not a text file; put a class name on each line");
-    else if ((*count = names_from_text(lines, (char *)text)) == 0)
+    else if (memchr(text, 0, size) || !ssfer_utf8_is_valid((char *)text)) /* a picture, an archive */
+        st = ssfer_fail(err, SSFER_ERR_FORMAT, "not a text file in UTF-8; put a class name on each line");
+    else if ((*count = names_from_text(lines, ssfer_utf8_skip_mark((char *)text))) == 0)
         st = ssfer_fail(err, SSFER_ERR_FORMAT, "no class names; put one on each line");
     else if (*count > MOST_NAMES)
         st = ssfer_fail(err, SSFER_ERR_LIMIT, "more than %d class names", MOST_NAMES);

@@ -1,5 +1,6 @@
 #include "train/pseudo_record.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "train/guards.h"
 
@@ -25,8 +26,12 @@ ssfer_status ssfer_pseudo_record_init(ssfer_pseudo_record *r, const char *const 
     if (!r->state || !r->names)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "pseudo-labels: out of memory");
     for (size_t k = 0; k < classes; k++) {
-        snprintf(r->names[k][0], sizeof r->names[k][0], "pseudo_label_rate/%.40s", class_names[k]);
-        snprintf(r->names[k][1], sizeof r->names[k][1], "pseudo_label_accuracy/%.40s", class_names[k]);
+        char *name = ssfer_name_shorten(class_names[k], 48);
+        if (!name)
+            return ssfer_fail(err, SSFER_ERR_MEMORY, "pseudo-labels: out of memory");
+        snprintf(r->names[k][0], sizeof r->names[k][0], "pseudo_label_rate/%s", name);
+        snprintf(r->names[k][1], sizeof r->names[k][1], "pseudo_label_accuracy/%s", name);
+        ssfer_free(name);
     }
     return SSFER_OK;
 }

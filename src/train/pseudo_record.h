@@ -8,6 +8,7 @@
  *   pseudo_label_accuracy/CLASS  of those kept as CLASS: the share that truly are
  *   labeled_loss, unlabeled_loss mean over pictures
  *
+ * Of a CLASS of more than 48 bytes there is what ssfer_name_shorten leaves, so that no two have one name.
  * Sets with more than SSFER_PSEUDO_MAX_CLASSES classes have no figures by class. */
 #ifndef SSFER_TRAIN_PSEUDO_RECORD_H
 #define SSFER_TRAIN_PSEUDO_RECORD_H

@@ -1,13 +1,15 @@
 #include "train/report_plot.h"
 
 #include "base/number.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <string.h>
 
 void ssfer_html_text(FILE *out, const char *text)
 {
-    for (; *text; text++) {
+    for (size_t bytes; *text; text += bytes) {
+        const bool shown = ssfer_text_is_shown(text, &bytes);
         switch (*text) {
         case '&':
             fputs("&amp;", out);
@@ -22,8 +24,7 @@ void ssfer_html_text(FILE *out, const char *text)
             fputs("&quot;", out);
             break;
         default:
-            if ((unsigned char)*text >= 0x20 && *text != 0x7f)
-                fputc(*text, out);
+            fwrite(shown ? text : "?", 1, shown ? bytes : 1, out);
         }
     }
 }

@@ -254,7 +254,9 @@ static void test_file(void **state)
     scene s = scene_create();
     const scene_path path = scene_at(&s, "folders.txt");
     char text[600];
-    scene_text(&s, "folders.txt", "1 happiness\r\n\n  joy\thappiness  \n2 anger\n9 none of all\n");
+    scene_text(&s, "folders.txt",
+               "\xef\xbb\xbf"
+               "1 happiness\r\n\n  joy\thappiness  \n2 anger\n9 none of all\n");
     snprintf(text, sizeof text, "set: classes as in %s: 1 happiness, 2 anger, joy happiness", path.text);
     check("1 2 joy", said(path.text, SEVEN, 7), "happiness anger happiness", text);
     check("1 2 joy", said(path.text, NULL, 0), "happiness anger happiness", text);

@@ -268,6 +268,12 @@ static void test_classes_of_a_model(void **state)
     scene_picture(&s, "one/anger/a.png", 4, 4, 1);
     assert_labels(&s, "one", four, 4, (const int[]){2});
     assert_refused(&s, "one", NULL, SSFER_ERR_FORMAT, "only one class (anger)");
+    /* A model's file could not hold such a name; where the model's classes are given, it is one they do not have. */
+    scene_picture(&s, "bytes/anger/a.png", 4, 4, 1);
+    scene_picture(&s, "bytes/f\xff/a.png", 4, 4, 1);
+    assert_refused(&s, "bytes", NULL, SSFER_ERR_FORMAT, "the name of class f? is not UTF-8; rename it");
+    ssfer_dataset_options given = {.classes = four, .class_count = 4};
+    assert_refused(&s, "bytes", &given, SSFER_ERR_ARGUMENT, "class f? is unknown");
     /* Numbers say nothing of these four (test_class_map.c has more), unless they are said to be in the model's order:
      * from 0, and from 1. */
     ssfer_dataset_options options = {.classes = four, .class_count = 4};

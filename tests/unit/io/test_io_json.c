@@ -150,8 +150,9 @@ static void test_bad_documents(void **state)
         {"[\"a\x01"
          "1\"]",
          "control character 0x1"},
-        {"[\"\\u0000\"]", "\\u0000"},
         {"[\"\xff\"]", "unable to decode byte 0xff"},
+        {"[1,\n", "line 2, column 1: not valid JSON: "},
+        {"[\"\\u0000\"]", "line 1, column 9: not valid JSON: \\u0000 in a string"},
         {"[NaN]", "line 1, column 4: not valid JSON: invalid token near 'NaN'"},
         {"[\"\\u12\"]", "not valid"},
         {"[\"", "JSON"},

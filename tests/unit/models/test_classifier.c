@@ -215,7 +215,8 @@ static void names_file(const char *text, size_t size)
 static void test_names_from_file(void **state)
 {
     (void)state;
-    static const char text[] = "\n  glad \r\n\t\nvery sad\t\n\nlast";
+    /* With the byte order mark of some editors. */
+    static const char text[] = "\xef\xbb\xbf\n  glad \r\n\t\nvery sad\t\n\nlast";
     names_file(text, sizeof text - 1);
     expect_names(at("names.txt"), 3, "glad", "last");
     char **names;
@@ -249,7 +250,12 @@ static void test_refused_names(void **state)
     names_file(" \n\t\r\n", 5);
     expect_no_names(at("names.txt"), SSFER_ERR_FORMAT, "no class names");
     names_file("glad\0sad\n", 9); /* a picture, an archive: no text */
-    expect_no_names(at("names.txt"), SSFER_ERR_FORMAT, "names.txt: not a text file; put a class name on each line");
+    expect_no_names(at("names.txt"), SSFER_ERR_FORMAT,
+                    "names.txt: not a text file in UTF-8; put a class name on each line");
+    names_file("gl\xff"
+               "d\nsad\n",
+               9); /* a model's file could not hold it */
+    expect_no_names(at("names.txt"), SSFER_ERR_FORMAT, "names.txt: not a text file in UTF-8");
     for (size_t i = 0; i < 5001; i++)
         memcpy(many + 2 * i, "a\n", 2);
     names_file(many, sizeof many);

@@ -134,7 +134,7 @@ static void test_whole(void **state)
     const ssfer_report_example examples[] = {
         {"\x89PNG\xff", 5, "a/\"1\".png", "anger", "anger", 0.98},
         {"\xff\xd8\xff", 3, "b.jpg", "fear", CASE_NAMES[1], 0.5},
-        {"x", 1, NULL, NULL, "fear", 0.25},
+        {"x", 1, "\x1b[31m\xff\xe2\x80\xae\xc3\xa4.png", NULL, "fear", 0.25},
     };
     const ssfer_report_group groups[] = {{"Best & <worst>", "A note.", examples, 3}, {"Empty", NULL, NULL, 0}};
     ssfer_report r = {.folder = scratch, .evaluation = &e, .evaluated = "on \"valid\"", .split = &split};
@@ -149,6 +149,7 @@ static void test_whole(void **state)
     expect(html, "data:image/jpeg;base64,/9j/\"");
     expect(html, "data:image/png;base64,eA==\"");
     expect(html, "title=\"a/&quot;1&quot;.png\"");
+    expect(html, "title=\"?[31m??\xc3\xa4.png\""); /* a name may be any bytes, the page is UTF-8 */
     expect(html, "Best &amp; &lt;worst&gt;");
     expect(html, "is fear");
     expect(html, "<td>all</td><td>9</td><td>66</td>");

@@ -1,5 +1,6 @@
 /* Pseudo-labels and their figures, against numbers worked out by hand or in plain double precision from the formulas
  * in the headers. */
+#include "base/text.h"
 #include "train/pseudo_record.h"
 
 #include <math.h>
@@ -174,6 +175,32 @@ static void test_figures(void **state)
     ssfer_pseudo_record_deinit(&r);
 }
 
+/* Long names of classes that differ at the end only: no figure has the name of another, and all are UTF-8. */
+static void test_long_names(void **state)
+{
+    (void)state;
+    enum { LONG = 90 };
+    char a[LONG + 1] = "", b[LONG + 1] = "";
+    for (size_t i = 0; i < LONG; i += 3) /* the cut falls into a character */
+        memcpy(a + i, "\xe6\x80\x92", 4), memcpy(b + i, "\xe6\x80\x92", 4);
+    b[LONG - 1] = '\x93';
+    const char *const names[] = {a, b};
+    ssfer_pseudo_record r;
+    ssfer_metric_list metrics = {0};
+    assert_int_equal(ssfer_pseudo_record_init(&r, names, 2, NULL), SSFER_OK);
+    const ssfer_pseudo p = {.labels = (int32_t[]){0, 1}, .weights = (float[]){1, 1}, .classes = 2};
+    ssfer_pseudo_record_batch(&r, &p, (const int32_t[]){0, 1}, 2);
+    ssfer_pseudo_record_metrics(&r, &metrics);
+    assert_int_equal(metrics.count, 3 + 2 * 2);
+    for (size_t i = 0; i < metrics.count; i++) {
+        assert_true(ssfer_utf8_is_valid(metrics.items[i].name));
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(metrics.items[i].name, metrics.items[j].name);
+    }
+    ssfer_metric_list_deinit(&metrics);
+    ssfer_pseudo_record_deinit(&r);
+}
+
 static ssfer_status epoch_of(ssfer_pseudo_record *r, int32_t a, int32_t b, float weight, ssfer_error *err)
 {
     int32_t labels[2] = {a, b};
@@ -205,6 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_hard),    cmocka_unit_test(test_extreme_logits),
                                        cmocka_unit_test(test_soft),    cmocka_unit_test(test_alignment),
-                                       cmocka_unit_test(test_figures), cmocka_unit_test(test_collapse)};
+                                       cmocka_unit_test(test_figures), cmocka_unit_test(test_long_names),
+                                       cmocka_unit_test(test_collapse)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
