@@ -3,9 +3,11 @@
 
 #include <unistd.h>
 
-static void check_checkpoint(const char *program, const char *name, const cJSON *config, const cJSON *tolerances)
+static const char *program;
+
+static void check_checkpoint(const char *name, const cJSON *config, const cJSON *tolerances)
 {
-    char file[96], out[64], command[1024];
+    char file[96], out[64];
     ssfer_error err = {0};
     ssfer_tensor_set *want, *got;
     snprintf(file, sizeof file, "%s_forward.safetensors", name);
@@ -15,11 +17,10 @@ static void check_checkpoint(const char *program, const char *name, const cJSON 
     char *input = fixture_path("mae", file);
     snprintf(file, sizeof file, "%s_checkpoint.pth", name);
     char *model = fixture_path("mae", file);
-    snprintf(command, sizeof command,
-             "'%s' forward --what mae --model '%s' --input '%s' --output '%s' --heads %.0f --decoder-heads %.0f "
-             "--threads 1",
-             program, model, input, out, fixture_number(config, "num_heads", 0),
-             fixture_number(config, "decoder_num_heads", 0));
+    char *command = ssfer_format(
+        "'%s' forward --what mae --model '%s' --input '%s' --output '%s' --heads %.0f --decoder-heads %.0f --threads 1",
+        program, model, input, out, fixture_number(config, "num_heads", 0),
+        fixture_number(config, "decoder_num_heads", 0));
     check_equal(command, (size_t)system(command), 0);
     must(ssfer_safetensors_read(&got, out, &err), err.message);
     const cJSON *atols = cJSON_GetObjectItemCaseSensitive(tolerances, name);
@@ -36,18 +37,25 @@ static void check_checkpoint(const char *program, const char *name, const cJSON 
     ssfer_tensor_set_destroy(want);
     ssfer_free(input);
     ssfer_free(model);
+    ssfer_free(command);
+}
+
+static void check_folder(void)
+{
+    cJSON *config = fixture_json("mae", "config.json"), *tolerances = fixture_json("mae", "tolerances.json");
+    for (const cJSON *m = config && tolerances ? config->child : NULL; m; m = m->next)
+        if (cJSON_GetObjectItemCaseSensitive(m, "embed_dim"))
+            check_checkpoint(m->string, m, tolerances);
+    cJSON_Delete(config);
+    cJSON_Delete(tolerances);
 }
 
 int main(int argc, char **argv)
 {
-    cJSON *config = fixture_json("mae", "config.json"), *tolerances = fixture_json("mae", "tolerances.json");
-    if (!config || !tolerances)
-        return FIXTURE_SKIPPED;
-    for (const cJSON *m = argc == 2 ? config->child : NULL; m; m = m->next)
-        if (cJSON_GetObjectItemCaseSensitive(m, "embed_dim"))
-            check_checkpoint(argv[1], m->string, m, tolerances);
-    cJSON_Delete(config);
-    cJSON_Delete(tolerances);
-    printf("%zu values compared, %zu wrong\n", checked, failed);
-    return failed || !checked;
+    if (argc != 2) {
+        printf("give the program's path\n");
+        return 1;
+    }
+    program = argv[1];
+    return fixture_main(check_folder);
 }

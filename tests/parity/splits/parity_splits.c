@@ -1,8 +1,6 @@
 /* How many samples of each class a fraction labels, against the reference's own split function. */
 #include "data/split.h"
-#include "fixture_json.h"
-
-static size_t wrong;
+#include "fixture.h"
 
 static void check_case(const cJSON *c, size_t n)
 {
@@ -12,7 +10,7 @@ static void check_case(const cJSON *c, size_t n)
     double total = 0.0, all = 0.0;
     if (!cJSON_IsArray(sizes) || cJSON_GetArraySize(sizes) != cJSON_GetArraySize(labelled)) {
         printf("case %zu: sizes and counts do not fit\n", n);
-        wrong++;
+        failed++;
         return;
     }
     for (int k = 0; k < cJSON_GetArraySize(sizes); k++) {
@@ -22,24 +20,24 @@ static void check_case(const cJSON *c, size_t n)
         all += size;
         if ((double)count != wanted) {
             printf("case %zu: %g of %g give %zu, expected %g\n", n, fraction, size, count, wanted);
-            wrong++;
+            failed++;
         }
     }
     if (total != fixture_number(c, "labelled", -1.0) || all - total != fixture_number(c, "unlabelled", -1.0)) {
         printf("case %zu: %g labeled of %g\n", n, total, all);
-        wrong++;
+        failed++;
     }
+}
+
+static void check_folder(void)
+{
+    cJSON *json = fixture_json("losses", "labelled_split_counts.json");
+    const cJSON *c;
+    cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(json, "cases")) check_case(c, checked++);
+    cJSON_Delete(json);
 }
 
 int main(void)
 {
-    cJSON *json = fixture_json("losses", "labelled_split_counts.json");
-    if (!json)
-        return FIXTURE_SKIPPED;
-    size_t cases = 0;
-    const cJSON *c;
-    cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(json, "cases")) check_case(c, cases++);
-    printf("%zu cases, %zu wrong\n", cases, wrong);
-    cJSON_Delete(json);
-    return wrong || !cases;
+    return fixture_main(check_folder);
 }

@@ -1,15 +1,12 @@
 /* Decoding, resizing, resized crops and flips against the reference's own pictures, byte for byte. */
-#include "fixture_json.h"
+#include "fixture.h"
 #include "image/codec.h"
 #include "sha256.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <string.h>
 
 static const char *const area = "transforms";
-static size_t checked, failed;
-
 static void report(bool good, const char *what, const char *name, const char *why)
 {
     checked++;
@@ -81,14 +78,15 @@ static void check_decoding(const cJSON *entry)
     ssfer_image_deinit(&got);
 }
 
-static void check_resize(const cJSON *entry)
+/* `folder` is resizeN: the shorter side becomes N. */
+static void check_resize(const char *folder, const cJSON *entry)
 {
     const cJSON *size = cJSON_GetObjectItem(entry, "out_wh");
     ssfer_image in, got, want;
     char why[256] = "failed";
     if (!load(&in, "decoded", entry->string, true, ".png"))
         return;
-    if (load(&want, "resize224", entry->string, true, ".png")) {
+    if (load(&want, folder, entry->string, true, ".png")) {
         bool good = ssfer_image_resize(&got, &in, number_at(size, 0), number_at(size, 1), SSFER_FILTER_BILINEAR,
                                        NULL) == SSFER_OK &&
                     equal(&got, &want, why);
@@ -125,18 +123,19 @@ static void check_crop(const char *name, const cJSON *box, int k, const cJSON *o
     ssfer_free(path);
 }
 
-/* Files hflip_of_FOLDER_NAME.png, NAME being a picture of that folder. */
+/* Files hflip_of_resizeN_NAME.png, NAME being a picture of the folder resizeN. */
 static void check_flips(void)
 {
-    const char *prefix = "hflip_of_resize224_";
     char *folder = fixture_path(area, "");
     DIR *dir = opendir(folder);
     for (struct dirent *e; dir && (e = readdir(dir));) {
-        if (strncmp(e->d_name, prefix, strlen(prefix)) != 0)
+        char source[32];
+        int end = 0;
+        if (sscanf(e->d_name, "hflip_of_%31[a-z0-9]_%n", source, &end) != 1 || !end)
             continue;
         ssfer_image in, want;
         char why[256];
-        if (load(&in, "resize224", e->d_name + strlen(prefix), false, "") && load(&want, ".", e->d_name, false, "")) {
+        if (load(&in, source, e->d_name + end, false, "") && load(&want, ".", e->d_name, false, "")) {
             ssfer_image_flip_horizontal(&in);
             report(equal(&in, &want, why), "flip", e->d_name, why);
             ssfer_image_deinit(&want);
@@ -148,15 +147,17 @@ static void check_flips(void)
     ssfer_free(folder);
 }
 
-int main(void)
+static void check_folder(void)
 {
     cJSON *manifest = fixture_json(area, "manifest.json");
     if (!manifest)
-        return FIXTURE_SKIPPED;
+        return;
     const cJSON *entry, *box, *out = cJSON_GetObjectItem(manifest, "resized_crop_output");
     cJSON_ArrayForEach(entry, cJSON_GetObjectItem(manifest, "inputs")) check_decoding(entry);
     size_t decoded = checked;
-    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(manifest, "resize224")) check_resize(entry);
+    for (const cJSON *folder = manifest->child; folder; folder = folder->next)
+        if (strncmp(folder->string, "resize", 6) == 0 && folder->string[6] != 'd')
+            cJSON_ArrayForEach(entry, folder) check_resize(folder->string, entry);
     size_t resized = checked - decoded;
     cJSON_ArrayForEach(entry, cJSON_GetObjectItem(manifest, "resized_crop_boxes_top_left_h_w"))
     {
@@ -169,8 +170,11 @@ int main(void)
     }
     size_t cropped = checked - decoded - resized;
     check_flips();
+    report(decoded && resized && cropped, "pictures", area, "not of every kind");
     cJSON_Delete(manifest);
-    printf("%zu checks (%zu of decoding, %zu resizes, %zu crops), %zu failed\n", checked, decoded, resized, cropped,
-           failed);
-    return failed || !decoded || !resized || !cropped ? 1 : 0;
+}
+
+int main(void)
+{
+    return fixture_main(check_folder);
 }

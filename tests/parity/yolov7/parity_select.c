@@ -59,11 +59,11 @@ static void check_scale(const ssfer_tensor_set *set, const cJSON *c)
     ssfer_free(want);
 }
 
-int main(void)
+static void check_folder(void)
 {
     cJSON *expected = fixture_json(area, "expected.json");
     if (!expected)
-        return FIXTURE_SKIPPED;
+        return;
     ssfer_tensor_set *set = fixture_tensors(area, "nms_synthetic.safetensors");
     const cJSON *cases = cJSON_GetObjectItemCaseSensitive(expected, "nms_synthetic");
     for (const cJSON *c = cases ? cases->child : NULL; c; c = c->next) {
@@ -74,5 +74,9 @@ int main(void)
     }
     ssfer_tensor_set_destroy(set);
     cJSON_Delete(expected);
-    return fixture_result();
+}
+
+int main(void)
+{
+    return fixture_main(check_folder);
 }
