@@ -5,6 +5,10 @@
 #
 #   ./test.sh                 all of it (on 2 cores below 15 minutes)
 #   ./test.sh release tsan    only these parts: release, locale, asan-ubsan, tsan, valgrind, fuzz
+#   ./test.sh parity          only the parity tests of the release build
+#
+# All that the tests need is here. Where the variable SSFER_FIXTURES names a folder of larger fixtures (laid out like
+# tests/fixtures), the parity tests read that one, too.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
 
@@ -12,9 +16,9 @@ parts=("$@")
 [ ${#parts[@]} -gt 0 ] || parts=(release locale asan-ubsan tsan valgrind fuzz)
 for part in "${parts[@]}"; do
   case $part in
-    release | locale | asan-ubsan | tsan | valgrind | fuzz) ;;
+    release | locale | asan-ubsan | tsan | valgrind | fuzz | parity) ;;
     *)
-      echo "test: error: there is no part '$part'; give release, locale, asan-ubsan, tsan, valgrind or fuzz" >&2
+      echo "test: error: there is no part '$part'; give release, locale, asan-ubsan, tsan, valgrind, fuzz or parity" >&2
       exit 2
       ;;
   esac
@@ -76,6 +80,10 @@ run_part() {
     fuzz)
       tools/build.sh fuzz fuzzers
       run_ctest fuzz -L fuzz
+      ;;
+    parity)
+      tools/build.sh release -- -DSSFER_WERROR=ON -DSSFER_TESTS=ON
+      run_ctest release -L parity
       ;;
   esac
 }

@@ -3,13 +3,11 @@
 #define SSFER_TESTS_MAE_FIXTURE_H
 
 #include "data/transform.h"
-#include "fixture_json.h"
+#include "fixture.h"
 #include "io/tensor_set.h"
 
 #include <math.h>
 #include <string.h>
-
-static size_t checked, failed;
 
 /* Element by element, NaN fails. Names the worst place. */
 static inline void check_close(const char *what, const float *got, const float *want, size_t count, double atol)

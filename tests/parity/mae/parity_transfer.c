@@ -35,7 +35,6 @@ static void check_keys(const classifier *c, const ssfer_tensor_set *set, const f
         check_equal(key->text, ssfer_params_find(&c->vit.table, key->text) != NULL, false);
     }
     for (key = fixture_first(missing); key; key = key->next)
-
         check_equal(key->text, ssfer_params_find(&c->vit.table, key->text) != NULL, true);
     char line[64];
     snprintf(line, sizeof line, "%zu tensors of the checkpoint", extra);
@@ -89,9 +88,13 @@ static void check_transfer(const char *name, const ssfer_tensor_set *checkpoint,
         check_keys(&c, checkpoint, json);
     memcpy(c.params + c.vit.head_w, head_w, K * c.vit.config.embed_dim * sizeof *head_w);
     memcpy(c.params + c.vit.head_b, head_b, K * sizeof *head_b);
-    if (ssfer_tensor_set_find(want, "pos_embed_interpolated")) /* the tolerance of the fixture's own 14 to 7 table */
-        check_tensor(name, "pos_embed_interpolated", c.params + c.vit.pos, want,
-                     atol_of(tolerances, "interpolate_14to7"));
+    if (ssfer_tensor_set_find(want, "pos_embed_interpolated")) {
+        /* the tolerance of the fixture's own table between the same grids */
+        const ssfer_tensor *table = ssfer_tensor_set_find(checkpoint, "pos_embed");
+        const size_t side = c.vit.config.image_size / c.vit.config.patch_size;
+        snprintf(key, sizeof key, "interpolate_%.0fto%zu", sqrt((double)table->shape[1] - 1.0), side);
+        check_tensor(name, "pos_embed_interpolated", c.params + c.vit.pos, want, atol_of(tolerances, key));
+    }
     const ssfer_stack_call call = {.batch = batch, .first_only = true};
     must(ssfer_vit_forward(c.cx, c.params, &c.acts, images, &call), ssfer_compute_error(c.cx)->message);
     snprintf(key, sizeof key, "%s.logits", name);
@@ -125,13 +128,28 @@ static void check_resampling(const fixture_value *tolerances)
     ssfer_tensor_set_destroy(set);
 }
 
-int main(void)
+/* Every encoder_to_classifier_imgN.safetensors: the same encoder for pictures of N pixels. */
+static void check_other_sizes(const ssfer_tensor_set *checkpoint, const ssfer_tensor_set *heads_of, size_t heads,
+                              const fixture_value *tolerances)
 {
-    fixture_value *config = fixture_json("mae", "config.json"), *tolerances = fixture_json("mae", "tolerances.json");
-    fixture_value *json = fixture_json("mae", "encoder_to_classifier.json");
-    if (!config || !tolerances || !json)
-        return FIXTURE_SKIPPED;
-    check_resampling(tolerances);
+    char *folder = fixture_path("mae", "");
+    DIR *list = opendir(folder);
+    for (struct dirent *entry; list && (entry = readdir(list));) {
+        size_t size;
+        int end = 0;
+        if (sscanf(entry->d_name, "encoder_to_classifier_img%zu.safetensors%n", &size, &end) != 1 || !end)
+            continue;
+        char *name = ssfer_format("encoder_to_classifier_img%zu", size);
+        check_transfer(name, checkpoint, heads_of, NULL, heads, NULL, tolerances);
+        ssfer_free(name);
+    }
+    if (list)
+        closedir(list);
+    ssfer_free(folder);
+}
+
+static void check_classifier(const fixture_value *config, const fixture_value *json, const fixture_value *tolerances)
+{
     char name[96];
     snprintf(name, sizeof name, "%s", fixture_find(json, "checkpoint")->text);
     char *path = fixture_path("mae", name);
@@ -143,14 +161,27 @@ int main(void)
     strcat(name, "_forward.safetensors");
     ssfer_tensor_set *pictures = read_set(name), *heads_of = read_set("encoder_to_classifier.safetensors");
     check_transfer("encoder_to_classifier", checkpoint, heads_of, pictures, heads, json, tolerances);
-    check_transfer("encoder_to_classifier_img112", checkpoint, heads_of, pictures, heads, NULL, tolerances);
+    check_other_sizes(checkpoint, heads_of, heads, tolerances);
     ssfer_tensor_set_destroy(checkpoint);
     ssfer_tensor_set_destroy(pictures);
     ssfer_tensor_set_destroy(heads_of);
     ssfer_free(path);
+}
+
+static void check_folder(void)
+{
+    fixture_value *config = fixture_json("mae", "config.json"), *tolerances = fixture_json("mae", "tolerances.json");
+    fixture_value *json = fixture_json("mae", "encoder_to_classifier.json");
+    if (tolerances)
+        check_resampling(tolerances);
+    if (config && tolerances && json)
+        check_classifier(config, json, tolerances);
     fixture_free(config);
     fixture_free(tolerances);
     fixture_free(json);
-    printf("%zu values compared, %zu wrong\n", checked, failed);
-    return failed || !checked;
+}
+
+int main(void)
+{
+    return fixture_main(check_folder);
 }

@@ -1,12 +1,10 @@
 /* Every figure of src/train/metrics.h against scikit-learn's, for every case that the fixture holds. */
-#include "fixture_json.h"
+#include "fixture.h"
 #include "io/tensor_set.h"
 #include "train/metrics.h"
 
 #include <math.h>
 #include <string.h>
-
-static size_t checked, failed;
 
 static void check(const char *where, const char *what, double got, const fixture_value *want, double tolerance)
 {
@@ -164,23 +162,26 @@ static void check_case(const fixture_value *expected, const ssfer_tensor_set *se
     ssfer_metrics_destroy(m);
 }
 
-int main(void)
+static void check_folder(void)
 {
     fixture_value *expected = fixture_json("metrics", "expected.json");
     if (!expected)
-        return FIXTURE_SKIPPED;
+        return;
     ssfer_tensor_set *set;
     ssfer_error err = {0};
     char *path = fixture_path("metrics", "predictions.safetensors");
     if (ssfer_safetensors_read(&set, path, &err) != SSFER_OK) {
         printf("%s\n", err.message);
-        return 1;
+        exit(1);
     }
     for (const fixture_value *c = expected->child; c; c = c->next)
         check_case(c, set);
-    printf("%zu figures checked, %zu differ\n", checked, failed);
     ssfer_tensor_set_destroy(set);
     ssfer_free(path);
     fixture_free(expected);
-    return failed || !checked ? 1 : 0;
+}
+
+int main(void)
+{
+    return fixture_main(check_folder);
 }

@@ -1,8 +1,6 @@
 /* How many samples of each class a fraction labels, against the reference's own split function. */
 #include "data/split.h"
-#include "fixture_json.h"
-
-static size_t wrong;
+#include "fixture.h"
 
 static void check_case(const fixture_value *c, size_t n)
 {
@@ -12,7 +10,7 @@ static void check_case(const fixture_value *c, size_t n)
     double total = 0.0, all = 0.0;
     if (!fixture_is_array(sizes) || fixture_count(sizes) != fixture_count(labelled)) {
         printf("case %zu: sizes and counts do not fit\n", n);
-        wrong++;
+        failed++;
         return;
     }
     for (int k = 0; k < fixture_count(sizes); k++) {
@@ -22,25 +20,25 @@ static void check_case(const fixture_value *c, size_t n)
         all += size;
         if ((double)count != wanted) {
             printf("case %zu: %g of %g give %zu, expected %g\n", n, fraction, size, count, wanted);
-            wrong++;
+            failed++;
         }
     }
     if (total != fixture_number(c, "labelled", -1.0) || all - total != fixture_number(c, "unlabelled", -1.0)) {
         printf("case %zu: %g labeled of %g\n", n, total, all);
-        wrong++;
+        failed++;
     }
+}
+
+static void check_folder(void)
+{
+    fixture_value *json = fixture_json("losses", "labelled_split_counts.json");
+    const fixture_value *c;
+    for (c = fixture_first(fixture_find(json, "cases")); c; c = c->next)
+        check_case(c, checked++);
+    fixture_free(json);
 }
 
 int main(void)
 {
-    fixture_value *json = fixture_json("losses", "labelled_split_counts.json");
-    if (!json)
-        return FIXTURE_SKIPPED;
-    size_t cases = 0;
-    const fixture_value *c;
-    for (c = fixture_first(fixture_find(json, "cases")); c; c = c->next)
-        check_case(c, cases++);
-    printf("%zu cases, %zu wrong\n", cases, wrong);
-    fixture_free(json);
-    return wrong || !cases;
+    return fixture_main(check_folder);
 }

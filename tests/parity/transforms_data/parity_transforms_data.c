@@ -1,18 +1,17 @@
 /* RandomResizedCrop's geometry and the normalised values of the evaluation transform, against torchvision's. */
 #include "data/transform.h"
-#include "fixture_json.h"
+#include "fixture.h"
 #include "io/tensor_set.h"
 
 #include <math.h>
 #include <string.h>
 
-static size_t wrong;
-
 static void expect(const char *what, size_t n, double value, double wanted, double tolerance)
 {
+    checked++;
     if (!(fabs(value - wanted) <= tolerance)) {
         printf("%s, item %zu: %.9g, expected %.9g\n", what, n, value, wanted);
-        wrong++;
+        failed++;
     }
 }
 
@@ -55,7 +54,7 @@ static void check_bytes(const ssfer_tensor *wanted)
     float table[3][256], expected[3 * 256];
     if (wanted->count != 3 * 256) {
         printf("%s: %zu elements, expected 768\n", wanted->name, wanted->count);
-        wrong++;
+        failed++;
         return;
     }
     ssfer_tensor_to_f32(expected, wanted);
@@ -64,25 +63,36 @@ static void check_bytes(const ssfer_tensor *wanted)
         expect(wanted->name, i, table[i / 256][i % 256], expected[i], 0); /* the same float32 operations */
 }
 
-/* Finds resize224/NAME.png for "NAME.rows40_136_cols30_126" and compares that window of the normalised picture. The
- * stored results are those of Resize(224) without the centre crop, which is applied here to a window around it. */
-static void check_window(const ssfer_tensor *wanted, const char *window)
+/* The first key of the manifest that is resizeN: the folder of pictures whose shorter side was made N. NULL: none. */
+static const char *resized_folder(const fixture_value *manifest)
+{
+    for (const fixture_value *c = manifest->child; c; c = c->next) {
+        size_t side;
+        if (sscanf(c->key, "resize%zu", &side) == 1)
+            return c->key;
+    }
+    return NULL;
+}
+
+/* Finds FOLDER/NAME.png for "NAME.rows40_136_cols30_126" and compares that window of the normalised picture. The stored
+ * results are those of Resize without the centre crop, which is applied here to a window around it. */
+static void check_window(const char *folder, const ssfer_tensor *wanted, const char *window)
 {
     size_t r0, r1, c0, c1;
     if (sscanf(window, ".rows%zu_%zu_cols%zu_%zu", &r0, &r1, &c0, &c1) != 4 || wanted->ndim != 3 ||
         wanted->shape[0] != 3 || wanted->shape[1] != r1 - r0 || wanted->shape[2] != c1 - c0) {
         printf("%s: shape and name do not fit\n", wanted->name);
-        wrong++;
+        failed++;
         return;
     }
-    char *name = ssfer_format("resize224/%.*s.png", (int)(window - wanted->name), wanted->name);
+    char *name = ssfer_format("%s/%.*s.png", folder, (int)(window - wanted->name), wanted->name);
     char *path = fixture_path("transforms", name);
     ssfer_image image = {0};
     ssfer_error err = {0};
     float *expected = ssfer_malloc(wanted->size_bytes), *out = ssfer_malloc(wanted->size_bytes);
     if (ssfer_image_load(&image, path, NULL, &err) != SSFER_OK || r1 > image.height || c1 > image.width) {
         printf("%s: cannot use it: %s\n", path, err.message);
-        wrong++;
+        failed++;
     } else {
         float table[3][256];
         ssfer_tensor_to_f32(expected, wanted);
@@ -99,15 +109,15 @@ static void check_window(const ssfer_tensor *wanted, const char *window)
     ssfer_free(path);
 }
 
-/* The whole evaluation transform from the decoded pictures: its centre S x S window of resize224/NAME.png, normalised.
+/* The whole evaluation transform from the decoded pictures: its centre S x S window of FOLDER/NAME.png, normalised.
  */
-static size_t check_eval(const char *input)
+static size_t check_eval(const char *folder, const char *input)
 {
     char stem[256], *dot;
     snprintf(stem, sizeof stem, "%s", input);
     for (dot = stem; (dot = strchr(dot, '.')); *dot = '_')
         ;
-    char *decoded_name = ssfer_format("decoded/%s.png", stem), *resized_name = ssfer_format("resize224/%s.png", stem);
+    char *decoded_name = ssfer_format("decoded/%s.png", stem), *resized_name = ssfer_format("%s/%s.png", folder, stem);
     char *decoded_path = fixture_path("transforms", decoded_name), *path = fixture_path("transforms", resized_name);
     ssfer_image decoded = {0}, resized = {0};
     size_t done = 0;
@@ -121,7 +131,7 @@ static size_t check_eval(const char *input)
         float *out = ssfer_malloc(3 * s * s * sizeof *out), table[3][256];
         ssfer_normalize_table(table, t.mean, t.std);
         if (ssfer_transform_apply(&t, &decoded, NULL, out, NULL) != SSFER_OK)
-            wrong++;
+            failed++;
         else
             for (size_t i = 0; i < 3 * s * s; i++) {
                 size_t c = i / (s * s), y = i / s % s + top, x = i % s + left;
@@ -143,7 +153,7 @@ static void expect_text(const char *what, const char *value, const fixture_value
 {
     if (!fixture_is_string(wanted) || strcmp(value, wanted->text) != 0) {
         printf("%s: %s, expected %s\n", what, value, fixture_is_string(wanted) ? wanted->text : "a text");
-        wrong++;
+        failed++;
     }
 }
 
@@ -158,7 +168,7 @@ static void check_randaugment(const fixture_value *json)
     if (!fixture_is_string(config) || ssfer_randaugment_parse(&p, config->text, NULL) != SSFER_OK ||
         fixture_count(ops) != SSFER_RANDAUGMENT_OPS || fixture_count(fill) != 3 || fixture_count(clamp) != 2) {
         printf("randaugment.json: a policy that is not understood\n");
-        wrong++;
+        failed++;
         return;
     }
     for (size_t i = 0; i < SSFER_RANDAUGMENT_OPS; i++)
@@ -174,40 +184,49 @@ static void check_randaugment(const fixture_value *json)
         expect("fill colour", (size_t)k, colour[k], fixture_at(fill, k)->number, 0);
 }
 
-int main(void)
+static void check_folder(void)
 {
     fixture_value *randaugment = fixture_json("transforms", "randaugment.json");
     fixture_value *params = fixture_json("transforms", "random_resized_crop_params.json");
     fixture_value *manifest = fixture_json("transforms", "manifest.json");
     size_t crops = 0, tensors = 0, pictures = 0;
-    if (!params || !manifest || !randaugment)
-        return FIXTURE_SKIPPED;
+    const char *folder = manifest ? resized_folder(manifest) : NULL;
+    if (!params || !folder || !randaugment) {
+        fixture_free(params);
+        fixture_free(manifest);
+        fixture_free(randaugment);
+        return;
+    }
     check_randaugment(randaugment);
     const fixture_value *item;
     for (item = fixture_first(fixture_find(params, "cases")); item; item = item->next)
         check_crop(item, crops++);
     for (item = fixture_first(fixture_find(manifest, "inputs")); item; item = item->next)
-        pictures += check_eval(item->key);
+        pictures += check_eval(folder, item->key);
     char *path = fixture_path("transforms", "normalized.safetensors");
     ssfer_tensor_set *set = NULL;
     ssfer_error err = {0};
     if (ssfer_safetensors_read(&set, path, &err) != SSFER_OK) {
         printf("%s\n", err.message);
-        wrong++;
+        failed++;
     }
     for (; set && tensors < ssfer_tensor_set_count(set); tensors++) {
         const ssfer_tensor *t = ssfer_tensor_set_at(set, tensors);
         const char *window = strstr(t->name, ".rows");
         if (window)
-            check_window(t, window);
+            check_window(folder, t, window);
         else
             check_bytes(t);
     }
-    printf("%zu crops, %zu tensors, %zu pictures, %zu wrong\n", crops, tensors, pictures, wrong);
+    expect("crops, tensors, pictures: some of each", 0, crops && tensors && pictures, true, 0);
     ssfer_tensor_set_destroy(set);
     ssfer_free(path);
     fixture_free(params);
     fixture_free(manifest);
     fixture_free(randaugment);
-    return wrong || !crops || !tensors || !pictures;
+}
+
+int main(void)
+{
+    return fixture_main(check_folder);
 }

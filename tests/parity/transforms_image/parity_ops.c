@@ -1,15 +1,12 @@
 /* RandAugment's operations against the reference's own outputs, byte for byte, and their arguments by magnitude. */
-#include "fixture_json.h"
+#include "fixture.h"
 #include "image/ops.h"
 #include "io/tensor_set.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <string.h>
 
 static const char *const area = "transforms";
-static size_t checked, failed;
-
 static void report(bool good, const char *what, const char *why)
 {
     checked++;
@@ -119,15 +116,19 @@ static void check_sets(const fixture_value *json)
     ssfer_free(folder);
 }
 
-int main(void)
+static void check_folder(void)
 {
     fixture_value *json = fixture_json(area, "randaugment.json");
     if (!json)
-        return FIXTURE_SKIPPED;
+        return;
     check_levels(json);
     size_t levels = checked;
     check_sets(json);
+    report(levels && checked > levels, area, "no arguments, or no pictures");
     fixture_free(json);
-    printf("%zu arguments and %zu pictures, %zu failed\n", levels, checked - levels, failed);
-    return failed || !levels || checked == levels ? 1 : 0;
+}
+
+int main(void)
+{
+    return fixture_main(check_folder);
 }

@@ -1,15 +1,12 @@
 /* Decoding, resizing, resized crops and flips against the reference's own pictures, byte for byte. */
-#include "fixture_json.h"
+#include "fixture.h"
 #include "image/codec.h"
 #include "sha256.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <string.h>
 
 static const char *const area = "transforms";
-static size_t checked, failed;
-
 static void report(bool good, const char *what, const char *name, const char *why)
 {
     checked++;
@@ -81,14 +78,15 @@ static void check_decoding(const fixture_value *entry)
     ssfer_image_deinit(&got);
 }
 
-static void check_resize(const fixture_value *entry)
+/* `folder` is resizeN: the shorter side becomes N. */
+static void check_resize(const char *folder, const fixture_value *entry)
 {
     const fixture_value *size = fixture_find(entry, "out_wh");
     ssfer_image in, got, want;
     char why[256] = "failed";
     if (!load(&in, "decoded", entry->key, true, ".png"))
         return;
-    if (load(&want, "resize224", entry->key, true, ".png")) {
+    if (load(&want, folder, entry->key, true, ".png")) {
         bool good = ssfer_image_resize(&got, &in, number_at(size, 0), number_at(size, 1), SSFER_FILTER_BILINEAR,
                                        NULL) == SSFER_OK &&
                     equal(&got, &want, why);
@@ -125,18 +123,19 @@ static void check_crop(const char *name, const fixture_value *box, int k, const 
     ssfer_free(path);
 }
 
-/* Files hflip_of_FOLDER_NAME.png, NAME being a picture of that folder. */
+/* Files hflip_of_resizeN_NAME.png, NAME being a picture of the folder resizeN. */
 static void check_flips(void)
 {
-    const char *prefix = "hflip_of_resize224_";
     char *folder = fixture_path(area, "");
     DIR *dir = opendir(folder);
     for (struct dirent *e; dir && (e = readdir(dir));) {
-        if (strncmp(e->d_name, prefix, strlen(prefix)) != 0)
+        char source[32];
+        int end = 0;
+        if (sscanf(e->d_name, "hflip_of_%31[a-z0-9]_%n", source, &end) != 1 || !end)
             continue;
         ssfer_image in, want;
         char why[256];
-        if (load(&in, "resize224", e->d_name + strlen(prefix), false, "") && load(&want, ".", e->d_name, false, "")) {
+        if (load(&in, source, e->d_name + end, false, "") && load(&want, ".", e->d_name, false, "")) {
             ssfer_image_flip_horizontal(&in);
             report(equal(&in, &want, why), "flip", e->d_name, why);
             ssfer_image_deinit(&want);
@@ -148,17 +147,19 @@ static void check_flips(void)
     ssfer_free(folder);
 }
 
-int main(void)
+static void check_folder(void)
 {
     fixture_value *manifest = fixture_json(area, "manifest.json");
     if (!manifest)
-        return FIXTURE_SKIPPED;
+        return;
     const fixture_value *entry, *box, *out = fixture_find(manifest, "resized_crop_output");
     for (entry = fixture_first(fixture_find(manifest, "inputs")); entry; entry = entry->next)
         check_decoding(entry);
     size_t decoded = checked;
-    for (entry = fixture_first(fixture_find(manifest, "resize224")); entry; entry = entry->next)
-        check_resize(entry);
+    for (const fixture_value *folder = manifest->child; folder; folder = folder->next)
+        if (strncmp(folder->key, "resize", 6) == 0 && folder->key[6] != 'd')
+            for (entry = fixture_first(folder); entry; entry = entry->next)
+                check_resize(folder->key, entry);
     size_t resized = checked - decoded;
     for (entry = fixture_first(fixture_find(manifest, "resized_crop_boxes_top_left_h_w")); entry; entry = entry->next) {
         int k = 0;
@@ -169,8 +170,11 @@ int main(void)
     }
     size_t cropped = checked - decoded - resized;
     check_flips();
+    report(decoded && resized && cropped, "pictures", area, "not of every kind");
     fixture_free(manifest);
-    printf("%zu checks (%zu of decoding, %zu resizes, %zu crops), %zu failed\n", checked, decoded, resized, cropped,
-           failed);
-    return failed || !decoded || !resized || !cropped ? 1 : 0;
+}
+
+int main(void)
+{
+    return fixture_main(check_folder);
 }

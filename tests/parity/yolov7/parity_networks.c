@@ -104,11 +104,11 @@ static void check_file(const char *path, const char *net_name, const ssfer_image
     ssfer_free(converted);
 }
 
-int main(void)
+static void check_folder(void)
 {
     fixture_value *expected = fixture_json(area, "expected.json");
     if (!expected)
-        return FIXTURE_SKIPPED;
+        return;
     fixture_tolerance tol = fixture_tolerances(area, true);
     const fixture_value *random = fixture_find(expected, "random_networks");
     for (const fixture_value *n = random ? random->child : NULL; n; n = n->next) {
@@ -128,5 +128,9 @@ int main(void)
         ssfer_tensor_set_destroy(tensors);
     }
     fixture_free(expected);
-    return fixture_result();
+}
+
+int main(void)
+{
+    return fixture_main(check_folder);
 }

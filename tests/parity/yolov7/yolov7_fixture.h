@@ -2,23 +2,20 @@
 #ifndef SSFER_TESTS_YOLOV7_FIXTURE_H
 #define SSFER_TESTS_YOLOV7_FIXTURE_H
 
-#include "fixture_json.h"
+#include "fixture.h"
 #include "io/tensor_set.h"
 #include "models/yolov7/select.h"
 #include "ssfer/detect.h"
 #include "ssfer/image.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <string.h>
 
 enum { FIXTURE_CONF_VALUES = 6 }; /* a detection starts with x1, y1, x2, y2, confidence, class */
 
-static size_t fixture_checks, fixture_failures;
-
 static inline void fixture_fail(const char *what)
 {
-    if (fixture_failures++ < 30)
+    if (failed++ < 30)
         printf("FAIL %s\n", what);
 }
 
@@ -32,7 +29,7 @@ static inline void fixture_must(ssfer_status st, const ssfer_error *err, const c
 
 static inline void fixture_check(bool good, const char *what)
 {
-    fixture_checks++;
+    checked++;
     if (!good)
         fixture_fail(what);
 }
@@ -40,19 +37,12 @@ static inline void fixture_check(bool good, const char *what)
 static inline void fixture_near(double got, double want, double atol, double rtol, const char *what, size_t row,
                                 size_t column)
 {
-    fixture_checks++;
+    checked++;
     if (!(fabs(got - want) <= atol + rtol * fabs(want))) {
         char text[200];
         snprintf(text, sizeof text, "%s[%zu][%zu]: %.9g, the reference has %.9g", what, row, column, got, want);
         fixture_fail(text);
     }
-}
-
-/* At the end: exit code of the test. Nothing checked is a failure: the folder then lacks what it promises. */
-static inline int fixture_result(void)
-{
-    printf("%zu checks, %zu failures\n", fixture_checks, fixture_failures);
-    return fixture_failures || !fixture_checks ? 1 : 0;
 }
 
 /* ---- tolerances ---- */
