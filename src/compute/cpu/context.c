@@ -51,6 +51,7 @@ ssfer_status ssfer_cpu_create(ssfer_compute *cx, ssfer_error *err)
         ssfer_free(device);
         return st;
     }
+    ssfer_neighbours_enter();
     cx->device = device;
     return SSFER_OK;
 }
@@ -62,7 +63,7 @@ void ssfer_cpu_destroy(ssfer_compute *cx)
     for (size_t i = 0; i < SSFER_CPU_SLOTS; i++)
         ssfer_free(device->scratch[i]);
     ssfer_free(device);
-    ssfer_neighbours_forget();
+    ssfer_neighbours_leave();
 }
 
 void *ssfer_cpu_scratch_slot(ssfer_compute *cx, ssfer_cpu_slot slot, size_t size_bytes)

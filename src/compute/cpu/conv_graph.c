@@ -1,6 +1,7 @@
 #include "compute/cpu/conv_graph_impl.h"
 
 #include "base/memory.h"
+#include "compute/cpu/neighbours.h"
 
 #include <string.h>
 
@@ -22,6 +23,7 @@ ssfer_status ssfer_conv_graph_create(ssfer_conv_graph **out, size_t input_channe
     ssfer_conv_graph *g = ssfer_calloc(1, sizeof *g);
     if (!g)
         return out_of_memory(err);
+    ssfer_neighbours_enter();
     ssfer_status st = ssfer_conv_engine_create(&g->engine, err);
     if (st == SSFER_OK && ssfer_reserve((void **)&g->values, &g->value_capacity, 1, sizeof *g->values) != 0)
         st = out_of_memory(err);
@@ -47,6 +49,7 @@ void ssfer_conv_graph_destroy(ssfer_conv_graph *graph)
     ssfer_free(graph->values);
     ssfer_conv_engine_destroy(graph->engine);
     ssfer_free(graph);
+    ssfer_neighbours_leave();
 }
 
 size_t ssfer_conv_graph_value_count(const ssfer_conv_graph *graph)

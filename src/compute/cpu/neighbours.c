@@ -21,7 +21,9 @@ static const double HOLD_S = 1.0, MOST_HOLD_S = 64.0;
 static struct {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
+    size_t users; /* entered and not left */
     bool crowded;
+    bool stopping;    /* the last keeper has been told to end and has not yet */
     pthread_t keeper; /* runs while crowded */
     size_t team;      /* of the keeper */
     double waiting;   /* average of the looks */
@@ -80,10 +82,12 @@ static void stop_keeper(void)
 {
     const pthread_t keeper = shared.keeper;
     shared.crowded = false;
+    shared.stopping = true;
     pthread_cond_broadcast(&shared.changed);
     pthread_mutex_unlock(&shared.mutex);
     pthread_join(keeper, NULL);
     pthread_mutex_lock(&shared.mutex);
+    shared.stopping = false;
 }
 
 static void decide(double waiting, size_t threads, double now_s)
@@ -91,7 +95,7 @@ static void decide(double waiting, size_t threads, double now_s)
     pthread_mutex_lock(&shared.mutex);
     const double since_s = now_s - shared.changed_s;
     shared.waiting += NEW_WEIGHT * (waiting - shared.waiting);
-    if (!shared.crowded && shared.waiting > CROWDED) {
+    if (!shared.crowded && !shared.stopping && shared.waiting > CROWDED) {
         shared.hold_s =
             shared.hold_s > 0.0 && since_s < shared.hold_s ? fmin(2.0 * shared.hold_s, MOST_HOLD_S) : HOLD_S;
         shared.changed_s = now_s;
@@ -129,11 +133,20 @@ bool ssfer_neighbours_crowded(void)
     return crowded;
 }
 
-void ssfer_neighbours_forget(void)
+void ssfer_neighbours_enter(void)
 {
     pthread_mutex_lock(&shared.mutex);
-    if (shared.crowded)
-        stop_keeper();
-    shared.waiting = shared.hold_s = 0.0;
+    shared.users++;
+    pthread_mutex_unlock(&shared.mutex);
+}
+
+void ssfer_neighbours_leave(void)
+{
+    pthread_mutex_lock(&shared.mutex);
+    if (--shared.users == 0) {
+        shared.waiting = shared.hold_s = 0.0;
+        if (shared.crowded)
+            stop_keeper();
+    }
     pthread_mutex_unlock(&shared.mutex);
 }

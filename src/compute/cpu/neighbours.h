@@ -21,7 +21,9 @@ void ssfer_neighbours_look(size_t threads);
 /* Whether threads wait asleep now. */
 bool ssfer_neighbours_crowded(void);
 
-/* Forgets what is known, and the team that was kept. For when the last one who looked is gone. */
-void ssfer_neighbours_forget(void);
+/* Whoever starts regions enters before its first look and leaves after its last. When the last one leaves, what is known
+ * is forgotten, and the team that was kept ends: the library leaves no threads behind. */
+void ssfer_neighbours_enter(void);
+void ssfer_neighbours_leave(void);
 
 #endif
