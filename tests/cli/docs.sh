@@ -1,5 +1,5 @@
-# The documentation and quickstart.sh name only commands, options and files that exist, and every figure is filled in; the layers of the
-# sources are as they say.
+# The documentation and quickstart.sh name only commands, options and files that exist, and every figure is filled in; the
+# layers of the sources are as they say.
 . "$(dirname "$0")/lib.sh"
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root" || exit 1
