@@ -65,7 +65,7 @@ const char *ssfer_predictor_class_name(const ssfer_predictor *predictor, size_t 
 size_t ssfer_predictor_image_size(const ssfer_predictor *predictor); /* side of the input in pixels */
 
 /* What pictures are normalised with. *mean_stated, *std_stated: 1 if the model file says it, 0 if it is from the
- * options or the published models' for want of better. */
+ * options or the published models' for want of better. Each of the four may be NULL. */
 void ssfer_predictor_normalization(const ssfer_predictor *predictor, float mean[3], int *mean_stated, float std[3],
                                    int *std_stated);
 

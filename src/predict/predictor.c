@@ -117,10 +117,16 @@ void ssfer_predictor_destroy(ssfer_predictor *p)
 void ssfer_predictor_normalization(const ssfer_predictor *p, float mean[3], int *mean_stated, float std[3],
                                    int *std_stated)
 {
-    memcpy(mean, p->model.mean, sizeof p->model.mean);
-    memcpy(std, p->model.std, sizeof p->model.std);
-    *mean_stated = p->model.mean_stated;
-    *std_stated = p->model.std_stated;
+    static const ssfer_classifier none;
+    const ssfer_classifier *m = p ? &p->model : &none;
+    if (mean)
+        memcpy(mean, m->mean, sizeof m->mean);
+    if (std)
+        memcpy(std, m->std, sizeof m->std);
+    if (mean_stated)
+        *mean_stated = m->mean_stated;
+    if (std_stated)
+        *std_stated = m->std_stated;
 }
 
 size_t ssfer_predictor_class_count(const ssfer_predictor *p)

@@ -1,6 +1,7 @@
 #include "train/face_boxes.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/progress.h"
 #include "base/size.h"
@@ -20,10 +21,7 @@ enum { FORMAT_VERSION = 1, BATCH = 16, SIDE = 224 /* of the default box */, STRI
 
 void ssfer_face_boxes_hash(char out[24], const unsigned char *data, size_t size_bytes)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < size_bytes; i++)
-        hash = (hash ^ data[i]) * 0x100000001b3u;
-    snprintf(out, 24, "%016" PRIx64, hash);
+    snprintf(out, 24, "%016" PRIx64, ssfer_hash64(data, size_bytes, 0));
 }
 
 static ssfer_status hash_file(char out[24], const char *path, ssfer_error *err)

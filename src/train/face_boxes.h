@@ -27,8 +27,8 @@ typedef struct ssfer_face_boxes_options {
     int (*stop)(void); /* polled between batches; NULL: never */
 } ssfer_face_boxes_options;
 
-#define SSFER_FACE_BOX_MAX_PX 1e6 /* of a coordinate: SSFER_IMAGE_MAX_SIDE, and its square far from a float's limits   \
-                                   */
+/* Of a coordinate: SSFER_IMAGE_MAX_SIDE, and its square far from a float's limits. */
+#define SSFER_FACE_BOX_MAX_PX 1e6
 
 enum { SSFER_FACE_BOX_UNKNOWN, SSFER_FACE_BOX_ONE, SSFER_FACE_BOX_NONE /* or several */ };
 
@@ -65,7 +65,7 @@ ssfer_status ssfer_face_boxes_read_csv(ssfer_face_boxes *out, const ssfer_datase
  * face is known, or it is out of view, SSFER_FACEMIX_DEFAULT_BOX. boxes without any sample ({0}): always that. */
 ssfer_facemix_box ssfer_face_boxes_in_view(const ssfer_face_boxes *boxes, size_t sample, const ssfer_seen *view);
 
-/* FNV-1a, 64 bits, as text: tells files apart; guards against mistakes, not malice. */
+/* The hash of base/hash.h, as text: tells files apart; guards against mistakes, not malice. */
 void ssfer_face_boxes_hash(char out[24], const unsigned char *data, size_t size_bytes);
 
 /* Of what was found in `count` pictures: warns where so few have exactly one face that FaceMix is plain mixup, and then

@@ -11,8 +11,7 @@ const ssfer_guard SSFER_GUARD_TABLE[SSFER_GUARDS] = {
      "try a lower --lr, --align labels, --logit-adjustment 1 or a lower --unlabeled-weight"},
     {"prediction_entropy", LEAST_ENTROPY, "nearly all validation pictures are taken to be of the same class",
      "try another --lr or more epochs; for classes of unequal size --balance in Stage II, --logit-adjustment or "
-     "--align "
-     "in Stage III"},
+     "--align in Stage III"},
 };
 
 void ssfer_guards_warn(const ssfer_metric_list *figures, size_t epoch, double warmup_epochs, const ssfer_log *log)

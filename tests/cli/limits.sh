@@ -53,7 +53,8 @@ ldd "$program" | grep -q libasan && most=0 || most=4000000 # AddressSanitizer it
 for ((size = 40000; size < most; size = size * 5 / 4)); do
   rm -rf memory
   limited -v $size memory
-  [ $code -eq 127 ] && continue # not even the libraries fit
+  # Not even the libraries fit, or the locale of comma_preload.c, which ends with 99.
+  case $code in 127 | 99) continue ;; esac
   if [ $code -ne 0 ]; then
     expect_error 1 "memory"
     refused=$((refused + 1))

@@ -229,6 +229,13 @@ static void test_functions_without_a_status(void **state)
     assert_null(ssfer_predictor_class_name(NULL, 0));
     assert_non_null(ssfer_predictor_class_name(predictor, SMALL_MODEL_CLASSES - 1));
     assert_null(ssfer_predictor_class_name(predictor, SMALL_MODEL_CLASSES));
+    float mean[3] = {1, 1, 1}, std[3] = {1, 1, 1};
+    int mean_stated = 1, std_stated = 1;
+    ssfer_predictor_normalization(NULL, mean, &mean_stated, std, &std_stated);
+    assert_true(mean[0] == 0 && mean[2] == 0 && std[0] == 0 && std[2] == 0 && !mean_stated && !std_stated);
+    ssfer_predictor_normalization(predictor, NULL, NULL, std, NULL);
+    assert_true(std[0] > 0);
+    ssfer_predictor_normalization(predictor, NULL, NULL, NULL, NULL);
 }
 
 /* Nothing is to be done with no pictures, wherever they are. */

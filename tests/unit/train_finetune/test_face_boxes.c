@@ -3,6 +3,7 @@
 #include "unit/data/scene.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "train/face_boxes.h"
 
@@ -29,11 +30,8 @@ static const char DETECTOR[] = "weights";
 /* Two pictures, a/0.png and b/0.png. */
 static void set_up(boxes_case *c, const scene *s)
 {
-    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
     *c = (boxes_case){.detector = scene_at(s, "detector.pt"), .file = scene_at(s, "boxes.json")};
-    for (const char *p = DETECTOR; *p; p++)
-        hash = (hash ^ (uint8_t)*p) * 0x100000001b3u;
-    snprintf(c->hash, sizeof c->hash, "%016" PRIx64, hash);
+    snprintf(c->hash, sizeof c->hash, "%016" PRIx64, ssfer_hash64(DETECTOR, strlen(DETECTOR), 0));
     scene_file(s, "detector.pt", DETECTOR, strlen(DETECTOR));
     scene_file(s, "set/a/0.png", "-", 1); /* nobody looks at it */
     scene_file(s, "set/b/0.png", "-", 1);
