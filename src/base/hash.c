@@ -3,6 +3,8 @@
 #include "base/simd_clones.h"
 
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 enum { LANES = 64, STRIPE_BYTES = 4 * LANES };
 
@@ -55,4 +57,57 @@ uint64_t ssfer_hash64(const void *data, size_t size_bytes, uint64_t seed)
     }
     const size_t rest = size_bytes - stripes * STRIPE_BYTES;
     return finish(rest ? fold(h, bytes + stripes * STRIPE_BYTES, rest) : h);
+}
+
+/* ---- keyed ------------------------------------------------------------------------------------------------------- */
+
+static uint64_t rotate(uint64_t x, int by)
+{
+    return x << by | x >> (64 - by);
+}
+
+static void sip_rounds(uint64_t v[4], int rounds)
+{
+    for (int i = 0; i < rounds; i++) {
+        v[0] += v[1];
+        v[1] = rotate(v[1], 13) ^ v[0];
+        v[0] = rotate(v[0], 32);
+        v[2] += v[3];
+        v[3] = rotate(v[3], 16) ^ v[2];
+        v[0] += v[3];
+        v[3] = rotate(v[3], 21) ^ v[0];
+        v[2] += v[1];
+        v[1] = rotate(v[1], 17) ^ v[2];
+        v[2] = rotate(v[2], 32);
+    }
+}
+
+uint64_t ssfer_hash_keyed(const void *data, size_t size_bytes, const uint64_t key[2])
+{
+    const unsigned char *bytes = data;
+    /* "somepseudorandomlygeneratedbytes" */
+    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du, key[0] ^ 0x6c7967656e657261u,
+                     key[1] ^ 0x7465646279746573u};
+    for (size_t at = 0; at <= size_bytes; at += 8) { /* the last word, of 0 to 7 bytes, ends in the length */
+        const size_t left = size_bytes - at;
+        uint64_t word = left < 8 ? (uint64_t)(size_bytes & 0xff) << 56 : 0;
+        for (size_t i = 0; i < 8 && i < left; i++)
+            word |= (uint64_t)bytes[at + i] << 8 * i;
+        v[3] ^= word;
+        sip_rounds(v, 2);
+        v[0] ^= word;
+    }
+    v[2] ^= 0xff;
+    sip_rounds(v, 4);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+void ssfer_hash_key(uint64_t key[2])
+{
+    if (getrandom(key, 2 * sizeof *key, GRND_NONBLOCK) == (ssize_t)(2 * sizeof *key))
+        return;
+    struct timespec now = {0};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    key[0] = finish((uint64_t)(uintptr_t)key);
+    key[1] = finish((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
 }

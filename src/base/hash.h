@@ -15,4 +15,10 @@
 /* Another seed, another hash: a chain of hashes passes the one before as the seed. */
 uint64_t ssfer_hash64(const void *data, size_t size_bytes, uint64_t seed);
 
+/* A hash against intent: without the key nobody can make inputs that collide (SipHash-2-4, Aumasson and Bernstein
+ * 2012). For tables whose keys come from files. */
+uint64_t ssfer_hash_keyed(const void *data, size_t size_bytes, const uint64_t key[2]);
+/* Random; from the clock and an address where the system has no randomness to give. */
+void ssfer_hash_key(uint64_t key[2]);
+
 #endif

@@ -1,50 +1,40 @@
 #include "io/name_index.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/size.h"
 
 #include <string.h>
 
-/* FNV-1a. A file made to collide costs its reader time in proportion to its size squared; names are at most as many
- * as a header of bounded length holds. */
-static size_t hash(const char *name)
+static struct ssfer_name_slot *slot_of(const ssfer_name_index *index, const char *name)
 {
-    uint64_t h = 0xcbf29ce484222325u;
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * 0x100000001b3u;
-    return (size_t)(h ^ h >> 32);
-}
-
-static struct ssfer_name_slot *slot_of(struct ssfer_name_slot *slots, size_t capacity, const char *name)
-{
-    size_t i = hash(name) & (capacity - 1);
-    while (slots[i].name && strcmp(slots[i].name, name) != 0)
-        i = (i + 1) & (capacity - 1);
-    return &slots[i];
+    size_t i = (size_t)ssfer_hash_keyed(name, strlen(name), index->key) & (index->capacity - 1);
+    while (index->slots[i].name && strcmp(index->slots[i].name, name) != 0)
+        i = (i + 1) & (index->capacity - 1);
+    return &index->slots[i];
 }
 
 size_t ssfer_name_index_find(const ssfer_name_index *index, const char *name)
 {
     if (!index->count)
         return (size_t)SSFER_NAME_ABSENT;
-    const struct ssfer_name_slot *slot = slot_of(index->slots, index->capacity, name);
+    const struct ssfer_name_slot *slot = slot_of(index, name);
     return slot->name ? slot->number : (size_t)SSFER_NAME_ABSENT;
 }
 
 static int grow(ssfer_name_index *index)
 {
-    size_t capacity;
-    if (!ssfer_mul_size(index->capacity ? index->capacity : 32, 2, &capacity))
+    ssfer_name_index larger = *index;
+    if (!ssfer_mul_size(index->capacity ? index->capacity : 32, 2, &larger.capacity) ||
+        !(larger.slots = ssfer_calloc(larger.capacity, sizeof *larger.slots)))
         return -1;
-    struct ssfer_name_slot *slots = ssfer_calloc(capacity, sizeof *slots);
-    if (!slots)
-        return -1;
+    if (!index->slots)
+        ssfer_hash_key(larger.key);
     for (size_t i = 0; i < index->capacity; i++)
         if (index->slots[i].name)
-            *slot_of(slots, capacity, index->slots[i].name) = index->slots[i];
+            *slot_of(&larger, index->slots[i].name) = index->slots[i];
     ssfer_free(index->slots);
-    index->slots = slots;
-    index->capacity = capacity;
+    *index = larger;
     return 0;
 }
 
@@ -52,7 +42,7 @@ int ssfer_name_index_add(ssfer_name_index *index, const char *name, size_t numbe
 {
     if (2 * (index->count + 1) > index->capacity && grow(index))
         return -1;
-    *slot_of(index->slots, index->capacity, name) = (struct ssfer_name_slot){name, number};
+    *slot_of(index, name) = (struct ssfer_name_slot){name, number};
     index->count++;
     return 0;
 }

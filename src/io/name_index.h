@@ -1,4 +1,5 @@
-/* From names to numbers: a hash table for lookups that a hostile file must not make quadratic. */
+/* From names to numbers: a hash table with a random key, so that no file can hold names that make it slow. Nothing that
+ * is seen outside depends on the key. */
 #ifndef SSFER_IO_NAME_INDEX_H
 #define SSFER_IO_NAME_INDEX_H
 
@@ -12,6 +13,7 @@ typedef struct ssfer_name_index {
         size_t number;
     } * slots;
     size_t capacity, count; /* capacity is 0 or a power of two, at least twice the count */
+    uint64_t key[2];
 } ssfer_name_index;
 
 enum { SSFER_NAME_ABSENT = -1 };

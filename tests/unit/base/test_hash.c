@@ -77,6 +77,27 @@ static void test_frozen(void **state)
     assert_true(ssfer_hash64(data, sizeof data, 7) == 0x8e11d03b824db940u);
 }
 
+/* The vectors published with SipHash-2-4: the key is the bytes 0 to 15, a message the bytes from 0. */
+static void test_keyed(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t size;
+        uint64_t hash;
+    } vectors[] = {{0, 0x726fdb47dd0e0e31u}, {1, 0x74f839c593dc67fdu}, {2, 0x0d6c8009d9a94f5au},
+                   {7, 0xab0200f58b01d137u}, {8, 0x93f5f5799a932462u}, {15, 0xa129ca6149be45e5u}};
+    const uint64_t key[2] = {0x0706050403020100u, 0x0f0e0d0c0b0a0908u};
+    unsigned char message[16];
+    for (size_t i = 0; i < sizeof message; i++)
+        message[i] = (unsigned char)i;
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+        assert_true(ssfer_hash_keyed(message, vectors[i].size, key) == vectors[i].hash);
+    uint64_t a[2] = {0}, b[2] = {0};
+    ssfer_hash_key(a);
+    ssfer_hash_key(b);
+    assert_memory_not_equal(a, b, sizeof a);
+}
+
 /* Every bit counts, and so does the place of every stripe; two wrong signs in one lane do not make up for each other.
  */
 static void test_notices(void **state)
@@ -120,6 +141,7 @@ static void test_zeros(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_definition), cmocka_unit_test(test_frozen),
-                                       cmocka_unit_test(test_notices), cmocka_unit_test(test_zeros)};
+                                       cmocka_unit_test(test_keyed), cmocka_unit_test(test_notices),
+                                       cmocka_unit_test(test_zeros)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
