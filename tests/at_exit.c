@@ -15,5 +15,8 @@ __attribute__((constructor)) static void count_in_the_beginning(void)
     owner = getpid();
     in_the_beginning = leftovers_now();
     in_the_beginning.threads = 1;
+#ifdef __SANITIZE_THREAD__
+    in_the_beginning.threads++; /* its own */
+#endif
     atexit(count_at_exit);
 }

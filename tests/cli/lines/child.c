@@ -101,8 +101,10 @@ static bool is_alien(const char *line)
 {
     static const char *const signs[] = {"Sanitizer", "runtime error:", "libgomp:", "Assertion",     "terminate called",
                                         "corrupted", "free()",         "malloc()", "stack smashing"};
+    /* How AddressSanitizer's malloc tells that it returns NULL; what the program makes of it is looked at as always. */
+    static const char out_of_memory[] = "WARNING: AddressSanitizer failed to allocate";
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
-        if (strstr(line, signs[i]) && !starts_with(line, "ssfer: "))
+        if (strstr(line, signs[i]) && !starts_with(line, "ssfer: ") && !strstr(line, out_of_memory))
             return true;
     return false;
 }

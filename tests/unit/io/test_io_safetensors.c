@@ -354,10 +354,11 @@ static void test_names_are_utf8(void **state)
 {
     (void)state;
     ssfer_error err = {0};
+    static const float one = 1;
     for (size_t metadata = 0; metadata < 2; metadata++) {
         ssfer_tensor_set *set;
         CHECK_OK(ssfer_tensor_set_create(&set, &err), err);
-        CHECK_OK(ssfer_tensor_set_add(set, "caf\xc3\xa9", SSFER_DTYPE_F32, NULL, 0, &(float){1}, &err), err);
+        CHECK_OK(ssfer_tensor_set_add(set, "caf\xc3\xa9", SSFER_DTYPE_F32, NULL, 0, &one, &err), err);
         CHECK_OK(ssfer_tensor_set_put(set, "caf\xc3\xa9", "1", &err), err);
         CHECK_OK(ssfer_safetensors_write(set, "names.safetensors", &err), err);
         static const char *const names[] = {"caf\xe9", "caf\xe8"};
@@ -365,7 +366,7 @@ static void test_names_are_utf8(void **state)
             if (metadata)
                 CHECK_OK(ssfer_tensor_set_put(set, names[i], "1", &err), err);
             else
-                CHECK_OK(ssfer_tensor_set_add(set, names[i], SSFER_DTYPE_F32, NULL, 0, &(float){1}, &err), err);
+                CHECK_OK(ssfer_tensor_set_add(set, names[i], SSFER_DTYPE_F32, NULL, 0, &one, &err), err);
         assert_int_equal(ssfer_safetensors_write(set, "n.safetensors", &err), SSFER_ERR_ARGUMENT);
         CHECK_MESSAGE(err, metadata ? "n.safetensors: the metadata key caf? is not UTF-8"
                                     : "n.safetensors: the tensor name caf? is not UTF-8");
