@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Sets everything up, builds, and runs every test: in the optimised build with warnings as errors, the same in a locale
 # with a decimal comma, under AddressSanitizer and UndefinedBehaviorSanitizer, the batch loader under ThreadSanitizer, the
-# program under valgrind, and every parser for a short time under libFuzzer.
+# program under valgrind, and every parser for a short time under libFuzzer; measures which lines the unit tests reach, and
+# lets cppcheck look at the code.
 #
 #   ./test.sh                 all of it (on 2 cores below 15 minutes)
-#   ./test.sh release tsan    only these parts: release, locale, asan-ubsan, tsan, valgrind, fuzz
+#   ./test.sh release tsan    only these parts: release, locale, asan-ubsan, tsan, valgrind, fuzz, coverage, cppcheck; fanalyzer and
+#                             clang-tidy, which take minutes and are not part of all
+#   ./test.sh analyze         cppcheck, fanalyzer and clang-tidy
 #   ./test.sh parity          only the parity tests of the release build
 #
 # All that the tests need is here. Where the variable SSFER_FIXTURES names a folder of larger fixtures (laid out like
@@ -13,12 +16,13 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(release locale asan-ubsan tsan valgrind fuzz)
+[ ${#parts[@]} -gt 0 ] || parts=(release locale asan-ubsan tsan valgrind fuzz coverage cppcheck)
 for part in "${parts[@]}"; do
   case $part in
-    release | locale | asan-ubsan | tsan | valgrind | fuzz | parity) ;;
+    release | locale | asan-ubsan | tsan | valgrind | fuzz | coverage | cppcheck | fanalyzer | clang-tidy | analyze | parity) ;;
     *)
-      echo "test: error: there is no part '$part'; give release, locale, asan-ubsan, tsan, valgrind, fuzz or parity" >&2
+      echo "test: error: there is no part '$part'; give release, locale, asan-ubsan, tsan, valgrind, fuzz, coverage," \
+        "cppcheck, fanalyzer, clang-tidy, analyze (the last three) or parity" >&2
       exit 2
       ;;
   esac
@@ -29,6 +33,16 @@ count() {
   local passed failed skipped
   read -r passed failed skipped < build/counts
   echo "$((passed + $1)) $((failed + $2)) $((skipped + $3))" > build/counts
+}
+
+# count_one COMMAND...: a test of its own.
+count_one() {
+  if "$@"; then
+    count 1 0 0
+  else
+    count 0 1 0
+    return 1
+  fi
 }
 
 # run_ctest PRESET [ARGUMENT...]: names what was skipped and shows the output of what failed.
@@ -73,12 +87,7 @@ run_part() {
       ;;
     valgrind)
       tools/build.sh release ssfer_cli -- -DSSFER_WERROR=ON -DSSFER_TESTS=ON
-      if tests/valgrind.sh build/release/ssfer; then
-        count 1 0 0
-      else
-        count 0 1 0
-        return 1
-      fi
+      count_one tests/valgrind.sh build/release/ssfer
       ;;
     fuzz)
       tools/build.sh fuzz fuzzers
@@ -87,6 +96,18 @@ run_part() {
     parity)
       tools/build.sh release -- -DSSFER_WERROR=ON -DSSFER_TESTS=ON
       run_ctest release -L parity
+      ;;
+    coverage)
+      tools/build.sh coverage
+      find build/coverage -name '*.gcda' -delete # counts of former runs
+      run_ctest coverage -L unit -LE 'slow|levels'
+      count_one tools/coverage.sh 90
+      ;;
+    cppcheck | fanalyzer | clang-tidy)
+      count_one tools/analyze.sh "$1"
+      ;;
+    analyze)
+      count_one tools/analyze.sh
       ;;
   esac
 }

@@ -2,8 +2,9 @@
 # Installs what ssfer needs from Debian, as root or through sudo. Nothing happens, and nothing is asked of the network,
 # when all of it is there.
 #
-#   tools/setup.sh         to build
-#   tools/setup.sh test    to build and to run every test
+#   tools/setup.sh            to build
+#   tools/setup.sh test       to build and to run every test
+#   tools/setup.sh analyze    to build and to run tools/analyze.sh
 set -euo pipefail
 
 packages=(build-essential cmake ninja-build pkg-config
@@ -11,6 +12,8 @@ packages=(build-essential cmake ninja-build pkg-config
   libzip-dev libarchive-dev libjansson-dev libyaml-dev libcmocka-dev)
 if [ "${1:-}" = test ]; then
   packages+=(valgrind clang-14 libclang-rt-14-dev locales)
+elif [ "${1:-}" = analyze ]; then
+  packages+=(clang-tidy-14 cppcheck)
 fi
 
 fail() {

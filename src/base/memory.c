@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#undef ssfer_reserve /* what the header tells static analysers */
 #include "base/number.h"
 
 #include "base/size.h"

@@ -1,4 +1,8 @@
 #include "base/status.h"
+#undef ssfer_fail /* what the header tells static analysers */
+#undef ssfer_fail_prefix
+#undef ssfer_fail_errno
+#undef ssfer_fail_null
 
 #include "base/number.h"
 #include "base/text.h"

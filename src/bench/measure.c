@@ -70,9 +70,9 @@ ssfer_status ssfer_bench_measure(ssfer_bench_result *out, const ssfer_bench_case
 {
     enum { COLUMNS = SSFER_BENCH_MAX_PARTS + 2 };
     double *all = ssfer_calloc((size_t)COLUMNS * MOST_STEPS, sizeof *all);
-    times t = {.total = all, .bare = all + MOST_STEPS};
     if (!all)
         return ssfer_fail(err, SSFER_ERR_MEMORY, "bench: out of memory");
+    times t = {.total = all, .bare = all + MOST_STEPS};
     for (size_t k = 0; k < SSFER_BENCH_MAX_PARTS; k++)
         t.part[k] = all + (k + 2) * MOST_STEPS;
     ssfer_status st = all_rounds(&t, c, err);

@@ -59,7 +59,7 @@ ssfer_status ssfer_command_unknown(ssfer_cli *cli, ssfer_error *err, const char 
 {
     const char *names[64];
     size_t count = 0;
-    while (SSFER_COMMANDS[count] && count < sizeof names / sizeof names[0]) {
+    while (count < sizeof names / sizeof names[0] && SSFER_COMMANDS[count]) {
         names[count] = SSFER_COMMANDS[count]->name;
         count++;
     }

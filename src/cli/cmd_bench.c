@@ -449,8 +449,8 @@ static ssfer_status refuse_foreign(ssfer_cli *cli, const bench_args *a, ssfer_er
 static ssfer_status run(ssfer_cli *cli, const void *data, ssfer_error *err)
 {
     const bench_args *a = data;
-    ssfer_bench_result result;
-    ssfer_breakdown watched, *breakdown = a->breakdown ? &watched : NULL;
+    ssfer_bench_result result = {0};
+    ssfer_breakdown watched = {0}, *breakdown = a->breakdown ? &watched : NULL;
     ssfer_status st = refuse_foreign(cli, a, err);
     if (st == SSFER_OK)
         st = is(a, "detect")    ? bench_detect(&result, a, cli, err)

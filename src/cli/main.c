@@ -125,6 +125,7 @@ static int run_command(ssfer_cli *cli, int argc, char **argv)
     }
     ssfer_options_deinit(command, args);
     ssfer_free(args);
+    cli->given = NULL;
     ssfer_recipe_deinit(&given);
     ssfer_resume_deinit(&resume);
     if (st == SSFER_OK)

@@ -217,6 +217,7 @@ static ssfer_status set_value(void *member, const ssfer_option *o, bool operand,
     case SSFER_OPTION_TYPE_STRINGS:
         break;
     }
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): only flags have no value
     if (value[0] == '\0') /* most often a shell variable that is not set */
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%s: the value is empty; give one", label);
     if (o->check && o->check(value, err) != SSFER_OK)

@@ -700,6 +700,7 @@ bool ssfer_plan_labels_stand(const train_plan *plan)
 
 bool ssfer_plan_takes_former(const train_plan *plan, size_t stage)
 {
+    /* cppcheck-suppress arrayIndexOutOfBoundsCond ; a stage is less than stage_count, which is at most 3 */
     return stage > 0 && same_name(ssfer_stage_string(&plan->stages[stage], "init"), plan->stages[stage - 1].model);
 }
 

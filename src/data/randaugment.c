@@ -138,10 +138,10 @@ static void append_number(char *out, const char *key, double value)
 void ssfer_randaugment_format(const ssfer_randaugment *p, char out[SSFER_RANDAUGMENT_TEXT])
 {
     if (p->layers == 0) {
-        strcpy(out, "none");
+        snprintf(out, SSFER_RANDAUGMENT_TEXT, "none");
         return;
     }
-    strcpy(out, "rand");
+    snprintf(out, SSFER_RANDAUGMENT_TEXT, "rand");
     append_number(out, "m", p->magnitude);
     append_number(out, "n", p->layers);
     append_number(out, "p", p->probability);

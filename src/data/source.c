@@ -73,7 +73,7 @@ static ssfer_status expand_range(ssfer_source_list *list, const char *item, size
     if (!numbers && !letters)
         return ssfer_fail(err, SSFER_ERR_ARGUMENT, "%.200s: {%.40s} is not a range such as {00..15} or {a..f}", item,
                           inside);
-    int64_t from = inside[0], to = last[0];
+    int64_t from = (unsigned char)inside[0], to = (unsigned char)last[0];
     if (numbers && (ssfer_parse_int(&from, inside, first_length) != SSFER_OK ||
                     ssfer_parse_int(&to, last, last_length) != SSFER_OK))
         numbers = false; /* cannot be: at most nine digits */

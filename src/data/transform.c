@@ -250,8 +250,10 @@ static ssfer_status prepare(ssfer_transform_scratch *scratch, const ssfer_transf
                           height);
     if (ssfer_reserve((void **)&scratch->pixels, &scratch->pixels_bytes, 3 * pixels, 1))
         return ssfer_fail(err, SSFER_ERR_MEMORY, "no memory for a picture of %zux%zu", width, height);
+    // NOLINTBEGIN(bugprone-suspicious-memory-comparison): the same bits give the same table; others only make it anew
     if (!scratch->table_ready || memcmp(scratch->mean, t->mean, sizeof t->mean) != 0 ||
         memcmp(scratch->std, t->std, sizeof t->std) != 0) {
+        // NOLINTEND(bugprone-suspicious-memory-comparison)
         memcpy(scratch->mean, t->mean, sizeof t->mean);
         memcpy(scratch->std, t->std, sizeof t->std);
         ssfer_normalize_table(scratch->table, t->mean, t->std);

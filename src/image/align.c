@@ -102,6 +102,7 @@ ssfer_status ssfer_image_warp(ssfer_image *out, const ssfer_image *in, const ssf
 /* A position as a whole number within +-2^30; NaN becomes 0. */
 static long whole(double v)
 {
+    /* cppcheck-suppress incorrectLogicOperator ; it misreads the hexadecimal numbers */
     return v > -0x1p30 && v < 0x1p30 ? lrint(v) : v >= 0x1p30 ? 1L << 30 : v <= -0x1p30 ? -(1L << 30) : 0;
 }
 

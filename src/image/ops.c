@@ -118,6 +118,7 @@ static void auto_contrast(ssfer_image *image, uint8_t *scratch, double argument,
             lo++;
         while (hi > 0 && !histogram[c][hi])
             hi--;
+        /* cppcheck-suppress uninitvar ; this is what sets it */
         identity(t.to[c]);
         double scale = hi > lo ? 255.0 / (hi - lo) : 0.0, offset = -lo * scale;
         for (int i = lo; hi > lo && i <= hi; i++) {
@@ -140,6 +141,7 @@ static void equalize(ssfer_image *image, uint8_t *scratch, double argument, cons
             last--;
         /* One occupied value leaves a step of 0, like any picture too small to fill the range. */
         size_t step = (image->width * image->height - histogram[c][last]) / 255, n = step / 2;
+        /* cppcheck-suppress uninitvar ; this is what sets it */
         identity(t.to[c]);
         for (int i = 0; step && i <= last; i++) {
             t.to[c][i] = (uint8_t)(n / step > 255 ? 255 : n / step);

@@ -64,9 +64,9 @@ static ssfer_status find_columns(vote_columns *columns, const ssfer_csv *header,
 static bool read_usage(int16_t *part, const char *text, bool joined)
 {
     static const char *const names[][2] = {{"Training", "train"}, {"PublicTest", "valid"}, {"PrivateTest", "test"}};
-    for (int16_t p = 0; p < SSFER_IMPORT_PARTS; p++) {
+    for (int p = 0; p < SSFER_IMPORT_PARTS; p++) {
         if (strcasecmp(text, names[p][0]) == 0 || strcasecmp(text, names[p][1]) == 0) {
-            *part = p == SSFER_IMPORT_VALID && joined ? SSFER_IMPORT_TEST : p;
+            *part = p == SSFER_IMPORT_VALID && joined ? SSFER_IMPORT_TEST : (int16_t)p;
             return true;
         }
     }

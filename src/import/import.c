@@ -262,6 +262,7 @@ static ssfer_status make_picture(const unsigned char **bytes, size_t *size_bytes
     ssfer_image image = {0};
     ssfer_status st;
     if (!r->pixels && r->box[2] == 0)
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): pictures were found where there are no pixels
         return copy_picture(bytes, size_bytes, owned, j, j->found[i], err);
     if (r->pixels) {
         st = read_pixels(&image, r, j->options->pictures, err);
@@ -269,6 +270,7 @@ static ssfer_status make_picture(const unsigned char **bytes, size_t *size_bytes
             st = encode(owned, size_bytes, &image, r->name, err);
         ssfer_image_deinit(&image);
     } else {
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as above
         st = cut_face(owned, size_bytes, j, j->found[i], r, err);
     }
     *bytes = *owned;

@@ -241,6 +241,7 @@ ssfer_status ssfer_json_to_size(size_t *out, const ssfer_json *value, const char
 }
 
 /* "FILE: KEY", for the messages of the getters below; made only when there is something to say. */
+// NOLINTBEGIN(bugprone-macro-parentheses): a type in parentheses declares nothing
 #define DEFINE_GETTER(name, type)                                                                                      \
     ssfer_status ssfer_json_get_##name(type *out, const ssfer_json *object, const char *key, const char *where,        \
                                        ssfer_error *err)                                                               \
@@ -248,6 +249,7 @@ ssfer_status ssfer_json_to_size(size_t *out, const ssfer_json *value, const char
         ssfer_status st = ssfer_json_to_##name(out, ssfer_json_find(object, key), key, err);                           \
         return st == SSFER_OK ? st : ssfer_fail_prefix(err, st, "%s", where);                                          \
     }
+// NOLINTEND(bugprone-macro-parentheses)
 
 DEFINE_GETTER(string, const char *)
 DEFINE_GETTER(int, int64_t)

@@ -396,7 +396,7 @@ static void write_header(FILE *stream, const char *name, size_t length, size_t p
     memcpy(h + 136, "00000000000", 12);
     memset(h + 148, ' ', 8);
     h[156] = type;
-    memcpy(h + 257,
+    memcpy(h + 257, // NOLINT(bugprone-not-null-terminated-result): "ustar", its zero, and a version without one
            "ustar\0"
            "00",
            8);

@@ -67,6 +67,7 @@ static void read_picture(const ssfer_dataset *set, size_t i, size_t max_pixels, 
  * large one is read as the first of a portion, which it ends. */
 static size_t read_pictures(ssfer_pictures *p, size_t from, size_t to, bool *ended)
 {
+    // NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores): the pragma reads it
     int threads = (int)p->threads;
     size_t end = from;
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)

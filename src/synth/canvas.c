@@ -62,6 +62,7 @@ void ssfer_synth_curve(cairo_t *cr, const synth_point *points, size_t count, boo
     if (go_on)
         cairo_line_to(cr, points[0].x, points[0].y);
     else
+        // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): no curve is without points
         cairo_move_to(cr, points[0].x, points[0].y);
     size_t segments = closed ? count : count - 1;
     for (size_t i = 0; i < segments; i++) {

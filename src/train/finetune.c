@@ -142,6 +142,7 @@ static ssfer_status learn_rows(finetune *f, const float *params, float *grads, c
     for (size_t first = 0; first < mixed->rows; first += f->part) {
         const size_t count = ssfer_min_size(f->part, mixed->rows - first);
         ssfer_stack_draw_drop_path(&f->acts.stack, count, f->options->training.seed, STAGE, step, micro,
+                                   // NOLINTNEXTLINE(clang-analyzer-core.DivideZero): no part is without rows
                                    (uint32_t)(first / f->part));
         TRY(forward_backward(f, params, grads, mixed, first, count));
     }

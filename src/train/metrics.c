@@ -129,6 +129,7 @@ static double log_sum_exp(const float *logits, size_t class_count)
     double most = logits[largest(logits, class_count)], sum = 0;
     for (size_t k = 0; k < class_count; k++)
         sum += exp(logits[k] - most);
+    /* cppcheck-suppress invalidFunctionArg ; the largest logit adds exp(0) = 1 */
     return most + log(sum);
 }
 
@@ -158,7 +159,7 @@ static bool among_two_largest(const float *logits, size_t class_count, size_t la
 {
     size_t before = 0;
     for (size_t k = 0; k < class_count; k++)
-        before += logits[k] > logits[label] || (logits[k] == logits[label] && k < label);
+        before += logits[k] > logits[label] || (k < label && logits[k] == logits[label]);
     return before < 2;
 }
 

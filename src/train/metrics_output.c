@@ -82,9 +82,9 @@ static void print_classes(FILE *stream, const ssfer_evaluation *e, size_t width)
 /* Columns carry names where the table stays readable, else the numbers that the rows then show too. */
 static void print_confusion(FILE *stream, const ssfer_evaluation *e, size_t width)
 {
-    size_t K = e->class_count, digits = number_columns(e->count), column = digits;
-    bool named = width + K * (width + 2) <= MAX_TABLE_COLUMNS;
-    column = (named && width > digits ? width : digits < 4 ? 4 : digits) + 2;
+    size_t K = e->class_count, digits = number_columns(e->count);
+    const bool named = width + K * (width + 2) <= MAX_TABLE_COLUMNS;
+    const size_t column = (named && width > digits ? width : digits < 4 ? 4 : digits) + 2;
     fprintf(stream, "confusion (rows: true class, columns: predicted)\n");
     print_left(stream, "", named ? width : width + 5);
     for (size_t k = 0; k < K; k++) {

@@ -139,6 +139,7 @@ static void find_ranges(axis *x, axis *y, const ssfer_plot *plot)
 static void write_axes(FILE *out, const axis *x, const axis *y, const ssfer_plot *plot)
 {
     int bottom = PLOT_HEIGHT - BOTTOM, right = PLOT_WIDTH - RIGHT;
+    // NOLINTNEXTLINE(clang-analyzer-security.FloatLoopCounter): a few steps, and room for their rounding
     for (double v = y->low; v <= y->high + y->step * 1e-6; v += y->step) {
         double at = place(y, v, bottom, TOP);
         ssfer_fprintf(out, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT, right, at, at);
@@ -146,6 +147,7 @@ static void write_axes(FILE *out, const axis *x, const axis *y, const ssfer_plot
         write_number(out, v, y->step, plot->percent);
         fputs("</text>", out);
     }
+    // NOLINTNEXTLINE(clang-analyzer-security.FloatLoopCounter): a few steps, and room for their rounding
     for (double v = x->low; v <= x->high + x->step * 1e-6; v += x->step) {
         double at = place(x, v, LEFT, right);
         ssfer_fprintf(out, "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>", at, at, bottom,

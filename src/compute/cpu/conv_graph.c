@@ -285,12 +285,13 @@ static bool windows(size_t *out, size_t in, size_t kernel, size_t stride, size_t
 static bool output_size(size_t size[2], const ssfer_conv_op *op, const size_t *sizes)
 {
     const size_t *a = sizes + 2 * op->in[0];
-    const ssfer_conv_shape *s = op->weights ? ssfer_conv_weights_shape(op->weights) : NULL;
+    const ssfer_conv_shape *s;
     for (size_t i = 1; i < op->in_count; i++) /* all inputs of one operation have one size */
         if (memcmp(a, sizes + 2 * op->in[i], 2 * sizeof *a) != 0)
             return false;
     switch (op->kind) {
     case SSFER_CONV_OP_CONV:
+        s = ssfer_conv_weights_shape(op->weights);
         return windows(&size[0], a[0], s->kernel_h, s->stride, s->pad_h, false) &&
                windows(&size[1], a[1], s->kernel_w, s->stride, s->pad_w, false);
     case SSFER_CONV_OP_POOL:

@@ -133,6 +133,7 @@ void CPU(winograd)(const ssfer_winograd *w)
     const size_t tiles = ((w->height + OUT - 1) / OUT) * ((w->width + OUT - 1) / OUT);
     const size_t most = ssfer_winograd_block_tiles(w->in_channels, tiles), blocks = (tiles + most - 1) / most;
     const size_t each = PRODUCTS * (most * (w->in_channels + SSFER_WINOGRAD_PANEL) + 2 * SSFER_WINOGRAD_GAP);
+    // NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores): the pragma reads it
     const size_t here = omp_in_parallel() ? 1 : (size_t)omp_get_max_threads();
 #pragma omp parallel for num_threads((int)(here < w->threads ? here : w->threads)) schedule(dynamic)
     for (size_t b = 0; b < blocks; b++) {

@@ -180,7 +180,7 @@ static ssfer_status add_value(ssfer_tensor_set *set, const reading *r, const cha
         return ssfer_fail(r->err, SSFER_ERR_MEMORY, "%s: out of memory", r->name);
     ssfer_status st = is_tensor ? ssfer_torch_tensor_add(set, name, r->file, value, r->err)
                                 : ssfer_tensor_set_new(set, name, SSFER_DTYPE_F32, NULL, 0, &data, r->err);
-    if (st == SSFER_OK && !is_tensor) {
+    if (st == SSFER_OK && data) {
         float single_value = (float)number;
         memcpy(data, &single_value, sizeof single_value);
     }

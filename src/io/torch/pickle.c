@@ -147,6 +147,7 @@ static ssfer_status extend(machine *m, ssfer_pickle_node *list, ssfer_pickle_nod
         list->list.capacity = capacity;
     }
     if (count)
+        // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): there are `count` items
         memcpy(list->list.items + list->list.count, items, count * sizeof *items);
     list->list.count = wanted;
     return SSFER_OK;
@@ -539,6 +540,7 @@ static ssfer_status op_persistent(machine *m, unsigned char opcode)
 static ssfer_status encode_latin1(machine *m, const ssfer_pickle_node *text, ssfer_pickle_node **out)
 {
     size_t n = 0;
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the caller knows that it is text
     ssfer_status st = new_text(m, SSFER_PICKLE_BYTES, text->text.bytes, text->text.size, out);
     if (st != SSFER_OK)
         return st;
@@ -563,6 +565,7 @@ static ssfer_status encode_latin1(machine *m, const ssfer_pickle_node *text, ssf
 static ssfer_status fill_dict_from(machine *m, ssfer_pickle_node *dict, const ssfer_pickle_node *source)
 {
     if (ssfer_pickle_kind_of(source) == SSFER_PICKLE_DICT)
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): NULL is of another kind
         return extend(m, dict, source->list.items, source->list.count);
     ssfer_status st = SSFER_OK;
     for (size_t i = 0; st == SSFER_OK && i < ssfer_pickle_count(source); i++) {

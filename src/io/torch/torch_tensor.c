@@ -40,6 +40,7 @@ static bool unwrap(call *out, const ssfer_pickle_node *node)
     call c = {function, ssfer_pickle_args(node)};
     for (int i = 0; i < MAX_WRAPPERS && is_rebuild(c.function); i++) {
         const ssfer_pickle_node *first = ssfer_pickle_at(c.args, 0);
+        // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): is_rebuild has looked
         if (strcmp(c.function, "torch._utils._rebuild_parameter") == 0 ||
             strcmp(c.function, "torch._utils._rebuild_parameter_with_state") == 0) {
             c = (call){ssfer_pickle_kind_of(first) == SSFER_PICKLE_OBJECT ? ssfer_pickle_class(first) : NULL,

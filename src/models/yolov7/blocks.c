@@ -94,6 +94,7 @@ static void add_identity(yolo_builder *b, yolo_folded *f, const char *path, size
     else if (f->out != channels)
         yolo_fail(b, SSFER_ERR_FORMAT, path, "an identity from %zu to %zu channels", channels, f->out);
     for (size_t o = 0; b->st == SSFER_OK && o < f->out; o++)
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): yolo_fail changes b->st
         ones[o * f->in + o % f->in] = 1; /* groups are consecutive channels */
     if (b->st == SSFER_OK && yolo_fold_norm(b, &g, path, true))
         add_kernel(f, &g);
@@ -302,6 +303,7 @@ static size_t pyramid(yolo_builder *b, size_t x, const yolo_row *row, const size
     size_t parts[9] = {x};
     for (size_t i = 0; i < count; i++) {
         yolo_path m = yolo_join(b, row->path, "m.%zu", i);
+        // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): `count` kernels have been read
         parts[i + 1] = pool_same(b, x, m.text, kernels[i]);
     }
     return yolo_concat(b, parts, count + 1);

@@ -223,6 +223,7 @@ bool yolo_fold_norm(yolo_builder *b, yolo_folded *f, const char *bn_path, bool r
     yolo_find(b, bn_path, "num_batches_tracked");    /* known, of no use here */
     double eps = yolo_fact(b, bn_path, "eps", 1e-3); /* the reference sets it for every batch-norm; PyTorch's is 1e-5 */
     for (size_t c = 0; c < f->out && b->st == SSFER_OK; c++) {
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): yolo_fail changes b->st
         double gain = v[0][c] / sqrt(v[3][c] + eps);
         if (!isfinite(gain))
             yolo_fail(b, SSFER_ERR_NUMERIC, bn_path, "channel %zu has variance %g", c, v[3][c]);

@@ -288,7 +288,7 @@ static ssfer_status read_line(reader *r, char *line)
         return read_anchors(r, line);
     if (strcmp(key, "set") == 0) {
         const char *path = next_word(&line), *what = next_word(&line), *value = next_word(&line);
-        if (!value)
+        if (!path || !what || !value)
             return bad_line(r, "a setting is written: set MODULE KEY VALUE");
         ssfer_status st = ssfer_yolo_config_fact(r->config, path, what, value, r->err);
         return st == SSFER_OK ? st : ssfer_fail_prefix(r->err, st, "%s", r->name);
@@ -299,6 +299,7 @@ static ssfer_status read_line(reader *r, char *line)
 ssfer_status ssfer_yolo_config_parse(ssfer_yolo_config *config, const char *text, const char *name, ssfer_error *err)
 {
     reader r = {config, name, 0, err};
+    /* cppcheck-suppress ctuuninitvar ; this is what sets it */
     ssfer_yolo_config_init(config);
     if (strnlen(text, MAX_TEXT) == MAX_TEXT)
         return ssfer_fail(err, SSFER_ERR_LIMIT, "%s: detector configuration of more than %d bytes", name, MAX_TEXT);

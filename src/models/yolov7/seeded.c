@@ -240,7 +240,7 @@ static ssfer_status head_level(seeder *s, const row *r, size_t i)
     snprintf(path, sizeof path, "%s.m_kpt.%zu", r->path, i);
     if (c->keypoint_blocks) {
         TRY(head_blocks(s, path, r->in[i]));
-        strcat(path, ".11");
+        snprintf(path, sizeof path, "%s.m_kpt.%zu.11", r->path, i);
     }
     return head_conv(s, path, r->in[i], box, points, group);
 }
@@ -298,6 +298,7 @@ static ssfer_status resolve(seeder *s, row *r, size_t index, const size_t *given
         if (at >= (long)index || at < -1 || (at == -1 && index))
             return ssfer_fail(s->err, SSFER_ERR_FORMAT, "%s: reads layer %ld, which does not come before it", r->path,
                               from);
+        // NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): that of each layer before
         r->in[i] = at < 0 ? 3 : given[at]; /* before the first layer: the picture */
     }
     return SSFER_OK;
