@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/number.h"
+#include "base/threads.h"
 
 #include <math.h>
 #include <omp.h>
@@ -69,6 +70,8 @@ static void start_keeper(size_t threads)
     const size_t processors = (size_t)omp_get_num_procs();
     sigset_t all, before;
     shared.team = processors >= threads ? processors - threads + 2 : 2; /* more than processors, together */
+    if (ssfer_threads_check(shared.team + 1, NULL) != SSFER_OK)
+        return; /* libgomp would end the process */
     shared.crowded = true;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
